@@ -9,7 +9,7 @@ export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'offlin
 interface ConnectionOptions {
   open?: () => Socket;
   /** Loads the transport for networks that block WebSockets. */
-  bringOther?: () => Promise<(api: Api) => Socket>;
+  loadFallback?: () => Promise<(api: Api) => Socket>;
   /** Returns a random number from 0 to 1, by which delays vary. */
   random?: () => number;
   isOnline?: () => boolean;
@@ -35,7 +35,7 @@ export class Connection {
 
   readonly #api: Api;
   readonly #openSocket: () => Socket;
-  readonly #bringOther: () => Promise<(api: Api) => Socket>;
+  readonly #loadFallback: () => Promise<(api: Api) => Socket>;
   readonly #random: () => number;
   readonly #isOnline: () => boolean;
   readonly #handlers = new Set<(frame: ServerFrame) => void>();
@@ -44,20 +44,20 @@ export class Connection {
 
   #socket: Socket | undefined;
   /** Creates the fallback transport; undefined while WebSockets are used. */
-  #openOther: ((api: Api) => Socket) | undefined;
+  #openFallback: ((api: Api) => Socket) | undefined;
   /** Whether a WebSocket has worked on this network. */
   #hasBeenOnline = false;
-  #wanted = false;
+  #isStarted = false;
   #hellos = 0;
   #wasLost = false;
   #wasAway = false;
   #attempt = 0;
   #heartbeat = 25_000;
   /** Difference of the server's clock to that of this device at the last hello frame, in milliseconds. */
-  #ahead = 0;
+  #clockOffset = 0;
   #lastHeard = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #sayTimer: ReturnType<typeof setTimeout> | undefined;
+  #offlineNoticeTimer: ReturnType<typeof setTimeout> | undefined;
   #openTimer: ReturnType<typeof setTimeout> | undefined;
   #watchTimer: ReturnType<typeof setTimeout> | undefined;
   #pongTimer: ReturnType<typeof setTimeout> | undefined;
@@ -65,7 +65,7 @@ export class Connection {
   constructor(api: Api, options: ConnectionOptions = {}) {
     this.#api = api;
     this.#openSocket = options.open ?? openWebSocket;
-    this.#bringOther = options.bringOther ?? loadStreamSocket;
+    this.#loadFallback = options.loadFallback ?? loadStreamSocket;
     this.#random = options.random ?? Math.random;
     this.#isOnline = options.isOnline ?? (() => navigator.onLine);
   }
@@ -97,7 +97,7 @@ export class Connection {
 
   /** Current time by the server's clock in milliseconds since 1970, to compare with timestamps of the server. */
   get now(): number {
-    return Date.now() + this.#ahead;
+    return Date.now() + this.#clockOffset;
   }
 
   on(handler: (frame: ServerFrame) => void): () => void {
@@ -134,8 +134,8 @@ export class Connection {
   }
 
   start(): void {
-    if (this.#wanted) return;
-    this.#wanted = true;
+    if (this.#isStarted) return;
+    this.#isStarted = true;
     this.#attempt = 0;
     if (this.#isOnline()) {
       this.#scheduleOfflineNotice();
@@ -146,11 +146,11 @@ export class Connection {
   }
 
   stop(): void {
-    this.#wanted = false;
+    this.#isStarted = false;
     this.#disconnect(1000);
     clearTimeout(this.#retryTimer);
-    clearTimeout(this.#sayTimer);
-    this.#sayTimer = undefined;
+    clearTimeout(this.#offlineNoticeTimer);
+    this.#offlineNoticeTimer = undefined;
     this.#state = 'connecting';
   }
 
@@ -163,10 +163,10 @@ export class Connection {
 
   /** Reacts when the browser goes online or offline. */
   networkChanged(): void {
-    if (!this.#wanted) return;
+    if (!this.#isStarted) return;
     if (this.#isOnline()) {
       this.#attempt = 0;
-      this.#openOther = undefined;
+      this.#openFallback = undefined;
       this.#hasBeenOnline = false;
       if (!this.#ready) {
         this.#state = 'reconnecting';
@@ -181,7 +181,7 @@ export class Connection {
 
   /** Checks the socket. Called when the page becomes visible, because the connection may have been lost during sleep. */
   wake(): void {
-    if (!this.#wanted || !this.#isOnline()) return;
+    if (!this.#isStarted || !this.#isOnline()) return;
     if (this.#ready) this.#probe();
     else this.#reopen(0);
   }
@@ -191,20 +191,20 @@ export class Connection {
     this.#disconnect(1000);
     let socket: Socket;
     try {
-      socket = this.#openOther ? this.#openOther(this.#api) : this.#openSocket();
+      socket = this.#openFallback ? this.#openFallback(this.#api) : this.#openSocket();
     } catch {
-      this.#later(this.#backoff());
+      this.#scheduleReconnect(this.#backoff());
       return;
     }
     this.#socket = socket;
     socket.onmessage = (event) => this.#receive(socket, event.data);
-    socket.onclose = (event) => this.#closed(socket, event.code);
+    socket.onclose = (event) => this.#handleClose(socket, event.code);
     socket.onerror = null;
     this.#openTimer = setTimeout(() => {
       if (this.#socket !== socket || this.#ready) return;
       this.#disconnect(4000);
       if (this.#attempt > 0) void this.#checkRefusal();
-      else this.#later(this.#backoff());
+      else this.#scheduleReconnect(this.#backoff());
     }, OPEN_TIMEOUT);
   }
 
@@ -217,7 +217,7 @@ export class Connection {
     const frame = parseFrame(data);
     if (!frame) return;
     this.#requests.answer(frame);
-    if (frame.type === 'hello') this.#greeted(frame.payload as HelloPayload, silence);
+    if (frame.type === 'hello') this.#handleHello(frame.payload as HelloPayload, silence);
     for (const handler of this.#handlers) {
       try {
         handler(frame as ServerFrame);
@@ -231,50 +231,50 @@ export class Connection {
     }
   }
 
-  #greeted(hello: HelloPayload, silence: number): void {
+  #handleHello(hello: HelloPayload, silence: number): void {
     this.#wasAway = this.#hellos > 0 && silence > AWAY_THRESHOLD;
     const serverTime = Date.parse(hello.server_time);
-    if (Number.isFinite(serverTime)) this.#ahead = serverTime - Date.now();
+    if (Number.isFinite(serverTime)) this.#clockOffset = serverTime - Date.now();
     clearTimeout(this.#openTimer);
-    clearTimeout(this.#sayTimer);
-    this.#sayTimer = undefined;
+    clearTimeout(this.#offlineNoticeTimer);
+    this.#offlineNoticeTimer = undefined;
     this.#attempt = 0;
     this.#wasLost = this.isLost;
     this.#hellos += 1;
-    this.#hasBeenOnline ||= this.#openOther === undefined;
+    this.#hasBeenOnline ||= this.#openFallback === undefined;
     this.#ready = true;
     this.#state = 'online';
     this.#heartbeat = Math.max(5, hello.heartbeat_seconds || 25) * 1000;
     this.#watch();
   }
 
-  #closed(socket: Socket, code: number): void {
+  #handleClose(socket: Socket, code: number): void {
     if (this.#socket !== socket) return;
     const greeted = this.#ready;
     // The fallback transport has ended, so WebSockets are tried again.
-    if (greeted) this.#openOther = undefined;
+    if (greeted) this.#openFallback = undefined;
     this.#disconnect();
-    if (!this.#wanted) return;
+    if (!this.#isStarted) return;
     if (!this.#isOnline()) {
       this.#state = 'offline';
       return;
     }
     this.#scheduleOfflineNotice();
     if (code === CREDENTIALS_ENDED) void this.#renew();
-    else if (code === RESTARTING) this.#later(200 + this.#random() * 2800);
-    else if (code === TOO_MANY_FRAMES || code === WRONG_ORIGIN) this.#later(5000 + this.#random() * 5000);
+    else if (code === RESTARTING) this.#scheduleReconnect(200 + this.#random() * 2800);
+    else if (code === TOO_MANY_FRAMES || code === WRONG_ORIGIN) this.#scheduleReconnect(5000 + this.#random() * 5000);
     // Scripts can't see why the server has rejected a WebSocket, so a request by HTTP finds out. It also refreshes the session if necessary.
     else if (!greeted && this.#attempt > 0) void this.#checkRefusal();
-    else this.#later(this.#backoff());
+    else this.#scheduleReconnect(this.#backoff());
   }
 
   async #renew(): Promise<void> {
     try {
       await this.#api.refresh();
-      this.#later(0);
+      this.#scheduleReconnect(0);
     } catch (error) {
       // If the credentials were rejected, the session store handles that. After other errors, connecting is tried again.
-      if (!(error instanceof ApiError && error.status === 401)) this.#later(this.#backoff());
+      if (!(error instanceof ApiError && error.status === 401)) this.#scheduleReconnect(this.#backoff());
     }
   }
 
@@ -284,11 +284,11 @@ export class Connection {
       await this.#api.get('/users/me');
       // The server can be reached, so the network blocks WebSockets: the fallback transport is used. If that has failed as well, WebSockets are tried
       // again.
-      this.#openOther = this.#openOther || this.#hasBeenOnline ? undefined : await this.#bringOther();
+      this.#openFallback = this.#openFallback || this.#hasBeenOnline ? undefined : await this.#loadFallback();
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return;
     }
-    this.#later(delay);
+    this.#scheduleReconnect(delay);
   }
 
   #backoff(): number {
@@ -297,22 +297,22 @@ export class Connection {
     return most / 2 + (this.#random() * most) / 2;
   }
 
-  #later(milliseconds: number): void {
-    if (!this.#wanted) return;
+  #scheduleReconnect(milliseconds: number): void {
+    if (!this.#isStarted) return;
     clearTimeout(this.#retryTimer);
     this.#retryTimer = setTimeout(() => this.#open(), milliseconds);
   }
 
   #reopen(milliseconds: number): void {
     this.#scheduleOfflineNotice();
-    this.#later(milliseconds);
+    this.#scheduleReconnect(milliseconds);
   }
 
   #scheduleOfflineNotice(): void {
     if (this.#state === 'offline') this.#state = 'reconnecting';
-    this.#sayTimer ??= setTimeout(() => {
-      this.#sayTimer = undefined;
-      if (this.#wanted && !this.#ready) this.#state = this.#isOnline() ? 'reconnecting' : 'offline';
+    this.#offlineNoticeTimer ??= setTimeout(() => {
+      this.#offlineNoticeTimer = undefined;
+      if (this.#isStarted && !this.#ready) this.#state = this.#isOnline() ? 'reconnecting' : 'offline';
     }, OFFLINE_NOTICE_DELAY);
   }
 
@@ -334,7 +334,7 @@ export class Connection {
     this.#pongTimer = setTimeout(() => {
       this.#pongTimer = undefined;
       this.#disconnect(4000);
-      if (this.#wanted) this.#reopen(this.#backoff());
+      if (this.#isStarted) this.#reopen(this.#backoff());
     }, PONG_TIMEOUT);
   }
 

@@ -60,7 +60,7 @@ beforeEach(() => {
       sockets.push(socket);
       return socket;
     },
-    bringOther: () =>
+    loadFallback: () =>
       Promise.resolve(() => {
         const socket = new FakeSocket();
         others.push(socket);

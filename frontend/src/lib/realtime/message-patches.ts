@@ -18,7 +18,7 @@ export function react(
   const reacting = { message_id, emoji, user_id, isAdded: type === 'reaction.added' };
   const isShown = state.reacting.get(keyOf(reacting)) === reacting.isAdded;
   const next = isShown ? { ...state, reacting: without(state.reacting, keyOf(reacting)) } : state;
-  return amend(next, { message_id, seq }, ({ reactions }) => changedBy(reactions, reacting, isShown));
+  return applyFieldChange(next, { message_id, seq }, ({ reactions }) => reactionsAfter(reactions, reacting, isShown));
 }
 
 /** Shows the user's reaction before the server confirms it. The event about it won't count it again. */
@@ -38,7 +38,7 @@ export function undoReacting(state: LogState, reacting: ReactionChange): LogStat
 function showReacting(state: LogState, reacting: ReactionChange): LogState {
   const index = findIndexById(state.entries, reacting.message_id);
   const have = state.entries[index];
-  const change = have && changedBy(have.message.reactions, reacting, false);
+  const change = have && reactionsAfter(have.message.reactions, reacting, false);
   return have && change ? replaceAt(state, index, { ...have, message: { ...have.message, ...change } }) : state;
 }
 
@@ -51,7 +51,7 @@ function without(known: ReadonlyMap<string, boolean>, key: string): ReadonlyMap<
 }
 
 /** Reactions of a message after a change; null if that changes nothing. */
-function changedBy(
+function reactionsAfter(
   reactions: Message['reactions'],
   { emoji, user_id, isAdded }: ReactionChange,
   isShown: boolean
@@ -69,7 +69,7 @@ function changedBy(
 }
 
 /** Applies an event that changes fields of a message without containing the whole message. */
-export function amend(
+export function applyFieldChange(
   state: LogState,
   { message_id, seq }: { message_id: string; seq: number },
   changed: (message: Message) => Partial<Message> | null
@@ -91,7 +91,7 @@ const MAX_FACES = 5;
 /** Counts a reply at the first message of its thread, unless a summary that includes it has arrived. */
 export function countReply(state: LogState, { thread_id, no, created_at, sender }: Message, seq: number): LogState {
   if (!thread_id) return state;
-  return amend(state, { message_id: thread_id, seq }, ({ thread }) => {
+  return applyFieldChange(state, { message_id: thread_id, seq }, ({ thread }) => {
     const { reply_count = 0, last_no = 0, participants = [], ...rest } = thread ?? {};
     if (last_no >= no) return null;
     const isNew = participants.length < MAX_FACES && !participants.some(({ id }) => id === sender.id);

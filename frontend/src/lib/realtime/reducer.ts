@@ -7,7 +7,7 @@
 import type { ToolCall, ToolCallStatus } from '#lib/api/tools.ts';
 import type { DurableFrame, Mention, Message, ThreadSummary, UserChanged } from '#lib/api/types.ts';
 import {
-  amend,
+  applyFieldChange,
   countReply,
   react,
   reactAtOnce,
@@ -17,7 +17,7 @@ import {
   type ReactionChange
 } from './message-patches.ts';
 import type { AttachedFile } from './pending-attachments.ts';
-import { renamed } from './renamed.ts';
+import { renameUser } from './renamed.ts';
 import {
   EMPTY,
   findIndexById,
@@ -85,30 +85,30 @@ export function reduce(state: LogState, input: LogInput): LogState {
     case 'thread':
       return applyThread(state, input.messageId, input.thread);
     case 'renamed':
-      return { ...state, entries: renamed(state.entries, input.who) };
+      return { ...state, entries: renameUser(state.entries, input.who) };
     case 'heard':
       return input.seq > state.known ? { ...state, known: input.seq } : state;
     case 'expired':
       return { ...EMPTY, line: state.line, known: state.known, outbox: state.outbox };
     case 'queued':
-      return queue(state, input.outgoing);
+      return addOutgoing(state, input.outgoing);
     case 'waiting':
-      return alter(state, input.client_id, { state: 'waiting', failure: null });
+      return updateOutgoing(state, input.client_id, { state: 'waiting', failure: null });
     case 'sending':
-      return alter(state, input.client_id, { state: 'sending', failure: null });
+      return updateOutgoing(state, input.client_id, { state: 'sending', failure: null });
     case 'acked':
       // The event about the message was applied before and won't come again: the message is loaded, in an older page, or deleted.
       return state.loaded && input.seq <= state.cursor
-        ? settle(state, input.client_id)
-        : alter(state, input.client_id, { state: 'sent', failure: null, seq: input.seq });
+        ? removeOutgoing(state, input.client_id)
+        : updateOutgoing(state, input.client_id, { state: 'sent', failure: null, seq: input.seq });
     case 'refused':
-      return alter(state, input.client_id, { state: 'failed', failure: input.failure });
+      return updateOutgoing(state, input.client_id, { state: 'failed', failure: input.failure });
     case 'files':
-      return alter(state, input.client_id, { files: input.files });
+      return updateOutgoing(state, input.client_id, { files: input.files });
     case 'reworded':
-      return alter(state, input.client_id, { content: input.content, mentions: input.mentions });
+      return updateOutgoing(state, input.client_id, { content: input.content, mentions: input.mentions });
     case 'discarded':
-      return settle(state, input.client_id);
+      return removeOutgoing(state, input.client_id);
   }
 }
 
@@ -151,14 +151,14 @@ function mergeEntries(entries: readonly Entry[], incoming: Map<string, Entry>, b
     const other = incoming.get(entry.message.id);
     if (!other) return entry;
     incoming.delete(entry.message.id);
-    return newer(entry, other, basis);
+    return newerEntry(entry, other, basis);
   });
   if (incoming.size === 0) return merged;
   merged.push(...incoming.values());
   return merged.sort((a, b) => a.message.seq - b.message.seq);
 }
 
-function newer(have: Entry, read: Entry, basis: number): Entry {
+function newerEntry(have: Entry, read: Entry, basis: number): Entry {
   if (have.version > basis) return have;
   const bothStream = have.message.status === 'streaming' && read.message.status === 'streaming';
   // The server stores the text of a streaming answer once a second, so the text from deltas is often longer than the stored one.
@@ -175,9 +175,9 @@ function applyMessage(state: LogState, message: Message, basis: number): LogStat
   const next = replaceAt(
     state,
     index,
-    newer(have, { message, version: Math.max(basis, message.seq), reason: null }, basis)
+    newerEntry(have, { message, version: Math.max(basis, message.seq), reason: null }, basis)
   );
-  return mend(next, message.id);
+  return applyPendingDeltas(next, message.id);
 }
 
 // ── Events ──
@@ -187,13 +187,13 @@ function applyDurableFrame(state: LogState, frame: DurableFrame): LogState {
   const next = seq > state.known ? { ...state, known: seq } : state;
   const isClosed = !next.loaded && !next.loading;
   if (isClosed || (next.loaded && seq <= next.cursor)) {
-    return frame.type === 'message.created' ? settle(next, frame.payload.message.client_id) : next;
+    return frame.type === 'message.created' ? removeOutgoing(next, frame.payload.message.client_id) : next;
   }
   if (next.loaded && seq === next.cursor + 1) return catchUp(applyEvent(next, frame));
-  return wait(next, frame);
+  return bufferEvent(next, frame);
 }
 
-function wait(state: LogState, frame: DurableFrame): LogState {
+function bufferEvent(state: LogState, frame: DurableFrame): LogState {
   if (state.early.length >= MAX_EARLY_EVENTS) return state;
   const { seq } = frame.payload;
   const at = state.early.findIndex((other) => other.payload.seq >= seq);
@@ -221,7 +221,7 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
       const { message, seq } = frame.payload;
       const counted = countReply(next, message, seq);
       // A reply in a thread isn't shown in the conversation.
-      return isIn(state.line, message) ? settle(insert(counted, message, seq), message.client_id) : counted;
+      return isIn(state.line, message) ? removeOutgoing(insert(counted, message, seq), message.client_id) : counted;
     }
     case 'message.updated': {
       const { message, seq, branch_changed } = frame.payload;
@@ -234,22 +234,23 @@ function applyEvent(state: LogState, frame: DurableFrame): LogState {
       return replace(next, frame.payload.message, frame.payload.seq, frame.payload.reason);
     case 'message.deleted': {
       const { message_id, thread_id, thread, seq } = frame.payload;
-      const counted = thread_id && thread ? amend(next, { message_id: thread_id, seq }, () => ({ thread })) : next;
+      const counted =
+        thread_id && thread ? applyFieldChange(next, { message_id: thread_id, seq }, () => ({ thread })) : next;
       return remove(counted, message_id);
     }
     case 'reaction.added':
     case 'reaction.removed':
       return react(next, frame);
     case 'poll.updated':
-      return amend(next, frame.payload, ({ poll }) =>
+      return applyFieldChange(next, frame.payload, ({ poll }) =>
         poll ? { poll: { ...poll, results: frame.payload.results } } : null
       );
     case 'message.pinned':
-      return amend(next, frame.payload, () => ({ pinned_at: frame.payload.pinned_at }));
+      return applyFieldChange(next, frame.payload, () => ({ pinned_at: frame.payload.pinned_at }));
     case 'message.previews':
-      return amend(next, frame.payload, () => ({ previews: frame.payload.previews }));
+      return applyFieldChange(next, frame.payload, () => ({ previews: frame.payload.previews }));
     case 'message.unpinned':
-      return amend(next, frame.payload, () => ({ pinned_at: null }));
+      return applyFieldChange(next, frame.payload, () => ({ pinned_at: null }));
     case 'member.added':
     case 'member.updated':
     case 'member.removed':
@@ -334,7 +335,7 @@ function applyDelta(state: LogState, delta: Delta): LogState {
   }
   if (content.startsWith(delta.text, delta.offset)) return state;
   const message = { ...have.message, content: content.slice(0, delta.offset) + delta.text };
-  return mend(replaceAt(state, index, { ...have, message }), delta.message_id);
+  return applyPendingDeltas(replaceAt(state, index, { ...have, message }), delta.message_id);
 }
 
 /** Applies the state of a tool call. The finished answer will contain all calls again. */
@@ -365,7 +366,7 @@ const STAGE: Partial<Record<ToolCallStatus, number>> = {
 };
 
 /** Applies the deltas that were held back, as far as the text now reaches them. If none is missing any more, the gap is removed. */
-function mend(state: LogState, id: string): LogState {
+function applyPendingDeltas(state: LogState, id: string): LogState {
   const held = state.gaps.get(id);
   if (!held) return state;
   const gaps = new Map(state.gaps);
@@ -377,20 +378,20 @@ function mend(state: LogState, id: string): LogState {
 
 // ── Own sends ──
 
-function queue(state: LogState, outgoing: Outgoing): LogState {
+function addOutgoing(state: LogState, outgoing: Outgoing): LogState {
   const isKnown =
     state.outbox.some((other) => other.client_id === outgoing.client_id) ||
     state.entries.some((entry) => entry.message.client_id === outgoing.client_id);
   return isKnown ? state : { ...state, outbox: [...state.outbox, outgoing] };
 }
 
-function alter(state: LogState, clientId: string, change: Partial<Outgoing>): LogState {
+function updateOutgoing(state: LogState, clientId: string, change: Partial<Outgoing>): LogState {
   const index = state.outbox.findIndex((outgoing) => outgoing.client_id === clientId);
   const have = state.outbox[index];
   return have ? { ...state, outbox: state.outbox.with(index, { ...have, ...change }) } : state;
 }
 
-function settle(state: LogState, clientId: string | null): LogState {
+function removeOutgoing(state: LogState, clientId: string | null): LogState {
   if (!state.outbox.some((outgoing) => outgoing.client_id === clientId)) return state;
   return { ...state, outbox: state.outbox.filter((outgoing) => outgoing.client_id !== clientId) };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renamed } from './renamed.ts';
+import { renameUser } from './renamed.ts';
 
 const anna = { user_id: 'anna', display_name: 'Anna Bell', picture: null, deleted: false };
 
@@ -17,7 +17,7 @@ const told = () => ({
 
 describe('renamed', () => {
   it('renames a person everywhere and nobody else', () => {
-    expect(renamed(told(), anna)).toEqual({
+    expect(renameUser(told(), anna)).toEqual({
       ...told(),
       message: { sender: { kind: 'user', id: 'anna', name: 'Anna Bell' }, content: 'Anna' },
       members: [
@@ -31,15 +31,19 @@ describe('renamed', () => {
 
   it('keeps objects that need no change', () => {
     const before = told();
-    const after = renamed(before, anna);
+    const after = renameUser(before, anna);
     expect([after.quoted, after.members[1]]).toEqual([before.quoted, before.members[1]]);
     expect(after.quoted).toBe(before.quoted);
     expect(after.members[1]).toBe(before.members[1]);
-    expect(renamed(after, anna)).toBe(after);
+    expect(renameUser(after, anna)).toBe(after);
   });
 
   it('shows a deleted account as deleted user', () => {
-    const { message, members, assignees } = renamed(told(), { ...anna, display_name: 'Deleted user', deleted: true });
+    const { message, members, assignees } = renameUser(told(), {
+      ...anna,
+      display_name: 'Deleted user',
+      deleted: true
+    });
     expect(message.sender).toEqual({ kind: 'deleted', id: null, name: 'Deleted user' });
     expect(members[0]).toEqual({ user_id: 'anna', display_name: 'Deleted user' });
     expect(assignees).toEqual([{ id: 'anna', name: 'Deleted user' }]);

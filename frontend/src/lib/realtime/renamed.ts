@@ -3,11 +3,11 @@ import type { UserChanged } from '#lib/api/types.ts';
 type ServerData = Record<string, unknown>;
 
 /** Replaces the display name of a user in data of the server. Returns the same object if the user doesn't occur in it. */
-export function renamed<T>(known: T, who: UserChanged): T {
+export function renameUser<T>(known: T, who: UserChanged): T {
   if (typeof known !== 'object' || known === null) return known;
   const changes: ServerData = nameIn(known as ServerData, who);
   for (const [key, value] of Object.entries(known)) {
-    const now = renamed<unknown>(value, who);
+    const now = renameUser<unknown>(value, who);
     if (now !== value) changes[key] = now;
   }
   if (Object.keys(changes).length === 0) return known;

@@ -23,11 +23,11 @@ export function asSent(outgoing: Outgoing, attachmentIds: readonly string[] | un
 }
 
 /** Whether the server has failed at this message in particular, so that others can still be sent. */
-export function isFault(error: ApiError): boolean {
+export function isServerError(error: ApiError): boolean {
   return error.code === 'internal' || error.status === 500;
 }
 
-export function isPassing(error: ApiError): boolean {
-  if (isFault(error)) return false;
+export function isTemporaryError(error: ApiError): boolean {
+  if (isServerError(error)) return false;
   return error.isNetwork || error.status === 429 || error.status > 500 || TEMPORARY_ERRORS.has(error.code);
 }

@@ -2,7 +2,7 @@ import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Api } from '#lib/api/client.ts';
 import type { SavedMessage } from '#lib/features/threads/api.ts';
 import type { Id, Message } from '#lib/api/types.ts';
-import { renamed } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/renamed.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import { perAccount } from '#lib/app/per-account.ts';
@@ -34,7 +34,7 @@ export class BookmarksStore {
       if (frame.type === 'saved.updated') this.#applyChange(frame.payload.message_id, frame.payload.saved);
       else if (frame.type === 'message.deleted') this.#remove(frame.payload.message_id);
       else if (frame.type === 'message.updated') this.#update(frame.payload.message);
-      else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
+      else if (frame.type === 'user.changed') this.list.change((items) => renameUser(items, frame.payload));
     });
     live.onStale(this.list, () => {
       this.#returns += 1;

@@ -21,7 +21,7 @@ import { MemberRequests } from './stores/member-requests.ts';
 import { ResyncSchedule } from './stores/resync-schedule.ts';
 import { conversationName, knowsEverybody, othersIn } from './conversation-name.ts';
 import { isWaiting } from './kinds.ts';
-import { renamed } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/renamed.ts';
 import { Repeatable } from '#lib/api/retryable.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
@@ -341,7 +341,7 @@ export class ConversationsStore {
         return;
       }
       case 'user.changed':
-        for (const id of [...this.#items.keys()]) this.#update(id, (one) => renamed(one, frame.payload));
+        for (const id of [...this.#items.keys()]) this.#update(id, (one) => renameUser(one, frame.payload));
         return;
       case 'member.added':
       case 'member.updated':

@@ -2,7 +2,7 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { FileStorage, StoredFile } from '#lib/realtime/file-storage.ts';
 import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
-import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
+import { asSent, isServerError, isTemporaryError } from '#lib/realtime/sending.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 
 /**
@@ -41,7 +41,7 @@ export async function sendPending(
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       stuck.add(next.conversation_id);
-      if (isPassing(error) || isFault(error)) failure = error;
+      if (isTemporaryError(error) || isServerError(error)) failure = error;
     }
   }
   if (failure) throw failure;
@@ -52,7 +52,7 @@ async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
     return (await api.get('/users/me')).id;
   } catch (error) {
     // The account has to sign in again, so the messages are left to the app.
-    if (error instanceof ApiError && !isPassing(error) && !isFault(error)) return null;
+    if (error instanceof ApiError && !isTemporaryError(error) && !isServerError(error)) return null;
     throw error;
   }
 }

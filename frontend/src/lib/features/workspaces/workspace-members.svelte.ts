@@ -1,5 +1,5 @@
 import type { Id, ServerFrame, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
-import { renamed } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/renamed.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 import type { WorkspacesStore } from './workspaces.svelte.ts';
@@ -33,7 +33,7 @@ export class WorkspaceMembersStore {
 
   /** Applies changes of members' names. */
   handleFrame(frame: ServerFrame): void {
-    if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
+    if (frame.type === 'user.changed') this.list.change((items) => renameUser(items, frame.payload));
   }
 
   async add(email: string): Promise<void> {

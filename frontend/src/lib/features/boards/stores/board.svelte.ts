@@ -1,7 +1,7 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { BoardColumn, BoardFrame, NewTask, Task, TaskChange } from '../api.ts';
 import type { HelloPayload, Id, Page, ServerFrame } from '#lib/api/types.ts';
-import { renamed } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/renamed.ts';
 import { before, between } from '../logic/position.ts';
 
 const PAGE_SIZE = 200;
@@ -107,7 +107,7 @@ export class BoardStore {
         return;
       }
       if (frame.type === 'user.changed') {
-        this.#tasks = new Map([...this.#tasks].map(([id, task]) => [id, renamed(task, frame.payload)]));
+        this.#tasks = new Map([...this.#tasks].map(([id, task]) => [id, renameUser(task, frame.payload)]));
         return;
       }
       const told: { type: string } = frame;

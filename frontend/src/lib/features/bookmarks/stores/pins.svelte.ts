@@ -1,7 +1,7 @@
 /** Pinned messages of a conversation, latest pin first. */
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
-import { renamed } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/renamed.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
@@ -28,7 +28,7 @@ export class PinsStore {
       } else if (frame.type === 'message.updated') {
         this.#update(frame.payload.message);
       } else if (frame.type === 'user.changed') {
-        this.list.change((items) => renamed(items, frame.payload));
+        this.list.change((items) => renameUser(items, frame.payload));
       } else if (frame.type === 'resync') {
         const named = frame.payload.conversation_ids;
         if (!named || named.includes(this.#id)) void this.list.refresh();

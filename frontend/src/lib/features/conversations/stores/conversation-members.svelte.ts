@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Member, MemberRole, ServerFrame } from '#lib/api/types.ts';
-import { renamed } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/renamed.ts';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
@@ -114,7 +114,7 @@ export class ConversationMembersStore {
         return;
       }
       case 'user.changed':
-        this.list.change((items) => renamed(items, frame.payload));
+        this.list.change((items) => renameUser(items, frame.payload));
         return;
       case 'resync':
         if (frame.payload.conversation_ids?.includes(this.#id) !== false) void this.list.refresh();

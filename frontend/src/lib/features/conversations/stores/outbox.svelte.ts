@@ -7,7 +7,7 @@ import type { AckPayload, Mention } from '#lib/api/types.ts';
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
 import type { LogInput } from '#lib/realtime/reducer.ts';
-import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
+import { asSent, isServerError, isTemporaryError } from '#lib/realtime/sending.ts';
 import type { Failure, Outgoing, Placed } from '#lib/realtime/state.ts';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 
@@ -290,14 +290,14 @@ export class OutboxStore {
         return false;
       }
       const tries = (this.#tries.get(client_id) ?? 0) + 1;
-      if (isFault(error) && tries < MAX_TRIES) {
+      if (isServerError(error) && tries < MAX_TRIES) {
         this.#tries.set(client_id, tries);
         this.#notify(conversation_id, { kind: 'waiting', client_id });
         this.#resumeAfter(conversation_id, FIRST_PAUSE * 2 ** (tries - 1));
         return false;
       }
       this.#tries.delete(client_id);
-      if (isPassing(error)) {
+      if (isTemporaryError(error)) {
         this.#notify(conversation_id, { kind: 'waiting', client_id });
         // Slow mode delays only the messages of its channel.
         if (error.code === 'slow_mode') this.#resumeAfter(conversation_id, (error.retryAfter ?? 1) * 1_000);

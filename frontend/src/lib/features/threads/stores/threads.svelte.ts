@@ -3,7 +3,7 @@ import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '../api.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
-import { renamed } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/renamed.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
@@ -51,7 +51,7 @@ export class ThreadsStore {
 
   #handleFrame(frame: ServerFrame): void {
     if (frame.type === 'thread.own') this.#place(frame.payload.message_id, frame.payload);
-    else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
+    else if (frame.type === 'user.changed') this.list.change((items) => renameUser(items, frame.payload));
     else if (isDurable(frame) && this.#concerns(frame)) this.#soon();
   }
 
