@@ -1,11 +1,11 @@
 import { describe, expect, it, vi } from 'vitest';
-import { average, booked, editable, microOf, percent, seconds, tokens } from './amounts.ts';
+import { average, formatExactCredits, formatEditableCredits, microOf, percent, seconds, tokens } from './amounts.ts';
 
 vi.stubGlobal('navigator', { languages: ['en-US'] });
 
 describe('amounts', () => {
   it('are rounded for the reader', () => {
-    expect([512, 1_203_400_000].map(booked)).toEqual(['0.000512', '1,203.4']);
+    expect([512, 1_203_400_000].map(formatExactCredits)).toEqual(['0.000512', '1,203.4']);
     expect(tokens(21_940)).toBe('21,940');
     expect(tokens(18_240_000)).toBe('18.2M');
     expect([average(10 / 30), average(0), average(12.4)]).toEqual(['0.3', '0', '12']);
@@ -17,7 +17,7 @@ describe('amounts', () => {
     expect(microOf('12.5')).toBe(12_500_000);
     expect(microOf(' 0,000001 ')).toBe(1);
     expect(['', '-1', '1e3', '1.2345678', 'ten', '1,000.5'].map(microOf)).toEqual([null, null, null, null, null, null]);
-    expect(editable(12_500_000)).toBe('12.5');
-    expect(editable(null)).toBe('');
+    expect(formatEditableCredits(12_500_000)).toBe('12.5');
+    expect(formatEditableCredits(null)).toBe('');
   });
 });

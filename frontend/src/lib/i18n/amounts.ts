@@ -1,11 +1,11 @@
 /** Formats and parses amounts of credits and tokens. */
-import { regional } from '#lib/i18n/dates.ts';
+import { regionalLocale } from '#lib/i18n/dates.ts';
 import { MICRO } from '#lib/i18n/credits.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** Formats the exact amount of credits for ledgers: “0.000512”, “1,203.4”. */
-export function booked(micro: number): string {
+export function formatExactCredits(micro: number): string {
   return number(micro / MICRO, 6);
 }
 
@@ -17,14 +17,14 @@ export function microOf(text: string): number | null {
 }
 
 /** Formats an amount of credits for an input field, without separators. */
-export function editable(micro: number | null | undefined): string {
+export function formatEditableCredits(micro: number | null | undefined): string {
   return micro === null || micro === undefined ? '' : String(micro / MICRO);
 }
 
 /** Formats a number of tokens: “1,204”, “22M”. */
 export function tokens(count: number): string {
   if (count < 100_000) return number(count, 0);
-  return new Intl.NumberFormat(regional(), { notation: 'compact', maximumFractionDigits: 1 }).format(count);
+  return new Intl.NumberFormat(regionalLocale(), { notation: 'compact', maximumFractionDigits: 1 }).format(count);
 }
 
 export function count(value: number): string {
@@ -39,7 +39,7 @@ export function average(value: number): string {
 /** Formats a share: “0.4%”. */
 export function percent(part: number, whole: number): string {
   const share = whole === 0 ? 0 : part / whole;
-  return new Intl.NumberFormat(regional(), {
+  return new Intl.NumberFormat(regionalLocale(), {
     style: 'percent',
     maximumFractionDigits: share > 0 && share < 0.1 ? 1 : 0
   }).format(share);

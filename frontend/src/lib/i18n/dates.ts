@@ -9,14 +9,14 @@ const DAY = 86_400_000;
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** Locale with the language of the app and the region of the reader: “20 November” in Britain, “November 20” in America. */
-export function regional(): string {
+export function regionalLocale(): string {
   const language = getLocale();
   return navigator.languages.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
 }
 
 /** Formatter with these options. Formatters are cached, because a page formats many dates. */
 export function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const locale = regional();
+  const locale = regionalLocale();
   const key = locale + JSON.stringify(options);
   let made = formats.get(key);
   if (!made) formats.set(key, (made = new Intl.DateTimeFormat(locale, options)));
@@ -57,7 +57,7 @@ export function bareClock(time: number): string {
 /** Formats a time for lists, as short as possible: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
 export function shortTime(timestamp: string, now = today()): string {
   const at = new Date(timestamp);
-  const locale = regional();
+  const locale = regionalLocale();
   const days = daysBetween(at, now);
   if (days <= 0) return clock(at);
   if (days < 7) return at.toLocaleDateString(locale, { weekday: 'short' });
@@ -68,7 +68,7 @@ export function shortTime(timestamp: string, now = today()): string {
 /** Formats a time for sentences: “3 minutes ago”, “today at 08:40”, “11 November”. */
 export function longTime(timestamp: string, now = nowFor(timestamp)): string {
   const at = new Date(timestamp);
-  const locale = regional();
+  const locale = regionalLocale();
   const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
   if (minutes < 1) return m.time_now();
   if (minutes < 60) return m.time_minutes_ago({ count: minutes });
@@ -87,7 +87,7 @@ const nowFor = (timestamp: string) => (Date.now() - Date.parse(timestamp) < HOUR
 export function shortDate(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
   const isThisYear = at.getFullYear() === now.getFullYear();
-  return at.toLocaleDateString(regional(), {
+  return at.toLocaleDateString(regionalLocale(), {
     day: 'numeric',
     month: 'long',
     ...(isThisYear ? {} : { year: 'numeric' })
@@ -105,7 +105,7 @@ export function isPast(timestamp: string, now = thisMinute()): boolean {
 
 /** Formats the remaining time: “in 4 minutes”. */
 export function untilTime(timestamp: string, now = thisMinute()): string {
-  const format = new Intl.RelativeTimeFormat(regional(), { numeric: 'always' });
+  const format = new Intl.RelativeTimeFormat(regionalLocale(), { numeric: 'always' });
   const minutes = Math.max(1, Math.round((Date.parse(timestamp) - now.getTime()) / 60_000));
   if (minutes < 90) return format.format(minutes, 'minute');
   const hours = Math.round(minutes / 60);

@@ -1,4 +1,4 @@
-import { regional } from '#lib/i18n/dates.ts';
+import { regionalLocale } from '#lib/i18n/dates.ts';
 
 const formats = new Map<string, Intl.NumberFormat>();
 
@@ -6,7 +6,7 @@ const formats = new Map<string, Intl.NumberFormat>();
 export function number(value: number, digits = 0): string {
   // Small integers need no `Intl`, whose initialisation is slow on phones.
   if (Number.isInteger(value) && value >= 0 && value < 1_000) return String(value);
-  const locale = regional();
+  const locale = regionalLocale();
   const key = `${locale} ${digits}`;
   let format = formats.get(key);
   if (!format) formats.set(key, (format = new Intl.NumberFormat(locale, { maximumFractionDigits: digits })));

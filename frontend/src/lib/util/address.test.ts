@@ -13,11 +13,11 @@ async function loaded(globals: Record<string, unknown>) {
 }
 
 test('uses paths as URLs at the root', async () => {
-  const { base, withBase, wholeAddress, pathOf, isBelow } = await loaded({
+  const { base, withBase, absoluteUrl, pathOf, isBelow } = await loaded({
     natterBase: '',
     location: { origin: 'https://chat.test', pathname: '/c/1' }
   });
-  expect([base, withBase('/c/new'), wholeAddress('/c/new')]).toEqual(['', '/c/new', 'https://chat.test/c/new']);
+  expect([base, withBase('/c/new'), absoluteUrl('/c/new')]).toEqual(['', '/c/new', 'https://chat.test/c/new']);
   for (const pathname of ['/', '/c/1', '/chat/c/1']) {
     expect(pathOf({ pathname })).toBe(pathname);
     expect(isBelow(pathname)).toBe(true);
@@ -25,11 +25,11 @@ test('uses paths as URLs at the root', async () => {
 });
 
 test('prefixes URLs with the base path', async () => {
-  const { base, withBase, wholeAddress, pathOf, isBelow } = await loaded({
+  const { base, withBase, absoluteUrl, pathOf, isBelow } = await loaded({
     natterBase: '/chat',
     location: { origin: 'https://example.test', pathname: '/chat/c/1' }
   });
-  expect([base, withBase('/'), wholeAddress('/c/1')]).toEqual(['/chat', '/chat/', 'https://example.test/chat/c/1']);
+  expect([base, withBase('/'), absoluteUrl('/c/1')]).toEqual(['/chat', '/chat/', 'https://example.test/chat/c/1']);
   expect(['/chat', '/chat/', '/chat/c/1', '/chat/chat'].map((pathname) => pathOf({ pathname }))).toEqual([
     '/',
     '/',

@@ -18,7 +18,7 @@ export function withBase(path: string): string {
 }
 
 /** Absolute URL of a path of the app, for copying. */
-export function wholeAddress(path: string): string {
+export function absoluteUrl(path: string): string {
   return location.origin + base + path;
 }
 

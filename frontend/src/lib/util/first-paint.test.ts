@@ -9,15 +9,15 @@ afterEach(() => {
 async function opened() {
   vi.resetModules();
   vi.useFakeTimers();
-  const { awaitSeen, markPainted, painted } = await import('./first-paint.ts');
+  const { deferUntilPainted, markPainted, painted } = await import('./first-paint.ts');
   const begin = vi.fn();
   void painted.then(begin);
-  return { awaitSeen, markPainted, begin };
+  return { deferUntilPainted, markPainted, begin };
 }
 
 it('starts deferred work once the page is painted', async () => {
-  const { awaitSeen, markPainted, begin } = await opened();
-  awaitSeen();
+  const { deferUntilPainted, markPainted, begin } = await opened();
+  deferUntilPainted();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(begin).not.toHaveBeenCalled();
   markPainted();
@@ -26,8 +26,8 @@ it('starts deferred work once the page is painted', async () => {
 });
 
 it('starts deferred work after three seconds at the latest', async () => {
-  const { awaitSeen, begin } = await opened();
-  awaitSeen();
+  const { deferUntilPainted, begin } = await opened();
+  deferUntilPainted();
   await vi.advanceTimersByTimeAsync(3_000);
   expect(begin).toHaveBeenCalledOnce();
 });

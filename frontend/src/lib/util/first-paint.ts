@@ -12,6 +12,6 @@ export function markPainted(): void {
 }
 
 /** Delays work until the page calls `markPainted`. Called by pages whose main content takes long. */
-export function awaitSeen(): void {
+export function deferUntilPainted(): void {
   setTimeout(resolvePainted, MAX_WAIT);
 }

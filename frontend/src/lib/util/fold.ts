@@ -23,12 +23,12 @@ const PLAIN: Readonly<Record<string, string>> = {
 };
 
 /** Replaces typographic quotation marks and dashes, which keyboards insert, by plain ones. */
-export function plainSigns(text: string): string {
+export function normalizePunctuation(text: string): string {
   return text.replace(/[\u2018\u2019\u201b\u02bc\u2032]/g, "'").replace(/[\u2010-\u2015\u2212]/g, '-');
 }
 
 export function fold(text: string): string {
-  return plainSigns(text.normalize('NFKC').normalize('NFD'))
+  return normalizePunctuation(text.normalize('NFKC').normalize('NFD'))
     .toLowerCase()
     .replace(ACCENT, '')
     .replace(INVISIBLE, '')

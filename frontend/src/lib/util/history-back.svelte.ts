@@ -34,7 +34,7 @@ export function watchLayers(): void {
 }
 
 /** Makes the back button call `close` as long as `isOpen` returns true. Must be called while a component initialises. */
-export function closedByBack(close: () => void, isOpen: () => boolean = () => true): void {
+export function closeOnBack(close: () => void, isOpen: () => boolean = () => true): void {
   $effect(() => {
     if (phone.current && isOpen()) return untrack(() => layers.add(close));
     return undefined;

@@ -1,7 +1,7 @@
 /** Functions that the forms for a new key and for an existing one share. */
 import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
 import type { ApiKey, KeyPolicy } from '#lib/features/auth/api.ts';
-import { editable, microOf } from '#lib/i18n/amounts.ts';
+import { formatEditableCredits, microOf } from '#lib/i18n/amounts.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -88,7 +88,7 @@ export function valuesOf(key: ApiKey | undefined): Record<KeyField, string> {
     name: key?.name ?? '',
     scopes: key?.scopes.join(' ') ?? 'read',
     models: '',
-    budget: editable(key?.budget?.limit),
+    budget: formatEditableCredits(key?.budget?.limit),
     rpm: String(key?.rpm ?? ''),
     tpm: String(key?.tpm ?? ''),
     parallel: String(key?.parallel ?? '')

@@ -1,10 +1,10 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Announcement, Severity } from './api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { known } from '#lib/util/enum-lookup.ts';
+import { lookUp } from '#lib/util/enum-lookup.ts';
 
 const WEIGHT: Record<Severity, number> = { critical: 0, warning: 1, info: 2 };
-const weightOf = ({ severity }: Announcement) => known(WEIGHT, severity) ?? WEIGHT.info;
+const weightOf = ({ severity }: Announcement) => lookUp(WEIGHT, severity) ?? WEIGHT.info;
 /** Longest delay that browsers allow for a timer, in milliseconds. */
 const MAX_TIMEOUT = 2 ** 31 - 1;
 

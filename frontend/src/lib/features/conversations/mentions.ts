@@ -1,6 +1,6 @@
 /** Mention parser: finds the names that a text contains, among those that can be mentioned in its conversation. */
 import type { Mention } from '#lib/api/types.ts';
-import { fold, plainSigns } from '#lib/util/fold.ts';
+import { fold, normalizePunctuation } from '#lib/util/fold.ts';
 import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
 import { parse } from '#lib/features/markdown/parse.ts';
 import type { Inline } from '#lib/features/markdown/tree.ts';
@@ -101,7 +101,7 @@ function folded(text: string): string {
 
 function foldedLetter(letter: string): string {
   const one = letter.normalize('NFKC').toUpperCase().toLowerCase();
-  return plainSigns(one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ'));
+  return normalizePunctuation(one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ'));
 }
 
 /** Index after the name, if it is in the text at index `at`; otherwise -1. */

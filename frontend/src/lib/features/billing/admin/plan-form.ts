@@ -1,6 +1,6 @@
 /** Conversion between a plan and its form, and validation of the form. */
 import type { Plan, PlanDefinition, Price, QuotaMetric } from '../api.ts';
-import { editable, microOf } from '#lib/i18n/amounts.ts';
+import { formatEditableCredits, microOf } from '#lib/i18n/amounts.ts';
 import { editablePrice, minorOf } from '../logic/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -21,7 +21,7 @@ export function valuesOf(plan: Plan | null): Record<PlanField, string> {
   const quota = (metric: QuotaMetric) => plan?.quotas[metric]?.toString() ?? '';
   return {
     name: plan?.name ?? '',
-    credits: editable(plan?.credits),
+    credits: formatEditableCredits(plan?.credits),
     features: plan?.features.join('\n') ?? '',
     trial_days: plan?.trial_days ? String(plan.trial_days) : '',
     answers: quota('answers'),

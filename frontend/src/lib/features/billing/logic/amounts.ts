@@ -1,15 +1,15 @@
 /** Formats and parses amounts of money. */
-import { regional } from '#lib/i18n/dates.ts';
+import { regionalLocale } from '#lib/i18n/dates.ts';
 import type { Plan, Price } from '../api.ts';
 
 /** Formats an amount in minor units: “€11.00”, “290.000 ₫”, “¥1,500”. VND and JPY have no minor unit. */
-export function money({ amount, currency }: Price, locale = regional()): string {
+export function money({ amount, currency }: Price, locale = regionalLocale()): string {
   const format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' });
   return format.format(amount / 10 ** digitsOf(format));
 }
 
 /** Formats a price and omits empty decimals: “€11”, “€11.50”. */
-export function tag({ amount, currency }: Price, locale = regional()): string {
+export function tag({ amount, currency }: Price, locale = regionalLocale()): string {
   const options = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
   const digits = digitsOf(new Intl.NumberFormat(locale, options));
   const isWhole = amount % 10 ** digits === 0;

@@ -1,10 +1,10 @@
-import { clock, dateFormat, daysBetween, regional } from '#lib/i18n/dates.ts';
+import { clock, dateFormat, daysBetween, regionalLocale } from '#lib/i18n/dates.ts';
 import { thisMinute } from '#lib/util/clock.ts';
 
 /** Formats a due date briefly: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
 export function dueLabel(timestamp: string, now = new Date()): string {
   const at = new Date(timestamp);
-  const locale = regional();
+  const locale = regionalLocale();
   const days = daysBetween(now, at);
   const time = clock(at);
   if (Math.abs(days) <= 1) {

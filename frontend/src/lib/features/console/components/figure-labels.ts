@@ -3,7 +3,7 @@ import type { FigureName, Figures, FiguresRange, Incident, IncidentKind } from '
 import { clock, dateFormat } from '#lib/i18n/dates.ts';
 import { credits } from '#lib/i18n/credits.ts';
 import { count, tokens } from '#lib/i18n/amounts.ts';
-import { known } from '#lib/util/enum-lookup.ts';
+import { lookUp } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 interface FigureStyle {
@@ -31,7 +31,7 @@ export const FIGURES: Record<FigureName, FigureStyle> = {
 /** Combines the values of the whole period into one. */
 export function summary(name: FigureName, values: readonly (number | null)[]): number {
   const there = values.filter((value) => value !== null);
-  if (known(FIGURES, name)?.union === 'most') return Math.max(0, ...there);
+  if (lookUp(FIGURES, name)?.union === 'most') return Math.max(0, ...there);
   return there.reduce((sum, value) => sum + value, 0);
 }
 
@@ -46,7 +46,7 @@ const LABELS: Record<FiguresRange, (time: Date) => string> = {
 export function timesOf({ from, step_seconds, range, series }: Figures): { key: string; label: string }[] {
   return (series[0]?.values ?? []).map((_, at) => {
     const time = new Date(Date.parse(from) + at * step_seconds * 1_000);
-    return { key: time.toISOString(), label: (known(LABELS, range) ?? clock)(time) };
+    return { key: time.toISOString(), label: (lookUp(LABELS, range) ?? clock)(time) };
   });
 }
 
@@ -62,7 +62,7 @@ const INCIDENTS: Record<IncidentKind, { what: (of: { name: string }) => string; 
 
 /** Describes an incident and its remedy. Kinds that only a newer server knows are shown as they are. */
 export function incidentWords({ kind, detail }: Incident): { what: string; next: string } {
-  const words = known(INCIDENTS, kind);
+  const words = lookUp(INCIDENTS, kind);
   return words ? { what: words.what({ name: detail ?? '' }), next: words.next() } : { what: kind, next: '' };
 }
 
@@ -92,7 +92,7 @@ const amountOf = (value: number): Amount => ({ count: value, amount: count(value
 
 /** Describes how an incident has affected users; empty if that wasn't measured. */
 export function impactWords({ kind, impact, people, instances }: Incident): string {
-  const words = known(IMPACT_TEXTS, kind);
+  const words = lookUp(IMPACT_TEXTS, kind);
   // Without a second instance, events are delivered without Redis, so its outage has affected nobody.
   if (!words || typeof impact !== 'number' || (kind === 'redis' && instances < 2)) return '';
   if (impact === 0) return words.none();

@@ -1,5 +1,5 @@
 /** Actions on a message that save it, copy it to the notes, pin it or copy its link. */
-import { wholeAddress } from '#lib/util/address.ts';
+import { absoluteUrl } from '#lib/util/address.ts';
 import { goto } from '#lib/util/navigation.ts';
 import type { App } from '#lib/app/app.ts';
 import { attempt } from '#lib/ui/attempt.ts';
@@ -15,7 +15,7 @@ type Marked = Pick<MessageView, 'id' | 'isPinned' | 'content' | 'sender' | 'time
 
 /** Permanent link of a message. */
 export function linkTo(conversationId: string, messageId: string): string {
-  return wholeAddress(`/c/${conversationId}/m/${messageId}`);
+  return absoluteUrl(`/c/${conversationId}/m/${messageId}`);
 }
 
 export async function mark(

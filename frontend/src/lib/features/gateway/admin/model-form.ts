@@ -1,6 +1,6 @@
 /** Conversion between a model and its form, and validation of the form. */
 import type { GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelParams } from '../api.ts';
-import { count, editable, microOf } from '#lib/i18n/amounts.ts';
+import { count, formatEditableCredits, microOf } from '#lib/i18n/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export type ModelField =
@@ -157,9 +157,9 @@ export function valuesOf(model: GatewayModel | null): Record<ModelField, string>
     context_length: model?.fallbacks.context_length.join(', ') ?? '',
     content_policy: model?.fallbacks.content_policy.join(', ') ?? '',
     failure: model?.fallbacks.failure.join(', ') ?? '',
-    input: editable(model?.price?.input),
-    output: editable(model?.price?.output),
-    cached: editable(model?.price?.cached),
+    input: formatEditableCredits(model?.price?.input),
+    output: formatEditableCredits(model?.price?.output),
+    cached: formatEditableCredits(model?.price?.cached),
     context_window: String(model?.capabilities.context_window ?? ''),
     max_output: String(model?.capabilities.max_output ?? ''),
     efforts,

@@ -1,6 +1,6 @@
 /** Days in UTC, by which the server counts usage. */
 import type { UsageGroup } from '../api.ts';
-import { regional } from '#lib/i18n/dates.ts';
+import { regionalLocale } from '#lib/i18n/dates.ts';
 
 export type Range = 'week' | 'days' | 'month';
 
@@ -70,7 +70,7 @@ export function monthOf(day: Day): string {
 }
 
 function format(day: Day, options: Intl.DateTimeFormatOptions): string {
-  return new Date(day).toLocaleDateString(regional(), { ...options, timeZone: 'UTC' });
+  return new Date(day).toLocaleDateString(regionalLocale(), { ...options, timeZone: 'UTC' });
 }
 
 function dayOf(time: number): Day {

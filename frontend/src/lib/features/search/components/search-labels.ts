@@ -1,7 +1,7 @@
 /** Labels of the search. */
 import { nameIn } from '#lib/util/enum-lookup.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { regional } from '#lib/i18n/dates.ts';
+import { regionalLocale } from '#lib/i18n/dates.ts';
 import type { SearchHas } from '../api.ts';
 import type { Chip, Operator } from '../query.ts';
 
@@ -41,7 +41,7 @@ export function valueOf({ op, value }: Chip): string {
   const [year, month, day] = value.split('-').map(Number);
   if (year === undefined || month === undefined) return value;
   const isThisYear = year === new Date().getFullYear();
-  return new Date(year, month - 1, day ?? 1).toLocaleDateString(regional(), {
+  return new Date(year, month - 1, day ?? 1).toLocaleDateString(regionalLocale(), {
     month: day ? 'short' : 'long',
     ...(day && { day: 'numeric' }),
     ...((!isThisYear || !day) && { year: 'numeric' })
