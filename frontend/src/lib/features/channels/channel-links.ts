@@ -69,7 +69,7 @@ export class ChannelLinks {
 
   #known(): Name[] {
     return this.#app.conversations
-      .in(this.#workspaceId)
+      .joined(this.#workspaceId)
       .filter(isChannel)
       .flatMap(({ id, title }) => (title ? [{ id, name: title, kind: 'channel' as const }] : []));
   }

@@ -96,7 +96,9 @@ export const COMMANDS: readonly Command[] = [
       if (text !== '' && length === null && !isOff(text)) return refuse(m.command_length_wrong());
       const until = isOff(text) ? null : length === null ? FOREVER : new Date(Date.now() + length).toISOString();
       const done = until ? m.conversation_muted() : m.conversation_unmuted();
-      return end(await attempt(() => app.conversations.choose(conversationView.id, { muted_until: until }), done));
+      return end(
+        await attempt(() => app.conversations.changeSettings(conversationView.id, { muted_until: until }), done)
+      );
     }
   },
   {

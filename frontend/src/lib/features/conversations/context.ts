@@ -57,7 +57,7 @@ export function provideConversation({ api, connection, session, conversations, a
     sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());
     await sync.exchange();
   });
-  const settle = () => drafts.settle();
+  const settle = () => drafts.flush();
   addEventListener('pagehide', settle);
   const typing = new TypingStore(connection);
   useDelivered(id, conversations, messages);

@@ -60,7 +60,7 @@ export class ConversationLog {
   );
   #latest: Promise<void> | null = null;
   readonly #deltas = new DeltaBuffer((deltas) =>
-    this.#become(deltas.reduce((state, delta) => reduce(state, { kind: 'delta', delta }), this.#state))
+    this.#setState(deltas.reduce((state, delta) => reduce(state, { kind: 'delta', delta }), this.#state))
   );
   readonly #repair = new GapRepair(
     () => this.#state.gaps,
@@ -128,7 +128,7 @@ export class ConversationLog {
   }
 
   /** Sequence number of the newest known event. */
-  get known(): number {
+  get lastKnownSeq(): number {
     return this.#state.known;
   }
 
@@ -163,7 +163,7 @@ export class ConversationLog {
   }
 
   /** Whether a message counts as unread. The user's own messages and the answers to them don't. */
-  isNews({ own, sender, replyTo }: Pick<MessageView, 'own' | 'sender' | 'replyTo'>): boolean {
+  countsAsUnread({ own, sender, replyTo }: Pick<MessageView, 'own' | 'sender' | 'replyTo'>): boolean {
     if (own) return false;
     if (sender.kind !== 'assistant' || replyTo === null) return true;
     const asked = this.find(replyTo)?.sender;
@@ -224,7 +224,7 @@ export class ConversationLog {
     this.#olderError = null;
     const basis = this.#state.known;
     try {
-      const page = await this.page({ ...this.before(oldest), limit: OLDER_PAGE });
+      const page = await this.page({ ...this.olderPageQuery(oldest), limit: OLDER_PAGE });
       // The log was reloaded while this request was in progress, and adding its page would leave a gap.
       if (!this.find(oldest.id) && !this.isGone(oldest.id)) return;
       this.apply({ kind: 'page', part: 'older', items: page.items, hasMore: page.has_more, basis });
@@ -248,7 +248,7 @@ export class ConversationLog {
     return this.host.api.get(`/conversations/${this.id}/messages`, query);
   }
 
-  protected before({ seq }: Message): Record<string, number> {
+  protected olderPageQuery({ seq }: Message): Record<string, number> {
     return { before_seq: seq };
   }
 
@@ -258,10 +258,10 @@ export class ConversationLog {
     if (input.kind === 'page') for (const { sender } of input.items) this.#learnSender(sender);
     if (input.kind === 'event' && input.frame.type === 'message.created')
       this.#learnSender(input.frame.payload.message.sender);
-    this.#become(reduce(this.#state, input));
+    this.#setState(reduce(this.#state, input));
   }
 
-  #become(state: LogState): void {
+  #setState(state: LogState): void {
     const hasBranched = state.branch !== null && state.branch !== this.#state.branch;
     this.#state = state;
     if (hasBranched) void this.#readBranch();
@@ -306,7 +306,7 @@ export class ConversationLog {
   }
 
   /** Reloads the log because the server has deleted missed events or because too many were missed. */
-  startOver(): Promise<void> {
+  reloadFromStart(): Promise<void> {
     this.apply({ kind: 'expired' });
     return this.load();
   }
@@ -345,11 +345,11 @@ export class ConversationLog {
     if (!branch) return;
     try {
       const page = await this.page({ after_seq: branch.after, limit: MAX_AT_ONCE });
-      if (page.has_more) await this.startOver();
+      if (page.has_more) await this.reloadFromStart();
       else this.apply({ kind: 'branch', items: page.items, basis, branch });
     } catch {
       // Some messages are missing: reloads everything, which also reports a failure.
-      await this.startOver();
+      await this.reloadFromStart();
     }
   }
 

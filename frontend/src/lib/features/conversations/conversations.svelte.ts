@@ -49,7 +49,7 @@ export class ConversationsStore {
   readonly #presence: PresenceStore;
   #loading: Promise<void> | undefined;
   /** Hello frame that arrived while the list was loading, to be compared with it afterwards. */
-  #early: HelloPayload | undefined;
+  #pendingHello: HelloPayload | undefined;
   readonly #resync = new ResyncSchedule(
     (stale) => this.#readStale(stale),
     () => this.#loading
@@ -70,7 +70,7 @@ export class ConversationsStore {
     });
     connection.onConnect((hello) => {
       this.#view();
-      this.#greet(hello);
+      this.#handleHello(hello);
     });
   }
 
@@ -83,7 +83,7 @@ export class ConversationsStore {
   }
 
   /** Conversations of a workspace that the user is a member of, most recently active first. Without a workspace, those of all of them. */
-  in(workspaceId: Id | undefined): Conversation[] {
+  joined(workspaceId: Id | undefined): Conversation[] {
     return [...this.#items.values()]
       .filter(({ own, workspace_id }) => own !== null && (workspaceId === undefined || workspace_id === workspaceId))
       .sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : a.last_activity_at > b.last_activity_at ? -1 : 0));
@@ -122,7 +122,7 @@ export class ConversationsStore {
   }
 
   /** Shows a read position before the server confirms it. `no` is the number of the message there. */
-  seen(id: Id, seq: number, no?: number): void {
+  showReadPosition(id: Id, seq: number, no?: number): void {
     this.#reads.change(id, () => this.#update(id, (conversation) => readUpTo(conversation, seq, no)));
   }
 
@@ -135,10 +135,10 @@ export class ConversationsStore {
 
   /** Shows a change of the user's settings for a conversation. */
   setOwn(id: Id, change: Partial<OwnSettings>): void {
-    this.#reads.change(id, () => this.#chose(id, change));
+    this.#reads.change(id, () => this.#applySettings(id, change));
   }
 
-  #chose(id: Id, change: Partial<OwnSettings>): void {
+  #applySettings(id: Id, change: Partial<OwnSettings>): void {
     this.#update(id, (conversation) =>
       conversation.own ? { ...conversation, own: { ...conversation.own, ...change } } : conversation
     );
@@ -149,7 +149,7 @@ export class ConversationsStore {
     const seq = this.#items.get(id)?.last_seq;
     if (seq === undefined) return;
     await this.#api.post(`/conversations/${id}/read`, { seq });
-    this.seen(id, seq);
+    this.showReadPosition(id, seq);
   }
 
   /** Marks the messages of the conversation unread from the event `seq` on. */
@@ -161,9 +161,9 @@ export class ConversationsStore {
   load(): Promise<void> {
     this.#loading ??= this.#loadAll().finally(() => {
       this.#loading = undefined;
-      const hello = this.#early;
-      this.#early = undefined;
-      if (hello) this.#greet(hello);
+      const hello = this.#pendingHello;
+      this.#pendingHello = undefined;
+      if (hello) this.#handleHello(hello);
     });
     return this.#loading;
   }
@@ -198,7 +198,7 @@ export class ConversationsStore {
   }
 
   /** Changes the user's settings for a conversation and shows them at once. If the server rejects them, these are reverted, but not later changes. */
-  async choose(id: Id, change: OwnChange): Promise<void> {
+  async changeSettings(id: Id, change: OwnChange): Promise<void> {
     const before = this.#items.get(id)?.own;
     const made = settingsAfter(change);
     this.setOwn(id, made);
@@ -223,7 +223,7 @@ export class ConversationsStore {
 
   reset(): void {
     this.#resync.reset();
-    this.#early = undefined;
+    this.#pendingHello = undefined;
     this.#items.clear();
     this.drafts.clear();
     this.isLoaded = false;
@@ -297,17 +297,17 @@ export class ConversationsStore {
   }
 
   /** Handles the hello frame, which contains the last sequence number of each conversation. */
-  #greet(hello: HelloPayload): void {
+  #handleHello(hello: HelloPayload): void {
     // The list in progress may be older than the hello frame, so they are compared when it has loaded.
-    if (this.#loading) this.#early = hello;
+    if (this.#loading) this.#pendingHello = hello;
     // After an absence the whole list is reloaded, because reading on another device doesn't change sequence numbers.
     else if (this.isLoaded && this.#connection.wasAway) void this.load();
-    else if (this.isLoaded) this.#compare(hello);
+    else if (this.isLoaded) this.#reloadChanged(hello);
     else if (this.error !== null) void this.load();
   }
 
   /** Reloads the conversations that the hello frame shows to be changed, new or gone. */
-  #compare(hello: HelloPayload): void {
+  #reloadChanged(hello: HelloPayload): void {
     const named = new Set(hello.conversations.map(({ id }) => id));
     const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
     const missing = [...this.#items.values()]
@@ -333,7 +333,7 @@ export class ConversationsStore {
         this.#update(frame.payload.conversation_id, (conversation) => markedUnread(conversation, frame.payload));
         return;
       case 'conversation.own':
-        this.#chose(frame.payload.conversation_id, frame.payload.own);
+        this.#applySettings(frame.payload.conversation_id, frame.payload.own);
         return;
       case 'conversation.count': {
         const { conversation_id, member_count } = frame.payload;

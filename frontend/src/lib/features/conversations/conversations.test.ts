@@ -157,13 +157,13 @@ describe('ConversationsStore', () => {
     store.open('c1');
     created(6, 'mai');
     expect(store.get('c1')).toMatchObject({ unread: 1, last_message: { id: 'm6' } });
-    store.seen('c1', 6);
+    store.showReadPosition('c1', 6);
     expect(store.get('c1')?.unread).toBe(0);
   });
 
   it('clears the unread count when the end was read here or on another device', async () => {
     await store.load();
-    store.seen('c1', 2);
+    store.showReadPosition('c1', 2);
     expect(store.get('c1')?.unread).toBe(1);
     say('receipt', { conversation_id: 'c1', user_id: 'mai', read_seq: 3, delivered_seq: 3 });
     expect(store.get('c1')?.unread).toBe(1);
@@ -173,9 +173,9 @@ describe('ConversationsStore', () => {
 
   it('reverts a refused setting without reverting later ones', async () => {
     await store.load();
-    const pinning = store.choose('c1', { pinned: true });
+    const pinning = store.changeSettings('c1', { pinned: true });
     expect(store.get('c1')?.own).toMatchObject({ pinned: true });
-    const muting = store.choose('c1', { notify: 'none' });
+    const muting = store.changeSettings('c1', { notify: 'none' });
     say('conversation.unread', { conversation_id: 'c1', read_seq: 1, unread: 2, unread_mentions: 1 });
     store.setOwn('c1', { notify: 'mentions' });
     await expect(pinning).rejects.toThrow();
@@ -185,9 +185,9 @@ describe('ConversationsStore', () => {
 
   it('keeps its own notification level until it is reset to the default', async () => {
     await store.load();
-    await store.choose('c1', { notify: 'none' }).catch(() => undefined);
+    await store.changeSettings('c1', { notify: 'none' }).catch(() => undefined);
     say('conversation.own', { conversation_id: 'c1', own: { notify: 'none', notify_chosen: true, pinned: false } });
-    const leaving = store.choose('c1', { notify: null });
+    const leaving = store.changeSettings('c1', { notify: null });
     expect(store.get('c1')?.own).toMatchObject({ notify: 'none', notify_chosen: false });
     say('conversation.own', {
       conversation_id: 'c1',
@@ -200,7 +200,7 @@ describe('ConversationsStore', () => {
   it('is read to the end even if the last message was deleted', async () => {
     api.list = [conversation({ last_seq: 5, unread: 1, last_message: message(3, 'mai') })];
     await store.load();
-    store.seen('c1', 5);
+    store.showReadPosition('c1', 5);
     expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 5 });
   });
 
@@ -228,14 +228,14 @@ describe('ConversationsStore', () => {
   it('sorts by last activity', async () => {
     api.list = [conversation(), conversation({ id: 'c2', last_activity_at: '2026-11-20T11:00:00.000Z' })];
     await store.load();
-    expect(store.in('w1').map(({ id }) => id)).toEqual(['c2', 'c1']);
-    expect(store.in('w2')).toEqual([]);
+    expect(store.joined('w1').map(({ id }) => id)).toEqual(['c2', 'c1']);
+    expect(store.joined('w2')).toEqual([]);
     say('message.created', {
       conversation_id: 'c1',
       seq: 9,
       message: message(9, 'mai', { created_at: '2026-11-20T12:00:00.000Z' })
     });
-    expect(store.in('w1').map(({ id }) => id)).toEqual(['c1', 'c2']);
+    expect(store.joined('w1').map(({ id }) => id)).toEqual(['c1', 'c2']);
   });
 
   it('keeps events received during a load', async () => {
@@ -396,7 +396,7 @@ describe('ConversationsStore', () => {
     api.list = [conversation(), conversation({ id: 'c2', unread: 0 })];
     await store.load();
     expect(store.get('c1')?.unread).toBe(1);
-    store.seen('c1', 3);
+    store.showReadPosition('c1', 3);
     expect(placed()).toEqual([['c1'], ['c2']]);
     store.open('c2');
     expect(placed()).toEqual([[], ['c1', 'c2']]);
@@ -497,9 +497,9 @@ describe('channels', () => {
       say('message.created', { conversation_id: 'c1', seq: 3 + no, message: message(3 + no, 'mai', { no, mentions }) });
     }
     expect(store.get('c1')).toMatchObject({ unread: 3, own: { unread_mentions: 1 } });
-    store.seen('c1', 5, 2);
+    store.showReadPosition('c1', 5, 2);
     expect(store.get('c1')).toMatchObject({ unread: 1, read_seq: 5 });
-    store.seen('c1', 6, 3);
+    store.showReadPosition('c1', 6, 3);
     expect(store.get('c1')).toMatchObject({ unread: 0, own: { unread_mentions: 0 } });
   });
 
@@ -528,7 +528,7 @@ describe('channels', () => {
   it('lower the read position only when marked as unread', async () => {
     api.list = [channel()];
     await store.load();
-    store.seen('c1', 9);
+    store.showReadPosition('c1', 9);
     say('conversation.unread', { conversation_id: 'c1', read_seq: 1, unread: 2, unread_mentions: 1 });
     expect(store.get('c1')).toMatchObject({
       read_seq: 1,
@@ -537,7 +537,7 @@ describe('channels', () => {
     });
     say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 1, delivered_seq: 9 });
     expect(store.get('c1')?.unread).toBe(2);
-    store.seen('c1', 9);
+    store.showReadPosition('c1', 9);
     expect(store.get('c1')).toMatchObject({ read_seq: 9, unread: 0 });
   });
 
@@ -592,17 +592,17 @@ describe('channels', () => {
     api.single.set('c2', channel({ id: 'c2', own: null }));
     await store.find('c2');
     store.open('c2');
-    expect(store.in('w1').map(({ id }) => id)).toEqual(['c1']);
+    expect(store.joined('w1').map(({ id }) => id)).toEqual(['c1']);
     greet([{ id: 'c1', last_seq: 3 }]);
     expect(api.asked).toEqual(['/conversations', '/conversations/c2']);
     // The user has joined on another device.
     api.single.set('c2', channel({ id: 'c2' }));
     say('member.added', { conversation_id: 'c2', member: member('me', 'Elena') });
-    await expect.poll(() => store.in('w1').length).toBe(2);
+    await expect.poll(() => store.joined('w1').length).toBe(2);
     // An admin has removed the user, who can still read the channel.
     api.single.set('c2', channel({ id: 'c2', own: null }));
     say('member.removed', { conversation_id: 'c2', user_id: 'me' });
-    await expect.poll(() => store.in('w1').length).toBe(1);
+    await expect.poll(() => store.joined('w1').length).toBe(1);
     expect(store.get('c2')?.own).toBeNull();
     store.open(null);
     expect(store.get('c2')).toBeUndefined();

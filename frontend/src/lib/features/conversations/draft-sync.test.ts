@@ -107,7 +107,7 @@ describe('draft synchronisation', () => {
     });
     tell(draft('from the phone', Date.now()));
     expect(drafts.get('c1')).toBe('from the phone');
-    expect(drafts.told).toEqual({ key: 'c1', text: 'from the phone' });
+    expect(drafts.adopted).toEqual({ key: 'c1', text: 'from the phone' });
     await vi.advanceTimersByTimeAsync(100);
     drafts.set('c1', 'from here');
     tell(draft('late from the phone', Date.now() - 50));
@@ -161,7 +161,7 @@ describe('draft synchronisation', () => {
     expect(put).toHaveBeenCalledTimes(2);
     expect(server.rows.get('c1/')?.content).toBe('');
     expect(drafts.get('c1')).toBe('');
-    expect(drafts.told).toBe(null);
+    expect(drafts.adopted).toBe(null);
   });
 
   it('sends offline drafts with their time and yields to newer ones', async () => {

@@ -4,7 +4,7 @@ import type { Name } from './mentions.ts';
 export type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
 
 const PREFIX = 'natter.draft.';
-const BARE = 'natter.bare.';
+const WITHOUT_PREVIEWS_PREFIX = 'natter.bare.';
 export const EDIT = 'natter.edit.';
 const REPLY = 'natter.reply.';
 const MEANT = 'natter.meant.';
@@ -16,11 +16,11 @@ const REST = 400;
 export class DraftsStore {
   readonly #texts = new SvelteMap<string, string>();
   /** Keys of the drafts whose links will have no previews. */
-  readonly #bare = new SvelteMap<string, true>();
+  readonly #withoutPreviews = new SvelteMap<string, true>();
   /** Ids of the messages that the drafts reply to. */
   readonly #replies = new Map<string, string>();
   /** Mentions that the user has picked from suggestions; a name alone may be ambiguous. */
-  readonly #meant = new Map<string, readonly Name[]>();
+  readonly #pickedMentions = new Map<string, readonly Name[]>();
   readonly #storage: DraftStorage | undefined;
   /** Delayed writes of long drafts, by storage key. */
   readonly #waiting = new Map<
@@ -28,14 +28,14 @@ export class DraftsStore {
     { readonly timer: ReturnType<typeof setTimeout>; readonly persist: () => void }
   >();
   #prefix = PREFIX;
-  #barePrefix = BARE;
+  #withoutPreviewsPrefix = WITHOUT_PREVIEWS_PREFIX;
   #editPrefix = EDIT;
   #replyPrefix = REPLY;
   #meantPrefix = MEANT;
   /** Called when a draft has changed on this device. */
   onwritten: ((key: string) => void) | undefined;
   /** Last draft that was taken over from another device; null after it was changed here. */
-  told = $state.raw<{ readonly key: string; readonly text: string } | null>(null);
+  adopted = $state.raw<{ readonly key: string; readonly text: string } | null>(null);
 
   constructor(storage: DraftStorage | undefined) {
     this.#storage = storage;
@@ -44,32 +44,33 @@ export class DraftsStore {
   open(userId: string): void {
     this.close();
     this.#prefix = `${PREFIX}${userId}.`;
-    this.#barePrefix = `${BARE}${userId}.`;
+    this.#withoutPreviewsPrefix = `${WITHOUT_PREVIEWS_PREFIX}${userId}.`;
     this.#editPrefix = `${EDIT}${userId}.`;
     this.#replyPrefix = `${REPLY}${userId}.`;
     this.#meantPrefix = `${MEANT}${userId}.`;
     for (let index = 0; index < (this.#storage?.length ?? 0); index++) {
       const key = this.#storage?.key(index);
-      if (key?.startsWith(this.#barePrefix)) this.#bare.set(key.slice(this.#barePrefix.length), true);
+      if (key?.startsWith(this.#withoutPreviewsPrefix))
+        this.#withoutPreviews.set(key.slice(this.#withoutPreviewsPrefix.length), true);
       const reply = key?.startsWith(this.#replyPrefix) ? this.#storage?.getItem(key) : null;
       if (key && reply) this.#replies.set(key.slice(this.#replyPrefix.length), reply);
       const names = key?.startsWith(this.#meantPrefix) ? namesIn(this.#storage?.getItem(key)) : [];
-      if (key && names.length > 0) this.#meant.set(key.slice(this.#meantPrefix.length), names);
+      if (key && names.length > 0) this.#pickedMentions.set(key.slice(this.#meantPrefix.length), names);
       const text = key?.startsWith(this.#prefix) ? this.#storage?.getItem(key) : null;
       if (key && text) this.#texts.set(key.slice(this.#prefix.length), text);
     }
   }
 
   close(): void {
-    this.settle();
+    this.flush();
     this.#texts.clear();
-    this.#bare.clear();
+    this.#withoutPreviews.clear();
     this.#replies.clear();
-    this.#meant.clear();
+    this.#pickedMentions.clear();
   }
 
   /** Stores drafts whose write was delayed. Called before the page goes away. */
-  settle(): void {
+  flush(): void {
     for (const { timer, persist } of [...this.#waiting.values()]) {
       clearTimeout(timer);
       persist();
@@ -88,19 +89,19 @@ export class DraftsStore {
   set(conversationId: string, text: string): void {
     this.#setText(conversationId, text);
     // The user has continued the draft here.
-    if (this.told?.key === conversationId) this.told = null;
+    if (this.adopted?.key === conversationId) this.adopted = null;
     this.onwritten?.(conversationId);
   }
 
-  isBare(conversationId: string): boolean {
-    return this.#bare.has(conversationId);
+  hasNoPreviews(conversationId: string): boolean {
+    return this.#withoutPreviews.has(conversationId);
   }
 
   /** Chooses whether the links of a draft will have previews. The choice ends with the draft. */
-  setBare(conversationId: string, isBare: boolean): void {
-    if (isBare) this.#bare.set(conversationId, true);
-    else this.#bare.delete(conversationId);
-    this.#persist(this.#barePrefix + conversationId, isBare ? 'true' : null);
+  setNoPreviews(conversationId: string, isBare: boolean): void {
+    if (isBare) this.#withoutPreviews.set(conversationId, true);
+    else this.#withoutPreviews.delete(conversationId);
+    this.#persist(this.#withoutPreviewsPrefix + conversationId, isBare ? 'true' : null);
   }
 
   /** Id of the message that the draft replies to; null if there is none. */
@@ -122,19 +123,19 @@ export class DraftsStore {
   }
 
   /** Mentions that the user has picked, latest last. They end with the draft. */
-  meantIn(conversationId: string): readonly Name[] {
-    return this.#meant.get(conversationId) ?? [];
+  pickedMentions(conversationId: string): readonly Name[] {
+    return this.#pickedMentions.get(conversationId) ?? [];
   }
 
-  addMeant(conversationId: string, { id, name, kind }: Name): void {
+  addPickedMention(conversationId: string, { id, name, kind }: Name): void {
     if (!id) return;
-    const others = this.meantIn(conversationId).filter((one) => one.id !== id);
+    const others = this.pickedMentions(conversationId).filter((one) => one.id !== id);
     this.#setMentions(conversationId, [...others, { id, name, kind }]);
   }
 
   #setMentions(conversationId: string, names: readonly Name[]): void {
-    if (names.length > 0) this.#meant.set(conversationId, names);
-    else this.#meant.delete(conversationId);
+    if (names.length > 0) this.#pickedMentions.set(conversationId, names);
+    else this.#pickedMentions.delete(conversationId);
     this.#persist(this.#meantPrefix + conversationId, names.length > 0 ? JSON.stringify(names) : null);
   }
 
@@ -153,15 +154,15 @@ export class DraftsStore {
     if (this.get(conversationId) === text && this.replyOf(conversationId) === replyTo) return;
     this.#setText(conversationId, text);
     this.#setReply(conversationId, replyTo);
-    this.told = { key: conversationId, text };
+    this.adopted = { key: conversationId, text };
   }
 
   #setText(conversationId: string, text: string): void {
     const isEmpty = text.trim() === '';
     if (isEmpty) this.#texts.delete(conversationId);
     else this.#texts.set(conversationId, text);
-    if (isEmpty && this.isBare(conversationId)) this.setBare(conversationId, false);
-    if (isEmpty && this.#meant.has(conversationId)) this.#setMentions(conversationId, []);
+    if (isEmpty && this.hasNoPreviews(conversationId)) this.setNoPreviews(conversationId, false);
+    if (isEmpty && this.#pickedMentions.has(conversationId)) this.#setMentions(conversationId, []);
     const key = this.#prefix + conversationId;
     const persist = () => this.#persist(key, this.#texts.get(conversationId) ?? null);
     if (text.length < LONG) {

@@ -44,12 +44,12 @@ describe('DraftsStore', () => {
     const drafts = new DraftsStore(storage);
     drafts.open('me');
     drafts.set('c1', 'https://a.test');
-    drafts.setBare('c1', true);
+    drafts.setNoPreviews('c1', true);
     const again = new DraftsStore(storage);
     again.open('me');
-    expect([again.isBare('c1'), again.isBare('c2')]).toEqual([true, false]);
+    expect([again.hasNoPreviews('c1'), again.hasNoPreviews('c2')]).toEqual([true, false]);
     again.set('c1', '');
-    expect(again.isBare('c1')).toBe(false);
+    expect(again.hasNoPreviews('c1')).toBe(false);
     expect(storage.length).toBe(0);
   });
 
@@ -75,7 +75,7 @@ describe('DraftsStore', () => {
     drafts.open('me');
     drafts.set('c1', 'x'.repeat(5_000));
     drafts.set('c1', 'x'.repeat(5_001));
-    drafts.settle();
+    drafts.flush();
     const again = new DraftsStore(storage);
     again.open('me');
     expect(again.get('c1')).toHaveLength(5_001);
@@ -106,19 +106,19 @@ describe('DraftsStore', () => {
     const drafts = new DraftsStore(storage);
     drafts.open('me');
     drafts.set('c1', '@Anna');
-    for (const id of ['u1', 'u2', 'u1']) drafts.addMeant('c1', anna(id));
-    drafts.addMeant('c1', { name: 'all', kind: 'all' });
+    for (const id of ['u1', 'u2', 'u1']) drafts.addPickedMention('c1', anna(id));
+    drafts.addPickedMention('c1', { name: 'all', kind: 'all' });
     const again = new DraftsStore(storage);
     again.open('me');
-    expect(again.meantIn('c1')).toEqual(['u2', 'u1'].map((id) => ({ id, name: 'Anna', kind: 'person' })));
-    expect(again.meantIn('c2')).toEqual([]);
+    expect(again.pickedMentions('c1')).toEqual(['u2', 'u1'].map((id) => ({ id, name: 'Anna', kind: 'person' })));
+    expect(again.pickedMentions('c2')).toEqual([]);
     again.open('you');
-    expect(again.meantIn('c1')).toEqual([]);
+    expect(again.pickedMentions('c1')).toEqual([]);
     again.open('me');
     again.set('c1', '@Anna and');
-    expect(again.meantIn('c1')).toHaveLength(2);
+    expect(again.pickedMentions('c1')).toHaveLength(2);
     again.set('c1', '');
-    expect(again.meantIn('c1')).toEqual([]);
+    expect(again.pickedMentions('c1')).toEqual([]);
     expect(storage.length).toBe(0);
   });
 
@@ -127,9 +127,9 @@ describe('DraftsStore', () => {
     const drafts = new DraftsStore(storage);
     drafts.open('me');
     drafts.set('c1', '@Anna');
-    drafts.addMeant('c1', anna('u1'));
+    drafts.addPickedMention('c1', anna('u1'));
     drafts.adopt('c1', '', null);
-    expect(drafts.meantIn('c1')).toEqual([]);
+    expect(drafts.pickedMentions('c1')).toEqual([]);
     expect(storage.length).toBe(0);
   });
 
@@ -139,7 +139,7 @@ describe('DraftsStore', () => {
       storage.setItem('natter.meant.me.c1', damaged);
       const drafts = new DraftsStore(storage);
       drafts.open('me');
-      expect(drafts.meantIn('c1')).toEqual([]);
+      expect(drafts.pickedMentions('c1')).toEqual([]);
     }
   });
 
@@ -147,11 +147,11 @@ describe('DraftsStore', () => {
     const drafts = new DraftsStore(new MemoryStorage());
     drafts.open('me');
     drafts.adopt('c1', 'from the phone', null);
-    expect(drafts.told).toEqual({ key: 'c1', text: 'from the phone' });
+    expect(drafts.adopted).toEqual({ key: 'c1', text: 'from the phone' });
     drafts.set('c2', 'elsewhere');
-    expect(drafts.told).not.toBeNull();
+    expect(drafts.adopted).not.toBeNull();
     drafts.set('c1', '');
-    expect(drafts.told).toBeNull();
+    expect(drafts.adopted).toBeNull();
   });
 
   it('keeps drafts of edits separate from those of new messages', () => {
@@ -179,8 +179,8 @@ describe('DraftsStore', () => {
     const drafts = new DraftsStore(storage);
     drafts.open('me');
     drafts.set('c1', 'text');
-    drafts.addMeant('c1', anna('u1'));
+    drafts.addPickedMention('c1', anna('u1'));
     expect(drafts.get('c1')).toBe('text');
-    expect(drafts.meantIn('c1')).toHaveLength(1);
+    expect(drafts.pickedMentions('c1')).toHaveLength(1);
   });
 });

@@ -15,7 +15,7 @@ import type { MessageView } from './rows.ts';
 /** Sends, schedules and edits the user's messages in a conversation. */
 export class MessageSender {
   /** Whether a reply in a thread is also shown in the conversation. */
-  isAlsoTold = $state(false);
+  isAlsoToConversation = $state(false);
   /** Whether slow mode forbids the next message for the moment. */
   isPaused = $state(false);
 
@@ -39,13 +39,13 @@ export class MessageSender {
     const { pending, directory, id, log, models, rights } = this.#view;
     if (pending) return pending.start(content, files);
     const placed = {
-      ...(this.isAlsoTold && { also_to_conversation: true }),
-      ...this.#bare
+      ...(this.isAlsoToConversation && { also_to_conversation: true }),
+      ...this.#previewOptions
     };
     const clientId = log.send(content, this.#target.replyTo?.id ?? null, directory.calledIn(content), files, placed);
     if (rights.canCompare && models.canChoose) this.#chat.comparing.start(id, clientId);
     this.#target.setReply(null);
-    this.isAlsoTold = false;
+    this.isAlsoToConversation = false;
     return undefined;
   }
 
@@ -59,8 +59,8 @@ export class MessageSender {
     });
   }
 
-  get #bare(): Pick<Placed, 'previews'> {
-    return this.#chat.drafts.isBare(this.#view.key) ? { previews: false } : {};
+  get #previewOptions(): Pick<Placed, 'previews'> {
+    return this.#chat.drafts.hasNoPreviews(this.#view.key) ? { previews: false } : {};
   }
 
   /** Schedules a message to be sent at the time `at`. */
@@ -73,10 +73,10 @@ export class MessageSender {
       content,
       send_at: at,
       mentions: directory.calledIn(content),
-      ...this.#bare,
+      ...this.#previewOptions,
       ...(replyTo?.id && { reply_to: replyTo.id }),
       ...(attachmentIds.length > 0 && { attachment_ids: attachmentIds }),
-      ...(root && { thread_id: root, also_to_conversation: this.isAlsoTold })
+      ...(root && { thread_id: root, also_to_conversation: this.isAlsoToConversation })
     });
     this.#scheduling.done();
     return scheduled as Scheduled;
@@ -85,12 +85,12 @@ export class MessageSender {
   /** Edits one of the user's messages. In a chat with an assistant, the new text is answered again. */
   async change(id: string, content: string): Promise<void> {
     const { conversation, log, navigation } = this.#view;
-    if (!isAssistantChat(conversation)) return this.#reword(id, content);
+    if (!isAssistantChat(conversation)) return this.#saveEdit(id, content);
     await log.requests.editAndAskAgain(id, content);
     navigation.scrollToEnd();
   }
 
-  async #reword(id: string, content: string): Promise<void> {
+  async #saveEdit(id: string, content: string): Promise<void> {
     const { mentionsAfterEdit } = await import('./composer/mention-query.ts');
     const { directory, log } = this.#view;
     const before = log.find(id)?.mentions ?? [];

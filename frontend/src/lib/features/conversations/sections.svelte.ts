@@ -20,7 +20,7 @@ export class SectionsStore {
       if (frame.type !== 'sections.changed') return;
       // During a move, events contain intermediate orders, which would make the list jump.
       if (this.#moves > 0) this.#isUnsure = true;
-      else this.#become(frame.payload.sections);
+      else this.#setItems(frame.payload.sections);
     });
     // The sections may have changed on another device while this one was disconnected.
     live?.onStale(this, () => void this.load());
@@ -46,7 +46,7 @@ export class SectionsStore {
 
   async create(name: string): Promise<Section> {
     const section = await this.#api.post('/sections', { name });
-    this.#become([...this.#items.filter(({ id }) => id !== section.id), section]);
+    this.#setItems([...this.#items.filter(({ id }) => id !== section.id), section]);
     return section;
   }
 
@@ -59,7 +59,7 @@ export class SectionsStore {
     const at = this.#items.findIndex((section) => section.id === id);
     const [section, other] = [this.#items[at], this.#items[at + by]];
     if (!section || !other) return;
-    this.#become(
+    this.#setItems(
       [
         { ...section, position: other.position },
         { ...other, position: section.position }
@@ -75,7 +75,7 @@ export class SectionsStore {
       throw error;
     } finally {
       this.#moves -= 1;
-      await this.#makeSure();
+      await this.#reloadIfUnsure();
     }
   }
 
@@ -90,7 +90,7 @@ export class SectionsStore {
   }
 
   /** Reloads the sections after the last move, if needed. */
-  async #makeSure(): Promise<void> {
+  async #reloadIfUnsure(): Promise<void> {
     if (this.#moves > 0 || !this.#isUnsure) return;
     this.#isUnsure = false;
     await this.load();
@@ -99,7 +99,7 @@ export class SectionsStore {
   async #read(): Promise<void> {
     this.#requestedAt = Date.now();
     try {
-      this.#become((await this.#api.get('/sections', { page_size: 100 })).items);
+      this.#setItems((await this.#api.get('/sections', { page_size: 100 })).items);
     } catch {
       // The list of conversations works without sections. The next connection tries again.
       this.#requestedAt = -Infinity;
@@ -107,11 +107,11 @@ export class SectionsStore {
   }
 
   #upsert(changed: Section): void {
-    this.#become([changed], this.#items);
+    this.#setItems([changed], this.#items);
   }
 
   /** Replaces changed sections and sorts all of them by position. */
-  #become(changed: readonly Section[], others: readonly Section[] = []): void {
+  #setItems(changed: readonly Section[], others: readonly Section[] = []): void {
     const rest = others.filter(({ id }) => !changed.some((section) => section.id === id));
     this.#items = [...rest, ...changed].sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));
   }

@@ -58,14 +58,14 @@ export class SidebarStore {
   parts(workspaceId: Id | undefined): SidebarPart[] {
     if (!this.#isUnreadOnly) return this.#allParts(workspaceId);
     const items = this.#conversations
-      .in(workspaceId)
+      .joined(workspaceId)
       .filter((conversation) => this.#isListed(conversation))
       .filter((conversation) => this.#isAmongUnread(conversation) || conversation.id === this.#conversations.openId);
     return items.length > 0 ? [this.#part('unread', items)] : [];
   }
 
   #allParts(workspaceId: Id | undefined): SidebarPart[] {
-    const all = this.#conversations.in(workspaceId).filter((conversation) => this.#isListed(conversation));
+    const all = this.#conversations.joined(workspaceId).filter((conversation) => this.#isListed(conversation));
     const unread: Conversation[] = [];
     const pinned: Conversation[] = [];
     const rest: Conversation[] = [];
@@ -80,7 +80,7 @@ export class SidebarStore {
     }
     const parts = [this.#part('unread', unread), this.#part('pinned', pinned)].filter(({ items }) => items.length > 0);
     const isUsedElsewhere = (id: Id) =>
-      this.#conversations.in(undefined).some(({ own }) => own?.section_id === id) && !used.has(id);
+      this.#conversations.joined(undefined).some(({ own }) => own?.section_id === id) && !used.has(id);
     for (const section of this.#sections.items) {
       // A section that has conversations only in other workspaces is hidden in this one.
       if (!isUsedElsewhere(section.id)) parts.push(this.#part(section.id, sections.get(section.id) ?? [], section));
@@ -103,7 +103,7 @@ export class SidebarStore {
   /** Number of unread messages for the page title and badges. A muted conversation counts only its mentions of the user. */
   waitingIn(workspaceId?: Id): number {
     let count = 0;
-    for (const conversation of this.#conversations.in(workspaceId)) {
+    for (const conversation of this.#conversations.joined(workspaceId)) {
       if (conversation.archived_at || !isWaiting(conversation, this.#now)) continue;
       count += conversation.unread || mentionsIn(conversation);
     }
@@ -119,7 +119,7 @@ export class SidebarStore {
   watchMutes(): () => void {
     const after = this.#now;
     const ends = this.#conversations
-      .in(undefined)
+      .joined(undefined)
       .map(({ own }) => (own?.muted_until ? Date.parse(own.muted_until) : 0))
       .filter((end) => end > after);
     if (ends.length === 0) return () => undefined;

@@ -48,7 +48,8 @@ let kept: Map<string, string>;
 
 function sidebar(): SidebarStore {
   const conversations = {
-    in: (workspaceId?: string) => all.filter((one) => workspaceId === undefined || one.workspace_id === workspaceId),
+    joined: (workspaceId?: string) =>
+      all.filter((one) => workspaceId === undefined || one.workspace_id === workspaceId),
     get openId() {
       return open.openId;
     },

@@ -99,7 +99,7 @@ export class SuggestionsStore {
 
   #places(value: string): Suggestion[] {
     const { conversations, workspaces } = this.#app;
-    return best(conversations.in(workspaces.current?.id), value, (one) => conversations.nameOf(one), MAX_ITEMS).map(
+    return best(conversations.joined(workspaces.current?.id), value, (one) => conversations.nameOf(one), MAX_ITEMS).map(
       (conversation) => {
         const label = conversations.nameOf(conversation);
         return { key: conversation.id, label, chip: { op: 'in', value: label, id: conversation.id }, conversation };

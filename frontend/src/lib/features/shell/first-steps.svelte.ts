@@ -52,7 +52,7 @@ export class FirstStepsStore {
   }
 
   get items(): readonly Step[] {
-    return stepsOf(this.#app.conversations.in(undefined), this.#notifying);
+    return stepsOf(this.#app.conversations.joined(undefined), this.#notifying);
   }
 
   get isShown(): boolean {

@@ -37,7 +37,7 @@ it('includes notifications only if the browser supports them', () => {
 
 function stepsIn({ conversations = [general], isEmpty = true, isLoaded = true, age = 0 } = {}) {
   const app = {
-    conversations: { in: () => conversations, isEmpty, isLoaded },
+    conversations: { joined: () => conversations, isEmpty, isLoaded },
     session: { account: { created_at: new Date(Date.now() - age * 86_400_000).toISOString() } }
   };
   return new FirstStepsStore(app as unknown as App, new DismissedNotesStore('anna', undefined));

@@ -104,7 +104,7 @@ export class ThreadLog extends ConversationLog {
     return { items: [root, ...items], has_more };
   }
 
-  protected override before({ no }: Message): Record<string, number> {
+  protected override olderPageQuery({ no }: Message): Record<string, number> {
     return { before_no: no };
   }
 }

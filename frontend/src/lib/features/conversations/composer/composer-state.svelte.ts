@@ -93,15 +93,15 @@ export class ComposerState {
 
     untrack(() => {
       void target.restoreReply();
-      for (const name of drafts.meantIn(key)) directory.remember(name);
+      for (const name of drafts.pickedMentions(key)) directory.remember(name);
     });
 
     // Takes over a draft that was changed on another device.
     $effect(() => {
-      const { told } = drafts;
-      if (told?.key !== key || target.editing) return;
+      const { adopted } = drafts;
+      if (adopted?.key !== key || target.editing) return;
       untrack(() => {
-        this.text = told.text;
+        this.text = adopted.text;
         void target.restoreReply();
       });
     });
@@ -298,7 +298,7 @@ export class ComposerState {
     if (!mention) return;
     const { directory, key } = this.#view;
     directory.remember(named);
-    if (!this.#target.editing) this.#chat.drafts.addMeant(key, named);
+    if (!this.#target.editing) this.#chat.drafts.addPickedMention(key, named);
     const { at, query } = mention;
     this.suggestions.mention = null;
     await this.#replaceRange(at, at + 1 + query.length, `@${escapeName(named.name)} `);

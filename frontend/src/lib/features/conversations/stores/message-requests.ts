@@ -85,7 +85,7 @@ export class MessageRequests {
 
   /** Sends a request and applies the message that it returns, unless a later event has changed that. */
   async change(request: () => Promise<Message>): Promise<void> {
-    const basis = this.#log.known;
+    const basis = this.#log.lastKnownSeq;
     this.#log.apply({ kind: 'fetched', message: await request(), basis });
   }
 }

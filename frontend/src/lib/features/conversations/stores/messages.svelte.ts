@@ -53,7 +53,7 @@ export class MessagesStore {
   #isSyncing = false;
   #pauses = 0;
   /** Ids of conversations to sync although no missing event is known. */
-  readonly #doubtful = new Set<string>();
+  readonly #pendingSync = new Set<string>();
 
   constructor(
     api: Api,
@@ -80,7 +80,7 @@ export class MessagesStore {
       notify: (type, payload) => live.notify(type, payload),
       sync: () => this.#syncSoon(REORDER_WITHIN)
     };
-    this.#leave = [live.on((frame) => this.#handleFrame(frame)), live.onConnect((hello) => this.#greet(hello))];
+    this.#leave = [live.on((frame) => this.#handleFrame(frame)), live.onConnect((hello) => this.#handleHello(hello))];
   }
 
   /** Starts loading for an account. Called after sign-in. */
@@ -96,7 +96,7 @@ export class MessagesStore {
     for (const log of this.#all()) log.close();
     this.#logs.clear();
     this.#threads.clear();
-    this.#doubtful.clear();
+    this.#pendingSync.clear();
     this.#delivered.clear();
     this.#undelivered.clear();
     clearTimeout(this.#syncTimer);
@@ -148,7 +148,7 @@ export class MessagesStore {
     let log = this.#threads.get(rootId);
     if (!log) {
       log = new Made(conversationId, this.#host, rootId);
-      log.noteLatestSeq(this.#logs.get(conversationId)?.known ?? 0);
+      log.noteLatestSeq(this.#logs.get(conversationId)?.lastKnownSeq ?? 0);
       for (const outgoing of this.outbox.inThread(rootId)) log.apply({ kind: 'queued', outgoing });
       this.#threads.set(rootId, log);
     }
@@ -166,7 +166,7 @@ export class MessagesStore {
   }
 
   /** Logs of a conversation and its open threads. */
-  #linesOf(id: string): ConversationLog[] {
+  #logsOf(id: string): ConversationLog[] {
     const main = this.#logs.get(id);
     const threads = [...this.#threads.values()].filter((thread) => thread.id === id);
     return main ? [main, ...threads] : threads;
@@ -175,7 +175,7 @@ export class MessagesStore {
   /** Applies a change of an unsent message to the logs that show it. */
   #place(id: string, input: LogInput): void {
     const main = this.conversation(id);
-    if (input.kind !== 'queued') for (const line of this.#linesOf(id)) line.apply(input);
+    if (input.kind !== 'queued') for (const log of this.#logsOf(id)) log.apply(input);
     else {
       const { thread_id, also_to_conversation } = input.outgoing;
       if (thread_id) this.#threads.get(thread_id)?.apply(input);
@@ -186,10 +186,10 @@ export class MessagesStore {
   #handleFrame(frame: ServerFrame): void {
     if (isDurable(frame)) {
       const main = this.conversation(frame.payload.conversation_id);
-      for (const line of this.#linesOf(main.id)) line.applyFrame(frame);
+      for (const log of this.#logsOf(main.id)) log.applyFrame(frame);
       if (frame.type === 'message.created') {
         const { conversation_id, seq, message } = frame.payload;
-        if (message.sender.id !== this.#me.id) this.received(conversation_id, seq);
+        if (message.sender.id !== this.#me.id) this.recordDelivered(conversation_id, seq);
         else if (message.client_id) this.outbox.acknowledge(message.client_id, seq);
       }
       if (this.#isGone(frame)) this.#evict(frame.payload.conversation_id);
@@ -197,19 +197,19 @@ export class MessagesStore {
     }
     switch (frame.type) {
       case 'message.delta':
-        for (const line of this.#linesOf(frame.payload.conversation_id)) line.applyDelta(frame.payload);
+        for (const log of this.#logsOf(frame.payload.conversation_id)) log.applyDelta(frame.payload);
         break;
       case 'message.thought':
-        for (const line of this.#linesOf(frame.payload.conversation_id)) line.applyThought(frame.payload);
+        for (const log of this.#logsOf(frame.payload.conversation_id)) log.applyThought(frame.payload);
         break;
       case 'message.tool_call': {
         const { conversation_id, message_id, call } = frame.payload;
-        for (const line of this.#linesOf(conversation_id)) line.applyToolCall(message_id, call);
+        for (const log of this.#logsOf(conversation_id)) log.applyToolCall(message_id, call);
         break;
       }
       case 'thread.updated': {
         const { conversation_id, message_id, thread } = frame.payload;
-        for (const line of this.#linesOf(conversation_id)) line.applyThread(message_id, thread ?? null);
+        for (const log of this.#logsOf(conversation_id)) log.applyThread(message_id, thread ?? null);
         break;
       }
       case 'thread.own':
@@ -231,21 +231,21 @@ export class MessagesStore {
         if (frame.payload.user_id === this.#me.id) this.#evict(frame.payload.conversation_id);
         break;
       case 'resync':
-        for (const id of frame.payload.conversation_ids ?? this.#logs.keys()) this.#doubtful.add(id);
+        for (const id of frame.payload.conversation_ids ?? this.#logs.keys()) this.#pendingSync.add(id);
         this.#syncSoon(0);
         break;
       case 'sync.done':
         for (const { id, code } of (frame.payload as Partial<typeof frame.payload>).refused ?? [])
-          this.#refused(id, code);
+          this.#handleSyncRefusal(id, code);
         break;
     }
   }
 
   /** Handles that a conversation could not be synced from its cursor. */
-  #refused(id: string, code: string): void {
-    if (code === 'cursor_expired') for (const line of this.#linesOf(id)) void line.startOver();
+  #handleSyncRefusal(id: string, code: string): void {
+    if (code === 'cursor_expired') for (const log of this.#logsOf(id)) void log.reloadFromStart();
     else if (code === 'not_found') this.#evict(id);
-    else this.#doubtful.add(id);
+    else this.#pendingSync.add(id);
   }
 
   #isGone(frame: DurableFrame): boolean {
@@ -256,17 +256,16 @@ export class MessagesStore {
   }
 
   #evict(id: string): void {
-    for (const line of this.#linesOf(id)) {
-      line.close();
-      if (line.root !== null) this.#threads.delete(line.root);
+    for (const log of this.#logsOf(id)) {
+      log.close();
+      if (log.root !== null) this.#threads.delete(log.root);
     }
     this.#logs.delete(id);
-    this.#doubtful.delete(id);
+    this.#pendingSync.delete(id);
   }
 
-  #greet(hello: HelloPayload): void {
-    for (const { id, last_seq } of hello.conversations)
-      for (const line of this.#linesOf(id)) line.noteLatestSeq(last_seq);
+  #handleHello(hello: HelloPayload): void {
+    for (const { id, last_seq } of hello.conversations) for (const log of this.#logsOf(id)) log.noteLatestSeq(last_seq);
     for (const log of this.#all()) {
       log.repeatRead();
       // If loading has failed, it is tried again after a reconnect.
@@ -279,7 +278,7 @@ export class MessagesStore {
   }
 
   /** Records that messages up to `seq` were delivered, which is reported soon. */
-  received(conversationId: string, seq: number): void {
+  recordDelivered(conversationId: string, seq: number): void {
     if (seq <= (this.#delivered.get(conversationId) ?? 0)) return;
     this.#delivered.set(conversationId, seq);
     this.#undelivered.add(conversationId);
@@ -307,11 +306,11 @@ export class MessagesStore {
 
   async #sync(): Promise<void> {
     if (!this.#live.ready || this.#isSyncing) return;
-    const behind = [...this.#all()].filter((log) => log.isLoaded && (log.isBehind || this.#doubtful.has(log.id)));
+    const behind = [...this.#all()].filter((log) => log.isLoaded && (log.isBehind || this.#pendingSync.has(log.id)));
     const far = behind.filter((log) => log.missing > WORTH_CATCHING_UP);
-    for (const log of far) void log.startOver();
+    for (const log of far) void log.reloadFromStart();
     const near = behind.filter((log) => !far.includes(log));
-    for (const log of behind) this.#doubtful.delete(log.id);
+    for (const log of behind) this.#pendingSync.delete(log.id);
     if (near.length === 0) return;
     this.#isSyncing = true;
     try {
@@ -324,11 +323,11 @@ export class MessagesStore {
       if (!this.#live.ready) return;
       // Errors about single conversations are reported by the frame `sync.done` as well. After any other failure, all of them must be synced again.
       const isSaidAgain = error instanceof ApiError && SAID_AGAIN.has(error.code);
-      if (!isSaidAgain) for (const log of near) this.#doubtful.add(log.id);
+      if (!isSaidAgain) for (const log of near) this.#pendingSync.add(log.id);
     } finally {
       this.#isSyncing = false;
     }
-    const isDone = this.#doubtful.size === 0 && ![...this.#all()].some((log) => log.isBehind);
+    const isDone = this.#pendingSync.size === 0 && ![...this.#all()].some((log) => log.isBehind);
     this.#pauses = isDone ? 0 : this.#pauses + 1;
     if (!isDone) this.#syncSoon(Math.min(MAX_PAUSE, FIRST_PAUSE * 2 ** this.#pauses));
   }

@@ -206,7 +206,7 @@ describe('MessagesStore', () => {
     });
     const loading = log.loadOlder();
     for (let count = 0; count < 1_000; count++) server.create();
-    await log.startOver();
+    await log.reloadFromStart();
     arrive();
     await loading;
     expect([texts().length, texts()[0], log.hasOlder]).toEqual([80, 'text 1041', true]);
@@ -264,11 +264,11 @@ describe('MessagesStore', () => {
   it('acknowledges deliveries after the next hello when offline', async () => {
     const { live, store } = await open();
     live.lose();
-    store.received('c2', 7);
+    store.recordDelivered('c2', 7);
     await vi.advanceTimersByTimeAsync(500);
     expect(live.told).toEqual([]);
     live.greet();
-    store.received('c2', 7);
+    store.recordDelivered('c2', 7);
     await vi.advanceTimersByTimeAsync(500);
     expect(live.told).toEqual([{ type: 'receipt', payload: { conversation_id: 'c2', seq: 7, state: 'delivered' } }]);
   });
@@ -355,7 +355,7 @@ describe('MessagesStore', () => {
     server.create({ sender: quill, reply_to: 'm3' });
     server.create({ sender: quill });
     await log.load();
-    expect(log.items.map(({ view }) => log.isNews(view))).toEqual([false, false, true, true, true]);
+    expect(log.items.map(({ view }) => log.countsAsUnread(view))).toEqual([false, false, true, true, true]);
   });
 
   it('has no last sequence number before it is loaded', async () => {

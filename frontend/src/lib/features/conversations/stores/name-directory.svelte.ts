@@ -50,7 +50,7 @@ export class NameDirectoryStore {
   /** Key that changes with the channels themselves but not with their messages, so that the names aren't computed again for each message. */
   readonly #channelKey = $derived.by(() =>
     this.#app.conversations
-      .in(this.#view.conversation?.workspace_id)
+      .joined(this.#view.conversation?.workspace_id)
       .filter(isChannel)
       .flatMap(({ id, title }) => (title ? [`${id}${title}`] : []))
       .sort()

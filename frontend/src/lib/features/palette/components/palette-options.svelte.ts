@@ -175,7 +175,7 @@ export class PaletteOptions {
     // People with whom a conversation exists are listed with the conversations.
     const known = new Set(
       conversations
-        .in(workspaceId)
+        .joined(workspaceId)
         .filter(isPair)
         .flatMap((item) => conversations.others(item).map(({ user_id }) => user_id))
     );
@@ -204,13 +204,15 @@ export class PaletteOptions {
 
   #own(text: string, most: number): Option[] {
     const { conversations } = this.#app;
-    return best(conversations.in(undefined), text, (item) => conversations.nameOf(item), most).map((conversation) => ({
-      group: 'go',
-      key: conversation.id,
-      label: conversations.nameOf(conversation) || m.conversation_unnamed(),
-      about: aboutOf(conversation),
-      conversation
-    }));
+    return best(conversations.joined(undefined), text, (item) => conversations.nameOf(item), most).map(
+      (conversation) => ({
+        group: 'go',
+        key: conversation.id,
+        label: conversations.nameOf(conversation) || m.conversation_unnamed(),
+        about: aboutOf(conversation),
+        conversation
+      })
+    );
   }
 
   #browsing(): Option[] {
