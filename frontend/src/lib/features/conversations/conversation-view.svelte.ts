@@ -11,7 +11,7 @@ import type { ConversationContext } from './context.ts';
 import type { ConversationLog } from './conversation-log.svelte.ts';
 import { knowsEverybody } from './conversation-name.ts';
 import { MAX_LOADED } from './conversations.svelte.ts';
-import { closedBy, isAssistantChat, isChannel, isPersonal, mayManage, type Closed } from './kinds.ts';
+import { closedReason, isAssistantChat, isChannel, isPersonal, mayManage, type Closed } from './kinds.ts';
 import type { Rights } from './logic/actions.ts';
 import { setNames } from './names.ts';
 import { ConversationNavigation } from './stores/conversation-navigation.svelte.ts';
@@ -46,7 +46,7 @@ export { useConversationView };
 
 /** Provides the view to the components below, whose texts can then show the names of its people, channels and emoji. */
 export function setConversationView(conversationView: ConversationView): ConversationView {
-  setNames(() => conversationView.directory.named);
+  setNames(() => conversationView.directory.allNames);
   return provideConversationView(conversationView);
 }
 
@@ -96,7 +96,7 @@ export class ConversationView {
   );
   /** Reason why the user can't write here; null if they can. */
   readonly closed = $derived.by<Closed | null>(() =>
-    this.conversation && !this.pending ? closedBy(this.conversation, this.workspaceRole) : null
+    this.conversation && !this.pending ? closedReason(this.conversation, this.workspaceRole) : null
   );
   readonly rights = $derived.by<Rights>(() => {
     const { conversation } = this;

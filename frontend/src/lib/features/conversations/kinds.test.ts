@@ -1,15 +1,15 @@
 import type { Conversation, ConversationCapabilities, ConversationKind } from '#lib/api/types.ts';
 import { describe, expect, it } from 'vitest';
 import {
-  capabilitiesAs,
-  closedBy,
+  capabilitiesAfterConversion,
+  closedReason,
   hasChangingMembers,
   isAssistantChat,
   isChannel,
   isPair,
   isPersonal,
   isPublic,
-  mayCallAll,
+  mayMentionAll,
   mayManage,
   type OfKind
 } from './kinds.ts';
@@ -60,14 +60,14 @@ describe('conversation capabilities', () => {
 
   it('change only with the kind', () => {
     const told: OfKind = { kind: 'group', capabilities: NEWER };
-    expect(capabilitiesAs('group', told)).toBe(NEWER);
-    const { is_channel, is_open } = capabilitiesAs('private_channel', told);
+    expect(capabilitiesAfterConversion('group', told)).toBe(NEWER);
+    const { is_channel, is_open } = capabilitiesAfterConversion('private_channel', told);
     expect({ is_channel, is_open }).toEqual({ is_channel: true, is_open: false });
   });
 });
 
 describe('permissions', () => {
-  const called = (more: Partial<Conversation>) => mayCallAll(conversation(more));
+  const called = (more: Partial<Conversation>) => mayMentionAll(conversation(more));
 
   it('let everyone in a group mention all, in a channel those allowed, elsewhere no one', () => {
     expect(called({ kind: 'group', mention_all: 'admins' })).toBe(true);
@@ -83,7 +83,7 @@ describe('permissions', () => {
   });
 
   it('close a chat whose assistant was deleted', () => {
-    expect(closedBy(conversation({ kind: 'assistant', assistants: [] }))).toBe('no_assistant');
-    expect(closedBy(conversation({ kind: 'group', assistants: [] }))).toBeNull();
+    expect(closedReason(conversation({ kind: 'assistant', assistants: [] }))).toBe('no_assistant');
+    expect(closedReason(conversation({ kind: 'group', assistants: [] }))).toBeNull();
   });
 });

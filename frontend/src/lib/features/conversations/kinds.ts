@@ -33,12 +33,12 @@ export function hasChangingMembers(place: OfKind | undefined): boolean {
 }
 
 /** Capabilities after a change of kind. Events contain only the kind, so those of the new kind come from the table. */
-export function capabilitiesAs(kind: ConversationKind, before: OfKind): ConversationCapabilities {
+export function capabilitiesAfterConversion(kind: ConversationKind, before: OfKind): ConversationCapabilities {
   return capabilitiesOf(kind === before.kind ? before : { kind });
 }
 
 /** Whether the user may mention everyone. Channels may reserve that for admins. */
-export function mayCallAll(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
+export function mayMentionAll(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   if (!hasChangingMembers(conversation)) return false;
   if (!isChannel(conversation)) return true;
   return conversation.mention_all !== 'admins' || mayManage(conversation, workspaceRole);
@@ -51,7 +51,7 @@ export function mayManage(conversation: Conversation, workspaceRole?: WorkspaceR
 }
 
 /** Whether the user has the rights of the owner: the owner has, and for channels also the owner and admins of the workspace. */
-export function mayOwn(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
+export function hasOwnerRights(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
   return conversation.own?.role === 'owner' || (isChannel(conversation) && isAdmin(workspaceRole));
 }
 
@@ -60,7 +60,7 @@ const isAdmin = (role?: WorkspaceRole) => role === 'owner' || role === 'admin';
 /** Reason why the user can't write in a conversation. */
 export type Closed = 'archived' | 'not_joined' | 'admins_only' | 'no_assistant';
 
-export function closedBy(conversation: Conversation, workspaceRole?: WorkspaceRole): Closed | null {
+export function closedReason(conversation: Conversation, workspaceRole?: WorkspaceRole): Closed | null {
   if (conversation.archived_at) return 'archived';
   if (conversation.own === null) return 'not_joined';
   // The chat has no assistant any more, because that was deleted.

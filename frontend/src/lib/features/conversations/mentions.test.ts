@@ -1,7 +1,7 @@
 import fc from '#lib/util/property-testing.ts';
 import { describe, expect, it } from 'vitest';
 import cases from './mentions.json';
-import { calledIn, callsMe, cutMentions, isCalled, type Name } from './mentions.ts';
+import { mentionsIn, mentionsReader, cutMentions, isMentioned, type Name } from './mentions.ts';
 import { mentionQueryAt, escapeName, mentionsAfterEdit, matching, withHere } from './composer/mention-query.ts';
 
 const names: Name[] = [
@@ -33,15 +33,15 @@ describe('mentions', () => {
   });
 
   it('match whole names only', () => {
-    expect(callsMe('mail me@Elena', names)).toBe(false);
-    expect(callsMe('@Elenas', names)).toBe(false);
-    expect(callsMe('@@Elena!', names)).toBe(true);
+    expect(mentionsReader('mail me@Elena', names)).toBe(false);
+    expect(mentionsReader('@Elenas', names)).toBe(false);
+    expect(mentionsReader('@@Elena!', names)).toBe(true);
   });
 
   // The server's tests run the same cases.
   it.each(cases)('of $names in $text', ({ text, names, called }) => {
     const known = names.map((name): Name => ({ id: name, name, kind: 'assistant' }));
-    expect(new Set(calledIn(text, known).map(({ id }) => id))).toEqual(new Set(called));
+    expect(new Set(mentionsIn(text, known).map(({ id }) => id))).toEqual(new Set(called));
   });
 
   const name = fc.constantFrom('Quill', 'Mai Trần', '小明', '田中', 'สมชาย', '민수', 'C++');
@@ -54,7 +54,7 @@ describe('mentions', () => {
       fc.property(name, name, (name, other) => {
         const named = [name, other].map((name): Name => ({ id: name, name, kind: 'assistant' }));
         const text = `@${escapeName(name)} and **@${escapeName(other)}**, _see_ \`code\` ~~x~~`;
-        expect(calledIn(text, named).map(({ id }) => id)).toEqual([...new Set([name, other])]);
+        expect(mentionsIn(text, named).map(({ id }) => id)).toEqual([...new Set([name, other])]);
       })
     );
     expect(['a_b_c', 'Mai Trần', 'C++', 'R&D', 'O(n)'].filter((name) => escapeName(name) !== name)).toEqual([]);
@@ -64,8 +64,8 @@ describe('mentions', () => {
   it('resolve a duplicate name to the first known person', () => {
     const [first, second] = ['u1', 'u2'].map((id): Name => ({ id, name: 'Anna', kind: 'person' }));
     if (!first || !second) throw new Error('two of them');
-    expect(calledIn('@Anna', [{ name: 'Anna', kind: 'me' }, first, second])).toEqual([]);
-    expect(calledIn('@Anna', [second, { name: 'Anna', kind: 'me' }, first, second])).toEqual([
+    expect(mentionsIn('@Anna', [{ name: 'Anna', kind: 'me' }, first, second])).toEqual([]);
+    expect(mentionsIn('@Anna', [second, { name: 'Anna', kind: 'me' }, first, second])).toEqual([
       { kind: 'user', id: 'u2' }
     ]);
     expect(mentionsAfterEdit('@Anna!', [first, second], [{ kind: 'user', id: 'u2' }])).toEqual([
@@ -78,7 +78,7 @@ describe('mentions', () => {
     fc.assert(
       fc.property(unspaced, name, formed, formed, unspaced, (before, name, said, known, after) => {
         const names: Name[] = [{ id: 'one', name: name.normalize(known), kind: 'assistant' }];
-        expect(calledIn(`${before}@${name}${after}`.normalize(said), names)).toHaveLength(1);
+        expect(mentionsIn(`${before}@${name}${after}`.normalize(said), names)).toHaveLength(1);
       })
     );
   });
@@ -95,7 +95,7 @@ describe('mentions', () => {
       fc.property(around, name, (opening, name) => {
         fc.pre(!opening.includes('https') || /^[a-z]+$/i.test(name));
         const names: Name[] = [{ id: 'one', name, kind: 'assistant' }];
-        expect(calledIn(`Say:\n\n${opening}@${name}${closing[opening] ?? ''}`, names)).toEqual([]);
+        expect(mentionsIn(`Say:\n\n${opening}@${name}${closing[opening] ?? ''}`, names)).toEqual([]);
       })
     );
   });
@@ -120,12 +120,12 @@ describe('mentions', () => {
   });
 
   it('are sent once each, without the reader', () => {
-    expect(calledIn('@Mai Trần, @quill and @Elena: @mai trần!', names)).toEqual([
+    expect(mentionsIn('@Mai Trần, @quill and @Elena: @mai trần!', names)).toEqual([
       { kind: 'user', id: 'u2' },
       { kind: 'assistant', id: 'a1' }
     ]);
-    expect(calledIn('@all, lunch', names)).toEqual([{ kind: 'all' }]);
-    expect(calledIn('@allison', names)).toEqual([]);
+    expect(mentionsIn('@all, lunch', names)).toEqual([{ kind: 'all' }]);
+    expect(mentionsIn('@allison', names)).toEqual([]);
   });
 
   it('after an edit are those in the text and those without a known name', () => {
@@ -143,10 +143,10 @@ describe('mentions', () => {
   });
 
   it('include the reader by id and by group mention', () => {
-    expect(isCalled([{ kind: 'user', id: 'me' }], 'me')).toBe(true);
-    expect(isCalled([{ kind: 'here' }], 'me')).toBe(true);
-    expect(isCalled([{ kind: 'user', id: 'u2' }], 'me')).toBe(false);
-    expect(isCalled([{ kind: 'assistant', id: 'me' }], 'me')).toBe(false);
+    expect(isMentioned([{ kind: 'user', id: 'me' }], 'me')).toBe(true);
+    expect(isMentioned([{ kind: 'here' }], 'me')).toBe(true);
+    expect(isMentioned([{ kind: 'user', id: 'u2' }], 'me')).toBe(false);
+    expect(isMentioned([{ kind: 'assistant', id: 'me' }], 'me')).toBe(false);
   });
 
   it('are completed right before the caret', () => {

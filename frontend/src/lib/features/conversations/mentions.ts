@@ -5,7 +5,7 @@ import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
 import { parse } from '#lib/features/markdown/parse.ts';
 import type { Inline } from '#lib/features/markdown/tree.ts';
 
-export { isCalled } from './is-called.ts';
+export { isMentioned } from './is-called.ts';
 
 /** Kind of a name. `all` mentions every member, `here` those who are online. Channels are written as `#name`, custom emoji as `:name:`. */
 export type MentionKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
@@ -54,7 +54,7 @@ function knownOf(names: readonly Name[]): readonly IndexedName[] {
       .filter(({ name }) => name !== '')
       .map((name) => {
         const sign = SIGNS[name.kind] ?? '@';
-        const text = folded(name.name);
+        const text = foldText(name.name);
         const letters = (text.match(LETTER) ?? []).map((letter) => [letter, fold(letter)] as const);
         return {
           name,
@@ -95,11 +95,11 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
 }
 
 /** Normalises a text for comparison: letter case, Unicode form and width. */
-function folded(text: string): string {
-  return (text.match(LETTER) ?? []).map(foldedLetter).join('');
+function foldText(text: string): string {
+  return (text.match(LETTER) ?? []).map(foldLetter).join('');
 }
 
-function foldedLetter(letter: string): string {
+function foldLetter(letter: string): string {
   const one = letter.normalize('NFKC').toUpperCase().toLowerCase();
   return normalizePunctuation(one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ'));
 }
@@ -111,14 +111,14 @@ function nameEnd(name: string, text: string, at: number): number {
   while (said.length < name.length) {
     const letter = LETTER.exec(text)?.[0];
     if (letter === undefined) return -1;
-    said += foldedLetter(letter);
+    said += foldLetter(letter);
     if (!name.startsWith(said)) return -1;
   }
   return LETTER.lastIndex;
 }
 
 /** Works like `nameEnd`, but diacritics may be omitted. */
-function looseEnd(letters: IndexedName['letters'], text: string, at: number): number {
+function nameEndIgnoringAccents(letters: IndexedName['letters'], text: string, at: number): number {
   let end = letters ? at : -1;
   for (const forms of letters || [])
     end = Math.max(...forms.map((form) => (end === -1 ? -1 : nameEnd(form, text, end))));
@@ -164,7 +164,7 @@ function nameAt(
   for (const one of knownOf(names)) {
     if (one.sign !== sign) continue;
     const exact = nameEnd(one.text, text, at + 1);
-    const end = exact === -1 ? looseEnd(one.letters, text, at + 1) : exact;
+    const end = exact === -1 ? nameEndIgnoringAccents(one.letters, text, at + 1) : exact;
     // The longest match wins; of equally long ones, that with the exact diacritics.
     const rank = 2 * end + Number(end === exact);
     if (end === -1 || rank < most || !(mayEnd(text, end, sign) || whole.has(end))) continue;
@@ -183,12 +183,12 @@ function mayEnd(text: string, end: number, sign: string): boolean {
 }
 
 /** Whether the text mentions the reader. Names in code, formulas, links and quotes don't count. */
-export function callsMe(text: string, names: readonly Name[]): boolean {
+export function mentionsReader(text: string, names: readonly Name[]): boolean {
   return piecesOf(text, names).some(({ kind }) => kind === 'me');
 }
 
 /** Mentions of a text in the format of the API, without duplicates. */
-export function calledIn(text: string, names: readonly Name[]): Mention[] {
+export function mentionsIn(text: string, names: readonly Name[]): Mention[] {
   const found = new Map<string, Mention>();
   for (const piece of piecesOf(text, names)) {
     const { id } = piece;

@@ -42,7 +42,7 @@ export class MessageSender {
       ...(this.isAlsoToConversation && { also_to_conversation: true }),
       ...this.#previewOptions
     };
-    const clientId = log.send(content, this.#target.replyTo?.id ?? null, directory.calledIn(content), files, placed);
+    const clientId = log.send(content, this.#target.replyTo?.id ?? null, directory.mentionsIn(content), files, placed);
     if (rights.canCompare && models.canChoose) this.#chat.comparing.start(id, clientId);
     this.#target.setReply(null);
     this.isAlsoToConversation = false;
@@ -55,7 +55,7 @@ export class MessageSender {
     const { directory, log } = this.#view;
     await attemptAction(async () => {
       const said = (await import('./composer/mention-query.ts')).withHere(content, directory.names);
-      log.outbox.reword(clientId, said, directory.calledIn(said));
+      log.outbox.reword(clientId, said, directory.mentionsIn(said));
     });
   }
 
@@ -72,7 +72,7 @@ export class MessageSender {
       client_id: this.#scheduling.idOf([content, attachmentIds, replyTo?.id]),
       content,
       send_at: at,
-      mentions: directory.calledIn(content),
+      mentions: directory.mentionsIn(content),
       ...this.#previewOptions,
       ...(replyTo?.id && { reply_to: replyTo.id }),
       ...(attachmentIds.length > 0 && { attachment_ids: attachmentIds }),
@@ -97,7 +97,7 @@ export class MessageSender {
     const isConfirmed = this.#unconfirmed === content;
     this.#unconfirmed = null;
     try {
-      await log.requests.edit(id, content, mentionsAfterEdit(content, directory.callable, before), isConfirmed);
+      await log.requests.edit(id, content, mentionsAfterEdit(content, directory.mentionableNames, before), isConfirmed);
     } catch (error) {
       if (error instanceof ApiError && error.code === 'confirm_mention') this.#unconfirmed = content;
       throw error;

@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { NewPoll } from '#lib/api/types.ts';
-import { calledIn } from '#lib/features/conversations/mentions.ts';
+import { mentionsIn } from '#lib/features/conversations/mentions.ts';
 import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import type { Repeatable } from '#lib/api/retryable.ts';
 
@@ -15,7 +15,7 @@ export async function createPoll(
   await api.post(`/conversations/${id}/messages`, {
     client_id: asking.idOf([question, poll]),
     content: question,
-    mentions: calledIn(question, names),
+    mentions: mentionsIn(question, names),
     poll,
     ...(root && { thread_id: root })
   });

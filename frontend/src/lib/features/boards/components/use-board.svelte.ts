@@ -2,7 +2,7 @@ import { untrack } from 'svelte';
 import type { Id } from '#lib/api/types.ts';
 import { useApp } from '#lib/app/app.ts';
 import { BoardView, setBoardView } from '../logic/board-view.svelte.ts';
-import { closedBy } from '#lib/features/conversations/kinds.ts';
+import { closedReason } from '#lib/features/conversations/kinds.ts';
 import { BoardStore } from '../stores/board.svelte.ts';
 
 /** Loads the board of a conversation and provides it to the components below. */
@@ -14,8 +14,8 @@ export function useBoard(conversationId: () => Id): BoardView {
     const conversation = conversations.get(id);
     return !!conversation && !closedFor(conversation);
   };
-  const closedFor = (conversation: Parameters<typeof closedBy>[0]) => {
-    const reason = closedBy(conversation, workspaces.get(conversation.workspace_id)?.role);
+  const closedFor = (conversation: Parameters<typeof closedReason>[0]) => {
+    const reason = closedReason(conversation, workspaces.get(conversation.workspace_id)?.role);
     return reason !== null && reason !== 'no_assistant';
   };
   const view = setBoardView(new BoardView(board, id, () => session.account?.id, mayChange));

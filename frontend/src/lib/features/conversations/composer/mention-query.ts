@@ -1,13 +1,13 @@
 /** Mentions in a text that is being typed. */
 import type { Mention } from '#lib/api/types.ts';
 import { fold } from '#lib/util/fold.ts';
-import { calledIn, cutMentions, mayBegin, piecesOf, type Name } from '../mentions.ts';
+import { mentionsIn, cutMentions, mayBegin, piecesOf, type Name } from '../mentions.ts';
 
 /** Returns the mentions of an edited text. Earlier mentions of people whose names aren't known here are kept. */
 export function mentionsAfterEdit(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
   // If several people have the same name, one who was mentioned before is meant.
   const first = names.filter(({ id }) => id && before.some((mention) => mention.id === id));
-  const called = calledIn(text, [...first, ...names]);
+  const called = mentionsIn(text, [...first, ...names]);
   const isUnknown = ({ id }: Mention) => id != null && !names.some((name) => name.id === id);
   return [...called, ...before.filter(isUnknown)];
 }

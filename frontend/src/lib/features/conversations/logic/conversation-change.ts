@@ -1,7 +1,7 @@
 /** Effects of events on a conversation of the list. */
 import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
-import { capabilitiesAs } from '../kinds.ts';
-import { isCalled } from '../is-called.ts';
+import { capabilitiesAfterConversion } from '../kinds.ts';
+import { isMentioned } from '../is-called.ts';
 
 /** Result of an event. `gone`: the user isn't a member any more. `isUnsure`: the conversation must be reloaded. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };
@@ -57,7 +57,7 @@ export function changedBy(frame: DurableFrame, conversation: Conversation, me: I
         title,
         topic,
         kind,
-        capabilities: capabilitiesAs(kind, conversation),
+        capabilities: capabilitiesAfterConversion(kind, conversation),
         posting,
         mention_all,
         history,
@@ -107,7 +107,7 @@ export function withMember(frame: MemberFrame, conversation: Conversation, me: I
 function mayCount(message: Message, { own, read_seq }: Conversation, me: Id | undefined): boolean {
   const isInMainLine = !message.thread_id || message.also_to_conversation === true;
   if (!own || !isInMainLine || message.seq <= read_seq || message.sender.id === me) return false;
-  return own.unread_mentions > 0 || isCalled(message.mentions ?? [], me ?? null);
+  return own.unread_mentions > 0 || isMentioned(message.mentions ?? [], me ?? null);
 }
 
 function withMessage(conversation: Conversation, message: Message, me: Id | undefined): Partial<Conversation> {
@@ -122,7 +122,7 @@ function withMessage(conversation: Conversation, message: Message, me: Id | unde
     unread: isOwn ? 0 : conversation.unread + 1,
     own: own && {
       ...own,
-      unread_mentions: isOwn ? 0 : mentions + (isCalled(message.mentions ?? [], me ?? null) ? 1 : 0)
+      unread_mentions: isOwn ? 0 : mentions + (isMentioned(message.mentions ?? [], me ?? null) ? 1 : 0)
     }
   };
 }

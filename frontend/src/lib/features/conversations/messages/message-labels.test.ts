@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Failure } from '#lib/realtime/state.ts';
 import { overwriteLocale } from '#lib/i18n/locale.ts';
-import { notifies, wayOn, failureReason } from './message-labels.ts';
+import { notifyWarning, resolutionLabel, failureReason } from './message-labels.ts';
 
 const failure = (code: string, details?: Failure['details']): Failure => ({
   code,
@@ -21,18 +21,18 @@ describe('send failures', () => {
   });
 
   it('link to a remedy', () => {
-    expect(wayOn(failure('out_of_credits'))).toBe('Buy credits');
-    expect(wayOn(failure('quota_reached'))).toBe('See plans');
-    expect(wayOn(failure('budget_exceeded'))).toBeNull();
-    expect(wayOn(null)).toBeNull();
+    expect(resolutionLabel(failure('out_of_credits'))).toBe('Buy credits');
+    expect(resolutionLabel(failure('quota_reached'))).toBe('See plans');
+    expect(resolutionLabel(failure('budget_exceeded'))).toBeNull();
+    expect(resolutionLabel(null)).toBeNull();
   });
 });
 
 it('state how many people a mention notifies, if known', () => {
   const many = failure('confirm_mention', { count: 40 });
-  expect(notifies({ mentions: [{ kind: 'all' }], failure: many })).toBe('@all notifies 40 people.');
-  expect(notifies({ mentions: [{ kind: 'here' }], failure: many })).toBe('@here notifies 40 people.');
-  expect(notifies({ mentions: [{ kind: 'all' }], failure: failure('confirm_mention') })).toBe(
+  expect(notifyWarning({ mentions: [{ kind: 'all' }], failure: many })).toBe('@all notifies 40 people.');
+  expect(notifyWarning({ mentions: [{ kind: 'here' }], failure: many })).toBe('@here notifies 40 people.');
+  expect(notifyWarning({ mentions: [{ kind: 'all' }], failure: failure('confirm_mention') })).toBe(
     '@all notifies many people.'
   );
 });

@@ -25,19 +25,19 @@ export function failureReason(failure: Failure | null): string {
   return failure ? translated(failure) : m.chat_reason_unknown();
 }
 
-export function callsAll({ mentions }: Pick<MessageView, 'mentions'>): boolean {
+export function mentionsAll({ mentions }: Pick<MessageView, 'mentions'>): boolean {
   return mentions.some(({ kind }) => kind === 'all');
 }
 
 /** Text with the number of people whom the message would notify, if it needs a confirmation. */
-export function notifies({ mentions, failure }: Pick<MessageView, 'mentions' | 'failure'>): string {
-  const sign = callsAll({ mentions }) ? '@all' : '@here';
+export function notifyWarning({ mentions, failure }: Pick<MessageView, 'mentions' | 'failure'>): string {
+  const sign = mentionsAll({ mentions }) ? '@all' : '@here';
   const count = failure?.details?.count;
   return typeof count === 'number' ? m.chat_notifies({ sign, count }) : m.chat_notifies_many({ sign });
 }
 
 /** Label of the link to the page that resolves the failure, by credits or another plan; null if there is none. */
-export function wayOn(failure: Failure | null): string | null {
+export function resolutionLabel(failure: Failure | null): string | null {
   if (failure?.code === 'out_of_credits') return m.money_strip_buy();
   return failure?.code === 'quota_reached' ? m.money_strip_plans() : null;
 }

@@ -3,8 +3,8 @@ import type { Mention } from '#lib/api/types.ts';
 import type { ChannelLinks } from '#lib/features/channels/channel-links.ts';
 import type { ConversationContext } from '../context.ts';
 import type { ConversationView, Reader } from '../conversation-view.svelte.ts';
-import { isChannel, isPersonal, mayCallAll } from '../kinds.ts';
-import { calledIn, callsMe, isCalled, type Name } from '../mentions.ts';
+import { isChannel, isPersonal, mayMentionAll } from '../kinds.ts';
+import { mentionsIn, mentionsReader, isMentioned, type Name } from '../mentions.ts';
 import type { MessageView } from '../rows.ts';
 
 const ID_LENGTH = 36;
@@ -24,14 +24,14 @@ export class NameDirectoryStore {
   #picked: readonly Name[] = [];
   /** Assistants of the workspace that answer mentions. They are loaded when the user starts to type a mention. */
   #mentionable = $state.raw<readonly Name[]>([]);
-  #hasAsked = false;
+  #hasRequestedMentionable = false;
 
   readonly #app: App;
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
 
   /** Members of a large conversation who are known only because they have written messages. */
-  readonly #heardOf = $derived.by<readonly Reader[]>(() => {
+  readonly #knownSenders = $derived.by<readonly Reader[]>(() => {
     if (this.#view.knowsEverybody) return [];
     const known = new Set([this.#app.session.account?.id, ...this.#view.others.map(({ id }) => id)]);
     return this.#chat.people.in(this.#view.id).filter(({ id }) => !known.has(id));
@@ -41,10 +41,10 @@ export class NameDirectoryStore {
     const { conversation, others, workspaceRole } = this.#view;
     return [
       { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
-      ...[...others, ...this.#heardOf].map(({ id, name }) => ({ id, name, kind: 'person' as const })),
+      ...[...others, ...this.#knownSenders].map(({ id, name }) => ({ id, name, kind: 'person' as const })),
       ...(conversation?.assistants ?? []).map(({ id, name }) => ({ id, name, kind: 'assistant' as const })),
       ...this.#mentionable.filter(({ id }) => !conversation?.assistants?.some((member) => member.id === id)),
-      ...(conversation && mayCallAll(conversation, workspaceRole) ? EVERYBODY : [])
+      ...(conversation && mayMentionAll(conversation, workspaceRole) ? EVERYBODY : [])
     ];
   });
   /** Key that changes with the channels themselves but not with their messages, so that the names aren't computed again for each message. */
@@ -61,7 +61,7 @@ export class NameDirectoryStore {
     return (conversation && this.emojiIn?.(conversation.workspace_id)) ?? [];
   });
   /** Names that a text can contain: `names`, channels and custom emoji. */
-  readonly named = $derived.by<readonly Name[]>(() => {
+  readonly allNames = $derived.by<readonly Name[]>(() => {
     const channels = this.#channelKey.split('\n').map((line) => ({
       id: line.slice(0, ID_LENGTH),
       name: line.slice(ID_LENGTH),
@@ -77,12 +77,12 @@ export class NameDirectoryStore {
   }
 
   /** Names that a typed mention may mean, in order of precedence. */
-  get callable(): readonly Name[] {
+  get mentionableNames(): readonly Name[] {
     return [...this.#picked, ...this.names];
   }
 
-  calledIn(content: string): Mention[] {
-    return calledIn(content, this.callable);
+  mentionsIn(content: string): Mention[] {
+    return mentionsIn(content, this.mentionableNames);
   }
 
   /** Name of a member. While it is unknown, it is empty and requested. */
@@ -92,10 +92,10 @@ export class NameDirectoryStore {
   }
 
   /** Whether a message mentions the reader. A message that a program has sent may do so in its text only. */
-  callsMe({ content, mentions, status }: MessageView): boolean {
-    if (isCalled(mentions, this.#app.session.account?.id ?? null)) return true;
+  mentionsReader({ content, mentions, status }: MessageView): boolean {
+    if (isMentioned(mentions, this.#app.session.account?.id ?? null)) return true;
     // While a message is streaming, its text would have to be parsed again for each word.
-    return status !== 'streaming' && callsMe(content, this.names);
+    return status !== 'streaming' && mentionsReader(content, this.names);
   }
 
   /** Requests the names of these people, as far as they are unknown. */
@@ -106,8 +106,8 @@ export class NameDirectoryStore {
   /** Requests the assistants that can be mentioned although they aren't members. */
   loadAssistants(): void {
     const { conversation } = this.#view;
-    if (!conversation || isPersonal(conversation) || this.#hasAsked) return;
-    this.#hasAsked = true;
+    if (!conversation || isPersonal(conversation) || this.#hasRequestedMentionable) return;
+    this.#hasRequestedMentionable = true;
     this.#app.workspaces.assistants(conversation.workspace_id).then(
       (found) => {
         this.#mentionable = found
@@ -120,7 +120,7 @@ export class NameDirectoryStore {
           }));
       },
       // If the request fails, only members are offered, and the next mention tries again.
-      () => (this.#hasAsked = false)
+      () => (this.#hasRequestedMentionable = false)
     );
   }
 

@@ -2,7 +2,7 @@
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
-import { isCalled } from '#lib/features/conversations/is-called.ts';
+import { isMentioned } from '#lib/features/conversations/is-called.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 /** Maximum number of threads that are loaded. */
@@ -76,7 +76,7 @@ export class UnreadThreadsStore {
     return (
       sender.id === me ||
       this.#unread.has(thread_id) ||
-      isCalled(mentions ?? [], me) ||
+      isMentioned(mentions ?? [], me) ||
       this.#isOwn(conversation_id, thread_id)
     );
   }
