@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { pdfUrl, textUrl } from '#lib/api/files.ts';
 import { markCitations } from './citations.ts';
-import { fragmentOf, isPdf, isWrittenSo, overlapOf } from './logic/citation-labels.ts';
+import { fragmentOf, isPdf, isDisplayedVerbatim, overlapOf } from './logic/citation-labels.ts';
 import { parse } from '#lib/features/markdown/parse.ts';
 import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 
@@ -59,7 +59,7 @@ it('links to the page of a PDF', () => {
 
 it('links to the line of a text file', () => {
   const names = ['notes.md', 'main.rs', 'LICENSE', 'a.csv', 'B.TSV', 'a.svg'];
-  expect(names.filter(isWrittenSo)).toEqual(['notes.md', 'main.rs', 'LICENSE']);
+  expect(names.filter(isDisplayedVerbatim)).toEqual(['notes.md', 'main.rs', 'LICENSE']);
   expect(textUrl({ id: '1', name: 'a b.md' })).toBe('/files/1/a%20b.md?view=true');
   expect(fragmentOf('---\n\n## Well-known, & more\n\n  Ends here.\nLast.')).toBe(
     '#:~:text=%23%23%20Well%2Dknown%2C%20%26%20more,-Ends%20here.'

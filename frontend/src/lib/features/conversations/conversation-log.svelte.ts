@@ -17,7 +17,7 @@ import {
 } from '#lib/realtime/state.ts';
 import { DeltaBuffer } from './logic/delta-buffer.ts';
 import { GapRepair } from './logic/gap-repair.ts';
-import { grown, type Thoughts } from './logic/thoughts.ts';
+import { appendThought, type Thoughts } from './logic/thoughts.ts';
 import { StallWatch } from '#lib/realtime/stall-watch.ts';
 import type { Person } from '#lib/features/people/people.svelte.ts';
 import { MessageRequests } from './stores/message-requests.ts';
@@ -292,7 +292,7 @@ export class ConversationLog {
   }
 
   applyThought(piece: Delta): void {
-    this.thoughts.set(piece.message_id, grown(this.thoughts.get(piece.message_id), piece));
+    this.thoughts.set(piece.message_id, appendThought(this.thoughts.get(piece.message_id), piece));
   }
 
   applyToolCall(messageId: string, call: ToolCall): void {

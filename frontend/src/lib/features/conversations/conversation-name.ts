@@ -19,12 +19,12 @@ export function conversationName(conversation: Conversation, me: Id | undefined)
   const people = othersIn(conversation, me).map((member) => member.display_name);
   const assistants = (conversation.assistants ?? []).map((assistant) => assistant.name);
   const names = isAssistantChat(conversation) ? assistants : [...people, ...assistants];
-  if (names.length === 0 && isPair(conversation) && conversation.members) return whoLeft(conversation, me);
+  if (names.length === 0 && isPair(conversation) && conversation.members) return departedMemberName(conversation, me);
   return names.join(', ');
 }
 
 /** Name of the other person of a direct conversation who has left, taken from the last message. */
-function whoLeft({ last_message }: Conversation, me: Id | undefined): string {
+function departedMemberName({ last_message }: Conversation, me: Id | undefined): string {
   const sender = last_message?.sender;
   if (sender?.kind === 'deleted') return m.actor_gone();
   return sender && sender.id !== me ? sender.name : m.person_left();

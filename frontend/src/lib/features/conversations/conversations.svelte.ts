@@ -12,8 +12,8 @@ import type {
   NewConversation,
   ServerFrame
 } from '#lib/api/types.ts';
-import { changedBy, withMember } from './logic/conversation-change.ts';
-import { settingsAfter, settingsToRevert } from './logic/own-change.ts';
+import { applyEvent, withMember } from './logic/conversation-change.ts';
+import { settingsAfterChange, settingsToRevert } from './logic/own-change.ts';
 import { PendingReads } from './logic/pending-reads.ts';
 import { markedUnread, readUpTo } from './logic/read-state.ts';
 import { DraftLinesStore } from './stores/draft-lines.svelte.ts';
@@ -200,7 +200,7 @@ export class ConversationsStore {
   /** Changes the user's settings for a conversation and shows them at once. If the server rejects them, these are reverted, but not later changes. */
   async changeSettings(id: Id, change: OwnChange): Promise<void> {
     const before = this.#items.get(id)?.own;
-    const made = settingsAfter(change);
+    const made = settingsAfterChange(change);
     this.setOwn(id, made);
     try {
       await this.#api.patch(`/conversations/${id}/own`, change);
@@ -372,7 +372,7 @@ export class ConversationsStore {
       return;
     }
     if (seq <= conversation.last_seq) return;
-    const change = changedBy(frame, conversation, this.#session.account?.id);
+    const change = applyEvent(frame, conversation, this.#session.account?.id);
     if (change === 'gone') {
       this.#items.delete(id);
       return;

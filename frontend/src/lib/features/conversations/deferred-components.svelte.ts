@@ -83,7 +83,7 @@ interface DeferredComponents {
   isLate: boolean;
 }
 
-export const later = $state<DeferredComponents>({
+export const deferredComponents = $state<DeferredComponents>({
   Composer: null,
   TypingIndicator: null,
   MessageTools: null,
@@ -116,17 +116,17 @@ export async function loadDeferredComponents(app: App, conversationView: Convers
   await Promise.allSettled([
     // The composer is loaded before the others.
     import('./composer.svelte').then(
-      (part) => (later.Composer ??= part.default),
+      (part) => (deferredComponents.Composer ??= part.default),
       () => toast(m.part_failed())
     ),
     import('./components/deferred-parts.ts').then(({ linkChannels, showOwnEmoji, showTasks, ...parts }) => {
-      Object.assign(later, parts);
+      Object.assign(deferredComponents, parts);
       showOwnEmoji(app, conversationView);
       showTasks(app, conversationView);
       linkChannels(app, conversationView);
     })
   ]);
-  later.isLate = later.Attachments === null;
+  deferredComponents.isLate = deferredComponents.Attachments === null;
   // Components that aren't visible at first are loaded after the visible ones.
   await Promise.allSettled([
     // Needed while offline and in empty conversations.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { folded, hasOwnFrame, isJumbo, isLong } from './message-style.ts';
+import { collapseText, hasOwnFrame, isJumbo, isLong } from './message-style.ts';
 import { parse } from '#lib/features/markdown/parse.ts';
 import type { Name } from './mentions.ts';
 
@@ -31,9 +31,9 @@ describe('message layout', () => {
   });
 
   it('folds a long message at the end of a line', () => {
-    expect(folded('a line\n'.repeat(2_000))).toMatch(/a line…$/);
-    expect(folded('w'.repeat(9_000))).toHaveLength(3_001);
+    expect(collapseText('a line\n'.repeat(2_000))).toMatch(/a line…$/);
+    expect(collapseText('w'.repeat(9_000))).toHaveLength(3_001);
     expect([201, 200].map((lines) => isLong(Array(lines).fill('-').join('\n')))).toEqual([true, false]);
-    expect(folded('-\n'.repeat(2_400)).split('\n')).toHaveLength(60);
+    expect(collapseText('-\n'.repeat(2_400)).split('\n')).toHaveLength(60);
   });
 });

@@ -64,7 +64,7 @@ export interface MessageView {
 }
 
 /** Whether the message has attachments or was hidden. */
-export function carries({ attachments, files, isHidden }: MessageView): boolean {
+export function hasAttachmentsOrIsHidden({ attachments, files, isHidden }: MessageView): boolean {
   return isHidden || attachments.length > 0 || files.length > 0;
 }
 
@@ -72,7 +72,7 @@ export function carries({ attachments, files, isHidden }: MessageView): boolean 
 export function hasMore(view: MessageView): boolean {
   const { sender, previews, reactions, thread, forwarded, poll, isPinned } = view;
   const isMore = thread !== null || forwarded !== null || poll !== null || isPinned || sender.kind !== 'user';
-  return isMore || carries(view) || previews.length > 0 || reactions.length > 0;
+  return isMore || hasAttachmentsOrIsHidden(view) || previews.length > 0 || reactions.length > 0;
 }
 
 export interface Row {

@@ -41,7 +41,7 @@ export async function leaveConversation(app: Parts, conversation: Conversation):
         }
       : { title: m.leave_title({ name }), body: m.leave_body(), action: m.leave() }
   );
-  if (isSure && (await attempt(() => app.conversations.leave(conversation.id)))) await away(app, conversation);
+  if (isSure && (await attempt(() => app.conversations.leave(conversation.id)))) await leavePage(app, conversation);
 }
 
 export async function deleteConversation(app: Parts, conversation: Conversation): Promise<void> {
@@ -52,11 +52,11 @@ export async function deleteConversation(app: Parts, conversation: Conversation)
   });
   if (!isSure) return;
   const isDone = await attempt(() => app.conversations.remove(conversation.id), m.conversation_deleted());
-  if (isDone) await away(app, conversation);
+  if (isDone) await leavePage(app, conversation);
 }
 
 /** Leaves the page of a conversation if that is open. */
-async function away({ shell }: Parts, { id }: Conversation): Promise<void> {
+async function leavePage({ shell }: Parts, { id }: Conversation): Promise<void> {
   if (page.params.id !== id) return;
   shell.closePanel();
   await goto('/');

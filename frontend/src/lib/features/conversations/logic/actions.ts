@@ -46,7 +46,7 @@ export interface Rights {
 }
 
 /** Actions that are in the “More” menu where space is limited. */
-export const BEHIND: ReadonlySet<Action> = new Set([
+export const MENU_ACTIONS: ReadonlySet<Action> = new Set([
   'reactors',
   'compare',
   'forward',
@@ -61,7 +61,7 @@ export const BEHIND: ReadonlySet<Action> = new Set([
 /** Actions that are available for a message, in display order. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
   if (view.isHidden) return view.own || rights.canDelete ? ['delete'] : [];
-  const actions = possible(view, rights);
+  const actions = possibleActions(view, rights);
   if (rights.hasMarks && view.id && view.status !== 'streaming' && view.sender.kind !== 'system') {
     const at = actions.indexOf('delete');
     const marks: Action[] = [
@@ -91,7 +91,7 @@ export function actionsOf(view: MessageView, rights: Rights): Action[] {
   return view.content === '' ? actions.filter((action) => action !== 'copy') : actions;
 }
 
-function possible(
+function possibleActions(
   view: MessageView,
   { canWrite, canDelete, canRead = false, canChooseModel = false, canCompare = false }: Rights
 ): Action[] {

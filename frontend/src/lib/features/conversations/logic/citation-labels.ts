@@ -6,13 +6,13 @@ import { m } from '#lib/paraglide/messages.js';
 type PassageLocation = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
 
 /** Describes where in its file a passage is, as far as that is known. */
-export function spotOf({ page, heading, line }: PassageLocation): string {
+export function locationLabel({ page, heading, line }: PassageLocation): string {
   const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: number(line) }) : '';
   return [place, isolated(heading)].filter(Boolean).join(', ');
 }
 
 export function placeOf(citation: PassageLocation): string {
-  return [isolated(citation.file_name), spotOf(citation)].filter(Boolean).join(', ');
+  return [isolated(citation.file_name), locationLabel(citation)].filter(Boolean).join(', ');
 }
 
 /** Whether a link can open the file at a page. Slides also have page numbers, but browsers can't open them. */
@@ -21,13 +21,13 @@ export function isPdf(fileName: string): boolean {
 }
 
 /** Formats whose extracted text differs from what the browser shows, so that text fragments don't match. */
-const WRITTEN_OTHERWISE = /\.(csv|tsv|svg)$/i;
+const TRANSFORMED_FORMATS = /\.(csv|tsv|svg)$/i;
 /** Maximum length of a line in a text fragment, in characters. */
 const MAX_QUOTE = 120;
 const HAS_WORDS = /[\p{L}\p{N}]/u;
 
-export function isWrittenSo(fileName: string): boolean {
-  return !WRITTEN_OTHERWISE.test(fileName);
+export function isDisplayedVerbatim(fileName: string): boolean {
+  return !TRANSFORMED_FORMATS.test(fileName);
 }
 
 /**
@@ -43,8 +43,8 @@ export function fragmentOf(passage: string): string {
   const [line, next] = [lines[at], lines[at + 1]];
   if (!line) return '';
   const begin = startOfLine(line);
-  const behind = begin === line && next ? `,-${inFragment(startOfLine(next))}` : '';
-  return `#:~:text=${inFragment(begin)}${behind}`;
+  const behind = begin === line && next ? `,-${encodeFragment(startOfLine(next))}` : '';
+  return `#:~:text=${encodeFragment(begin)}${behind}`;
 }
 
 function startOfLine(line: string): string {
@@ -56,7 +56,7 @@ function startOfLine(line: string): string {
 }
 
 /** Encodes a text for a text fragment, in which hyphens have a meaning. */
-function inFragment(text: string): string {
+function encodeFragment(text: string): string {
   return encodeURIComponent(text).replaceAll('-', '%2D');
 }
 

@@ -6,7 +6,7 @@ import { isMentioned } from '../is-called.ts';
 /** Result of an event. `gone`: the user isn't a member any more. `isUnsure`: the conversation must be reloaded. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };
 
-export function changedBy(frame: DurableFrame, conversation: Conversation, me: Id | undefined): Change {
+export function applyEvent(frame: DurableFrame, conversation: Conversation, me: Id | undefined): Change {
   const { seq } = frame.payload;
   const become = (change: Partial<Conversation>, isUnsure = false): Change => ({
     conversation: { ...conversation, ...change, last_seq: seq },

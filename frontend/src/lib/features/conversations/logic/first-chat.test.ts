@@ -32,36 +32,36 @@ it('creates one chat if the response is lost and the question repeated', async (
   const server = new Server();
   const first = new FirstChat(storage);
   server.loses = 2;
-  await expect(first.make(WISH, server.create)).rejects.toThrow();
-  await expect(first.make(WISH, server.create)).rejects.toThrow();
-  const chat = await first.make(WISH, server.create);
+  await expect(first.createOnce(WISH, server.create)).rejects.toThrow();
+  await expect(first.createOnce(WISH, server.create)).rejects.toThrow();
+  const chat = await first.createOnce(WISH, server.create);
   expect([...server.made.values()]).toEqual([chat]);
 });
 
 it('finds the chat again after a reload, and in memory without storage', async () => {
   const server = new Server();
-  const chat = await new FirstChat(storage).make(WISH, server.create);
-  expect(await new FirstChat(storage).make(WISH, server.create)).toBe(chat);
+  const chat = await new FirstChat(storage).createOnce(WISH, server.create);
+  expect(await new FirstChat(storage).createOnce(WISH, server.create)).toBe(chat);
   const without = new FirstChat(undefined);
-  expect(await without.make(WISH, server.create)).toBe(await without.make(WISH, server.create));
+  expect(await without.createOnce(WISH, server.create)).toBe(await without.createOnce(WISH, server.create));
 });
 
 it('creates another chat for the next question, another assistant, or when the first was used', async () => {
   const server = new Server();
   const first = new FirstChat(storage);
-  const chat = await first.make(WISH, server.create);
+  const chat = await first.createOnce(WISH, server.create);
   first.done();
-  const next = await first.make(WISH, server.create);
+  const next = await first.createOnce(WISH, server.create);
   expect(next.id).not.toBe(chat.id);
-  const other = await first.make({ ...WISH, assistant_id: 'bob' }, server.create);
+  const other = await first.createOnce({ ...WISH, assistant_id: 'bob' }, server.create);
   expect(other.id).not.toBe(next.id);
   server.made.set(other.id, { ...other, last_message: {} } as Conversation);
-  const fresh = await first.make({ ...WISH, assistant_id: 'bob' }, server.create);
+  const fresh = await first.createOnce({ ...WISH, assistant_id: 'bob' }, server.create);
   expect(fresh.id).not.toBe(other.id);
   expect(fresh.last_message).toBeNull();
 });
 
 it('ignores damaged storage', async () => {
   kept.set('natter.first-chat', '{');
-  expect(await new FirstChat(storage).make(WISH, new Server().create)).toMatchObject({ last_message: null });
+  expect(await new FirstChat(storage).createOnce(WISH, new Server().create)).toMatchObject({ last_message: null });
 });

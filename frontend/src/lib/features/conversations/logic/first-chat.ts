@@ -24,7 +24,10 @@ export class FirstChat {
     this.#begun = parsed(storage?.getItem(STORAGE_KEY));
   }
 
-  async make(input: NewConversation, create: (input: NewConversation) => Promise<Conversation>): Promise<Conversation> {
+  async createOnce(
+    input: NewConversation,
+    create: (input: NewConversation) => Promise<Conversation>
+  ): Promise<Conversation> {
     const made = await create({ ...input, client_id: this.#idOf(input) });
     if (made.last_message === null) return made;
     // The conversation already has a message, so this is another question: creates a new conversation.

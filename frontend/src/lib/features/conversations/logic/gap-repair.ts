@@ -7,28 +7,28 @@ const MAX_DELAY = 15_000;
 export class GapRepair {
   #isRunning = false;
   #delay = FIRST_DELAY;
-  readonly #torn: () => ReadonlyMap<string, unknown>;
+  readonly #incompleteAnswers: () => ReadonlyMap<string, unknown>;
   readonly #fetch: (id: string) => Promise<void>;
 
-  /** `torn` contains the ids of the answers of which a delta is missing. */
-  constructor(torn: () => ReadonlyMap<string, unknown>, fetch: (id: string) => Promise<void>) {
-    this.#torn = torn;
+  /** `incompleteAnswers` contains the ids of the answers of which a delta is missing. */
+  constructor(incompleteAnswers: () => ReadonlyMap<string, unknown>, fetch: (id: string) => Promise<void>) {
+    this.#incompleteAnswers = incompleteAnswers;
     this.#fetch = fetch;
   }
 
   start(): void {
-    if (this.#isRunning || this.#torn().size === 0) return;
+    if (this.#isRunning || this.#incompleteAnswers().size === 0) return;
     this.#isRunning = true;
     setTimeout(() => {
       void this.#fetchAll().finally(() => {
         this.#isRunning = false;
-        this.#delay = this.#torn().size > 0 ? Math.min(MAX_DELAY, this.#delay * 2) : FIRST_DELAY;
+        this.#delay = this.#incompleteAnswers().size > 0 ? Math.min(MAX_DELAY, this.#delay * 2) : FIRST_DELAY;
         this.start();
       });
     }, this.#delay);
   }
 
   async #fetchAll(): Promise<void> {
-    for (const id of this.#torn().keys()) await this.#fetch(id);
+    for (const id of this.#incompleteAnswers().keys()) await this.#fetch(id);
   }
 }

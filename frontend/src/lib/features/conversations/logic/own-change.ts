@@ -2,7 +2,7 @@ import type { Own } from '#lib/api/types.ts';
 import type { OwnChange, OwnSettings } from '#lib/features/channels/api.ts';
 
 /** Settings that result from a change, as far as they are known before the server answers. */
-export function settingsAfter({ notify, ...change }: OwnChange): Partial<OwnSettings> {
+export function settingsAfterChange({ notify, ...change }: OwnChange): Partial<OwnSettings> {
   if (notify === undefined) return change;
   return notify === null ? { ...change, notify_chosen: false } : { ...change, notify, notify_chosen: true };
 }

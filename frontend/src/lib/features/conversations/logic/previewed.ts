@@ -3,7 +3,7 @@
 const MAX_ITEMS = 3;
 const LINK = /(?<![\p{L}\p{N}])https?:\/\/[^\s<>"]+/gu;
 /** Punctuation after a URL that isn't part of it. */
-const BEHIND = /[.,;:!?'*_~)\]]+$/;
+const TRAILING_PUNCTUATION = /[.,;:!?'*_~)\]]+$/;
 
 /** Names of the sites to which the first links outside code lead, without duplicates. */
 export function previewedSites(text: string): string[] {
@@ -22,7 +22,7 @@ function linksIn(line: string): URL[] {
   const parts = line.split('`').filter((_, at) => at % 2 === 0);
   const links = parts.flatMap((part) => [...part.matchAll(LINK)]);
   return links.flatMap(([link]) => {
-    const url = URL.parse(link.replace(BEHIND, ''));
+    const url = URL.parse(link.replace(TRAILING_PUNCTUATION, ''));
     return url?.hostname.includes('.') ? [url] : [];
   });
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { likelyHeight } from './row-height.ts';
+import { estimateRowHeight } from './row-height.ts';
 import { RowBuilder } from '../rows.ts';
 import { message } from '../testing.ts';
 
@@ -10,14 +10,14 @@ const rowsOf = (...contents: string[]) => {
 const SENTENCE = 'The heron stands in the water, and waits for fish.';
 
 it('estimates one line, two on a phone, and the name above', () => {
-  expect(likelyHeight([], true)).toBe(40);
-  expect([likelyHeight(rowsOf(SENTENCE), false), likelyHeight(rowsOf(SENTENCE), true)]).toEqual([64, 88]);
-  expect(likelyHeight(rowsOf(`${SENTENCE}\n\nYes`), false)).toBe(112);
+  expect(estimateRowHeight([], true)).toBe(40);
+  expect([estimateRowHeight(rowsOf(SENTENCE), false), estimateRowHeight(rowsOf(SENTENCE), true)]).toEqual([64, 88]);
+  expect(estimateRowHeight(rowsOf(`${SENTENCE}\n\nYes`), false)).toBe(112);
 });
 
 it('averages the latest rows', () => {
-  const [one, two] = [likelyHeight(rowsOf('a', 'b'), false), likelyHeight(rowsOf('a', 'b\nc'), false)];
+  const [one, two] = [estimateRowHeight(rowsOf('a', 'b'), false), estimateRowHeight(rowsOf('a', 'b\nc'), false)];
   expect(two).toBe(one + 12);
   const many = Array.from({ length: 40 }, () => 'a');
-  expect(likelyHeight(rowsOf('a\nb'.repeat(30), ...many), false)).toBeLessThan(45);
+  expect(estimateRowHeight(rowsOf('a\nb'.repeat(30), ...many), false)).toBeLessThan(45);
 });

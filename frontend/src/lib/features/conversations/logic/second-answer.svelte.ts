@@ -11,16 +11,16 @@ export class SecondAnswer {
   version = $state.raw<number | null>(null);
   calls = $state.raw<readonly ToolCall[]>([]);
   /** Events that arrived before the id of the answer was known. */
-  #early: ServerFrame[] = [];
+  #pendingFrames: ServerFrame[] = [];
   /** Deltas that can't be applied because an earlier one is missing. The finished answer will contain the whole text. */
-  #ahead: Delta[] = [];
+  #pendingDeltas: Delta[] = [];
 
   /** Sets the answer that the server has started, and applies the events that arrived before. */
   start(message: Message): void {
     this.message = message;
-    const early = this.#early;
-    this.#early = [];
-    for (const frame of early) this.handleFrame(frame);
+    const pending = this.#pendingFrames;
+    this.#pendingFrames = [];
+    for (const frame of pending) this.handleFrame(frame);
   }
 
   handleFrame(frame: ServerFrame): void {
@@ -33,32 +33,32 @@ export class SecondAnswer {
         return;
     }
     if (!this.message) {
-      this.#early.push(frame);
+      this.#pendingFrames.push(frame);
     } else if (frame.type === 'message.compared') {
       const { message, version } = frame.payload;
       if (message.id !== this.message.id) return;
       this.message = message;
       this.version = version ?? this.version;
-      this.#ahead = [];
+      this.#pendingDeltas = [];
     } else if (frame.payload.message_id === this.message.id) {
       if (frame.type === 'message.delta') this.#applyDelta(frame.payload);
-      else this.#call(frame.payload.call);
+      else this.#applyToolCall(frame.payload.call);
     }
   }
 
   #applyDelta(delta: Delta): void {
-    this.#ahead = [...this.#ahead, delta].sort((one, other) => one.offset - other.offset);
+    this.#pendingDeltas = [...this.#pendingDeltas, delta].sort((one, other) => one.offset - other.offset);
     while (this.message?.status === 'streaming') {
       const { content } = this.message;
-      const [next] = this.#ahead;
+      const [next] = this.#pendingDeltas;
       if (next === undefined || next.offset > content.length) break;
-      this.#ahead = this.#ahead.slice(1);
+      this.#pendingDeltas = this.#pendingDeltas.slice(1);
       if (content.startsWith(next.text, next.offset)) continue;
       this.message = { ...this.message, content: content.slice(0, next.offset) + next.text };
     }
   }
 
-  #call(call: ToolCall): void {
+  #applyToolCall(call: ToolCall): void {
     const others = this.calls.filter(({ id }) => id !== call.id);
     this.calls = [...others, call];
   }

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { speechChunks, languageOf, stopSpeaking, speak, spoken } from './speech.ts';
+import { speechChunks, languageOf, stopSpeaking, speak, toSpeech } from './speech.ts';
 
 it('reads text without markup, code and URLs', () => {
   const text =
     '## Pool\n\n- Keep **eight** `warm` connections, see [the docs](https://a.example/x).\n\n```toml\nmin = 8\n```\n\nDone.';
-  expect(spoken(text)).toBe('Pool\nKeep eight warm connections, see the docs.\nDone.');
+  expect(toSpeech(text)).toBe('Pool\nKeep eight warm connections, see the docs.\nDone.');
 });
 
 it('reads the cells of a table and skips an unclosed code block', () => {
-  expect(spoken('| a | b |\n|---|---|\n| 1 | 2 |')).toBe(', a , b ,\n, 1 , 2 ,');
-  expect(spoken('Look:\n\n```js\nlet a = 1')).toBe('Look:');
+  expect(toSpeech('| a | b |\n|---|---|\n| 1 | 2 |')).toBe(', a , b ,\n, 1 , 2 ,');
+  expect(toSpeech('Look:\n\n```js\nlet a = 1')).toBe('Look:');
 });
 
 it('splits long texts at sentences, else at words, without loss', () => {

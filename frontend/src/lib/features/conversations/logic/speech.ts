@@ -7,7 +7,7 @@ const VIETNAMESE = /[ăđơưạảấầẩẫậắằẳẵặẹẻẽếề
 export const canSpeak = typeof speechSynthesis !== 'undefined';
 
 /** Converts Markdown to the text to read aloud: without formatting, code and URLs. */
-export function spoken(markdown: string): string {
+export function toSpeech(markdown: string): string {
   return markdown
     .replace(/^\s*```[^\n]*\n[\s\S]*?(?:^\s*```\s*$|$(?![\s\S]))/gm, '\n')
     .replace(/\$\$[\s\S]*?\$\$/g, ' ')
@@ -50,7 +50,7 @@ export function languageOf(text: string): string | undefined {
 /** Reads a text aloud and stops the one before. `ended` is called once: at the end, at a failure or when it is stopped. */
 export function speak(markdown: string, ended: () => void): void {
   stopSpeaking();
-  const pieces = speechChunks(spoken(markdown));
+  const pieces = speechChunks(toSpeech(markdown));
   const last = pieces.at(-1);
   if (last === undefined) {
     ended();

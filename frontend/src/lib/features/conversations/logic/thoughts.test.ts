@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { grown, type Thoughts } from './thoughts.ts';
+import { appendThought, type Thoughts } from './thoughts.ts';
 
 const piece = (offset: number, text: string) => ({ message_id: 'm1', offset, text });
 const all = (...pieces: [number, string][]) =>
-  pieces.reduce<Thoughts | undefined>((have, [offset, text]) => grown(have, piece(offset, text), 7), undefined);
+  pieces.reduce<Thoughts | undefined>((have, [offset, text]) => appendThought(have, piece(offset, text), 7), undefined);
 
 describe('model reasoning', () => {
   it('is assembled without duplicates', () => {

@@ -9,7 +9,7 @@ export interface Thoughts {
 }
 
 /** Appends a delta. Offset 0 starts again, because another worker has taken over or the answer is repeated. */
-export function grown(have: Thoughts | undefined, { offset, text }: Delta, now = Date.now()): Thoughts {
+export function appendThought(have: Thoughts | undefined, { offset, text }: Delta, now = Date.now()): Thoughts {
   const end = offset + text.length;
   if (!have || offset === 0) return { text: offset > 0 ? `…${text}` : text, end, since: now };
   const known = have.text.slice(0, have.text.length - Math.max(0, have.end - offset));
