@@ -43,7 +43,7 @@ export interface Command {
 }
 
 /** Duration of “do not disturb” in milliseconds if the command names none. */
-const USUAL_REST = 3_600_000;
+const DEFAULT_DND_DURATION = 3_600_000;
 /** Maximum length of a reminder's note, in characters. */
 const MAX_NOTE = 200;
 
@@ -60,7 +60,7 @@ export const COMMANDS: readonly Command[] = [
     about: m.command_dnd,
     takes: m.command_dnd_takes,
     run: async ({ app }, text) => {
-      const length = text === '' ? USUAL_REST : lengthOf(text);
+      const length = text === '' ? DEFAULT_DND_DURATION : lengthOf(text);
       if (length === null && !isOff(text)) return refuse(m.command_length_wrong());
       const until = length === null ? null : new Date(Date.now() + length).toISOString();
       const done = until ? m.command_dnd_done({ when: untilWords(until) }) : m.command_dnd_ended();
@@ -204,22 +204,22 @@ export interface Typed {
 }
 
 /** Returns the command at the start of a text and its argument; null if there is none. */
-export function typedIn(text: string, place: CommandPlace): Typed | null {
+export function parseCommand(text: string, place: CommandPlace): Typed | null {
   const [, name, rest = ''] = /^\/([a-z]+)(?:\s+([\s\S]*))?$/.exec(text.trim()) ?? [];
   const command = name && commandsFor(place).find((one) => one.name === name);
   return command ? { command, text: rest.trim() } : null;
 }
 
 /** Runs the command in a text; returns false if there is none. */
-export async function executed(field: CommandField, text: string): Promise<boolean> {
-  if (text.trimStart().startsWith('+')) return reacted(field, text);
-  const typed = typedIn(text, field);
+export async function runTypedCommand(field: CommandField, text: string): Promise<boolean> {
+  if (text.trimStart().startsWith('+')) return runReaction(field, text);
+  const typed = parseCommand(text, field);
   if (typed) await execute(field, typed.command, typed.text);
   return typed !== null;
 }
 
 /** Reacts to the message that is being replied to, or else to the newest one. Returns false if the text is no emoji or reactions aren't allowed. */
-async function reacted({ conversationView, write }: CommandField, text: string): Promise<boolean> {
+async function runReaction({ conversationView, write }: CommandField, text: string): Promise<boolean> {
   const { quickEmoji } = await import('#lib/features/reactions/quick-reaction.ts');
   const emoji = conversationView.rights.canReact ? await quickEmoji(text, conversationView.directory.emoji) : null;
   if (!emoji) return false;

@@ -8,7 +8,7 @@ import type { ConversationView } from '#lib/features/conversations/conversation-
 import { senderOf } from '#lib/features/conversations/message-sender.svelte.ts';
 
 /** Waits until the files of a draft are uploaded and schedules it. */
-export async function later(
+export async function scheduleDraft(
   conversationView: ConversationView,
   content: string,
   taken: readonly AttachedFile[],
@@ -31,7 +31,7 @@ export interface Offer {
 }
 
 /** Times that are suggested, nearest first. */
-export function offers(now = new Date()): Offer[] {
+export function suggestedTimes(now = new Date()): Offer[] {
   const hour = new Date(now.getTime() + HOUR);
   const tomorrow = morning(now, 1);
   const untilMonday = (8 - now.getDay()) % 7 || 7;
@@ -56,7 +56,7 @@ export function momentOf(at: string | Date): string {
 }
 
 /** Converts a time to the value of a `datetime-local` field. */
-export function inField(at: Date): string {
+export function toFieldValue(at: Date): string {
   const local = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
   return local.toISOString().slice(0, 16);
 }

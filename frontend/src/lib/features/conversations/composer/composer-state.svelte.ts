@@ -21,7 +21,7 @@ import { ComposerSuggestions } from './composer-suggestions.svelte.ts';
 import { asFile, isLargePaste } from './large-paste.ts';
 import { remaining } from './message-length.ts';
 import { escapeName } from './mention-query.ts';
-import { typedOn } from './typed-since.ts';
+import { unsentText } from './typed-since.ts';
 
 /** Text and state of a composer: a message, a reply, or an edit of a message. */
 export class ComposerState {
@@ -60,11 +60,11 @@ export class ComposerState {
     return isAssistantChat(this.#view.conversation) ? messages.max_prompt_chars : messages.max_chars;
   });
   /** Number of characters left, negative beyond the limit; null while the limit is far away. */
-  readonly left = $derived.by(() => remaining(this.text, this.limit));
+  readonly remainingChars = $derived.by(() => remaining(this.text, this.limit));
   readonly canSend = $derived.by(
     () =>
       (!isBlank(this.text) || this.attached.length > 0) &&
-      (this.left === null || this.left >= 0) &&
+      (this.remainingChars === null || this.remainingChars >= 0) &&
       !this.isSaving &&
       (!this.#sender.isPaused || this.#target.editing !== null)
   );
@@ -142,7 +142,7 @@ export class ComposerState {
   }
 
   /** Handles a change of the text that the user has made. */
-  changed(): void {
+  handleInput(): void {
     const { pending, id, root } = this.#view;
     const { typing } = this.#chat;
     this.problem = '';
@@ -159,7 +159,7 @@ export class ComposerState {
 
   write(text: string): void {
     this.text = text;
-    this.changed();
+    this.handleInput();
     this.#view.navigation.focus();
   }
 
@@ -170,7 +170,7 @@ export class ComposerState {
 
   /** Inserts a prompt, after its variables were filled in or a tool server has rendered it. */
   insertPrompt(prompt: UsablePrompt): void {
-    this.#typedForPrompt = this.suggestions.slashedLength;
+    this.#typedForPrompt = this.suggestions.promptQueryLength;
     this.suggestions.closePrompts();
     if (prompt.content.includes('{{')) this.filling = prompt;
     else if (prompt.make) void this.#useRendered(prompt.make);
@@ -201,7 +201,7 @@ export class ComposerState {
     // Marked as saving, so that a second press doesn't run it again.
     this.isSaving = true;
     try {
-      return await (await import('../commands.ts')).executed(this.#commandField, this.text);
+      return await (await import('../commands.ts')).runTypedCommand(this.#commandField, this.text);
     } catch {
       this.problem = m.part_failed();
       return true;
@@ -230,7 +230,7 @@ export class ComposerState {
     const { editing } = this.#target;
     if (editing?.id) {
       const isChanged = this.text.trim() !== directory.wordsOf(editing.content);
-      if (isChanged && !(await this.#saved(this.#sender.change(editing.id, content)))) return;
+      if (isChanged && !(await this.#awaitSave(this.#sender.change(editing.id, content)))) return;
       this.#target.cancel();
     } else {
       if (this.attached.some(({ state }) => state === 'failed')) {
@@ -239,29 +239,29 @@ export class ComposerState {
       }
       const [written, taken] = [this.text, this.#chat.files.chosen(key)];
       const sending = this.#sender.send(content, taken);
-      if (sending && !(await this.#saved(sending))) return;
-      this.#handOver(written, taken);
+      if (sending && !(await this.#awaitSave(sending))) return;
+      this.#clearSent(written, taken);
     }
     navigation.focus();
   }
 
   async schedule(at: string): Promise<void> {
     if (!this.canSend) return;
-    const { later: schedule } = await import('#lib/features/scheduling/schedule.ts');
+    const { scheduleDraft: schedule } = await import('#lib/features/scheduling/schedule.ts');
     const { files, typing } = this.#chat;
     const { id, key, navigation } = this.#view;
     typing.stop(id);
     const [written, taken] = [this.text, files.chosen(key)];
-    if (!(await this.#saved(schedule(this.#view, this.#content(), taken, at, files)))) return;
-    this.#handOver(written, taken);
+    if (!(await this.#awaitSave(schedule(this.#view, this.#content(), taken, at, files)))) return;
+    this.#clearSent(written, taken);
     this.#target.cancel();
     navigation.focus();
   }
 
   /** Removes the sent text and files. Text that was typed meanwhile stays. */
-  #handOver(written: string, taken: ReturnType<ConversationContext['files']['chosen']>): void {
+  #clearSent(written: string, taken: ReturnType<ConversationContext['files']['chosen']>): void {
     this.#chat.files.handOver(this.#view.key, taken);
-    this.text = typedOn(this.text, written);
+    this.text = unsentText(this.text, written);
     this.#storeDraft(this.text);
   }
 
@@ -280,7 +280,7 @@ export class ComposerState {
   }
 
   /** Waits until the server has accepted. If it refuses, shows the error and returns false. */
-  async #saved(saving: Promise<void>): Promise<boolean> {
+  async #awaitSave(saving: Promise<void>): Promise<boolean> {
     this.isSaving = true;
     try {
       await saving;
@@ -340,7 +340,7 @@ export class ComposerState {
     const { start, end } = this.#selection;
     const isWord = emoji.startsWith(':');
     await this.#replaceRange(start, end, isWord ? `${this.#spaceBefore(start)}${emoji} ` : emoji);
-    this.changed();
+    this.handleInput();
   }
 
   /** Inserts a transcript at the caret, so that the user can review it before sending. */
@@ -349,7 +349,7 @@ export class ComposerState {
     await tick();
     const { start, end } = this.#selection;
     await this.#replaceRange(start, end, `${this.#spaceBefore(start)}${transcript}`);
-    this.changed();
+    this.handleInput();
   }
 
   pasted(event: ClipboardEvent): void {
@@ -385,16 +385,16 @@ export class ComposerState {
     // A Markdown table must start on a line of its own.
     const lead = made && start > 0 && this.text[start - 1] !== '\n' ? '\n\n' : '';
     await this.#replaceRange(start, end, made === null ? plain : `${lead}${made}\n`);
-    this.changed();
+    this.handleInput();
   }
 
-  pressed(event: KeyboardEvent): void {
+  handleKeydown(event: KeyboardEvent): void {
     // During the composition of a character, Enter belongs to the input method.
     if (isComposing(event)) return;
-    if (this.suggestions.pressed(event) || this.#pressedInText(event)) event.preventDefault();
+    if (this.suggestions.handleKeydown(event) || this.#handleKeyInText(event)) event.preventDefault();
   }
 
-  #pressedInText(event: KeyboardEvent): boolean {
+  #handleKeyInText(event: KeyboardEvent): boolean {
     const target = this.#target;
     if (event.key === 'Enter' && !event.shiftKey && !event.altKey) {
       void this.send();

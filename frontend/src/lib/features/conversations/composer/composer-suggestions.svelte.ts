@@ -19,11 +19,11 @@ export class ComposerSuggestions {
   chosen = $state(0);
   /** Emoji or channel name that is being typed; null if there is none. */
   completing = $state.raw<Completing | null>(null);
-  #slashed = $state<string | null>(null);
+  #typedPromptQuery = $state<string | null>(null);
   /** Whether all prompts are listed because the user has pressed their button. */
   isBrowsing = $state(false);
   /** Text by which prompts are searched; null while they aren't listed. */
-  readonly promptQuery = $derived.by(() => this.#slashed ?? (this.isBrowsing ? '' : null));
+  readonly promptQuery = $derived.by(() => this.#typedPromptQuery ?? (this.isBrowsing ? '' : null));
 
   prompts = $state<KeyedList>();
   completions = $state<KeyedList>();
@@ -62,8 +62,8 @@ export class ComposerSuggestions {
   }
 
   /** Length of the typed query for prompts including its `/`; 0 if none is typed. */
-  get slashedLength(): number {
-    return this.#slashed === null ? 0 : this.#slashed.length + 1;
+  get promptQueryLength(): number {
+    return this.#typedPromptQuery === null ? 0 : this.#typedPromptQuery.length + 1;
   }
 
   /** Updates the suggestions. Called when the text or the caret has changed. */
@@ -73,17 +73,17 @@ export class ComposerSuggestions {
     this.mention = isCaret ? mentionQueryAt(text, caret) : null;
     this.chosen = 0;
     this.completing = isCaret && !this.mention ? completingAt(text, caret) : null;
-    this.#slashed = isCaret && !this.#target.editing ? promptAskedAt(text, caret) : null;
+    this.#typedPromptQuery = isCaret && !this.#target.editing ? promptAskedAt(text, caret) : null;
   }
 
   togglePrompts(): void {
     this.isBrowsing = this.promptQuery === null;
-    this.#slashed = null;
+    this.#typedPromptQuery = null;
   }
 
   closePrompts(): void {
     this.isBrowsing = false;
-    this.#slashed = null;
+    this.#typedPromptQuery = null;
   }
 
   close(): void {
@@ -92,27 +92,27 @@ export class ComposerSuggestions {
   }
 
   /** Passes a key to the open list. Returns whether it was used. */
-  pressed(event: KeyboardEvent): boolean {
+  handleKeydown(event: KeyboardEvent): boolean {
     return (
-      (this.promptQuery !== null && this.#pressedInPrompts(event)) ||
-      (this.names.length > 0 && this.#pressedInNames(event)) ||
-      (this.completing !== null && this.#pressedInCompletions(event))
+      (this.promptQuery !== null && this.#handleKeyInPrompts(event)) ||
+      (this.names.length > 0 && this.#handleKeyInNames(event)) ||
+      (this.completing !== null && this.#handleKeyInCompletions(event))
     );
   }
 
-  #pressedInPrompts(event: KeyboardEvent): boolean {
+  #handleKeyInPrompts(event: KeyboardEvent): boolean {
     if (event.key !== 'Escape') return this.prompts?.pressed(event) ?? false;
     this.closePrompts();
     return true;
   }
 
-  #pressedInCompletions(event: KeyboardEvent): boolean {
+  #handleKeyInCompletions(event: KeyboardEvent): boolean {
     if (event.key !== 'Escape' || !this.#shownCompletion) return this.completions?.pressed(event) ?? false;
     this.completing = null;
     return true;
   }
 
-  #pressedInNames(event: KeyboardEvent): boolean {
+  #handleKeyInNames(event: KeyboardEvent): boolean {
     const { names } = this;
     switch (event.key) {
       case 'ArrowDown':

@@ -1,4 +1,4 @@
 /** Returns the text that was typed after `handedOver` was taken from the field to be sent. */
-export function typedOn(text: string, handedOver: string): string {
+export function unsentText(text: string, handedOver: string): string {
   return text.startsWith(handedOver) ? text.slice(handedOver.length).trimStart() : text;
 }
