@@ -9,7 +9,7 @@ export class ThreadLog extends ConversationLog {
   /** State of the thread for the user; null until loaded. */
   own = $state.raw<ThreadOwn | null>(null);
   /** Number of changes of `own`. A page contains an outdated state if there was a change after its request. */
-  #tellings = 0;
+  #ownChanges = 0;
 
   constructor(
     id: string,
@@ -25,7 +25,7 @@ export class ThreadLog extends ConversationLog {
   }
 
   /** Opens the thread. `last` is the sequence number of the newest event of the conversation. */
-  async enter(last: number): Promise<void> {
+  async openThread(last: number): Promise<void> {
     this.noteLatestSeq(last);
     if (this.isLoaded) this.markUnread();
     else await this.load();
@@ -40,7 +40,7 @@ export class ThreadLog extends ConversationLog {
   }
 
   applyOwnState({ following, read_no, unread }: ThreadOwn): void {
-    this.#tellings += 1;
+    this.#ownChanges += 1;
     this.own = { following, read_no, unread };
   }
 
@@ -98,9 +98,9 @@ export class ThreadLog extends ConversationLog {
 
   protected override async page(query: Record<string, number>): Promise<Cursor<Message>> {
     const path = `/messages/${this.rootId}/thread` as const;
-    const tellings = this.#tellings;
+    const tellings = this.#ownChanges;
     const { root, items, has_more, own } = await this.host.api.get(path, query);
-    if (tellings === this.#tellings) this.applyOwnState(own);
+    if (tellings === this.#ownChanges) this.applyOwnState(own);
     return { items: [root, ...items], has_more };
   }
 

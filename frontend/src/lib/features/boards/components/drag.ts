@@ -59,7 +59,7 @@ export function column(id: Id): Attachment<HTMLElement> {
 }
 
 /** Calls `ondrop` with the column and index at which a card was dropped. */
-export function drops(view: BoardView, ondrop: (taskId: Id, columnId: Id, at: number) => void): () => void {
+export function monitorDrops(view: BoardView, ondrop: (taskId: Id, columnId: Id, at: number) => void): () => void {
   return monitorForElements({
     canMonitor: ({ source }) => typeof source.data.task === 'string',
     onDrop: ({ source, location }) => {
@@ -67,7 +67,7 @@ export function drops(view: BoardView, ondrop: (taskId: Id, columnId: Id, at: nu
       const columnId = targets.find(({ data }) => typeof data.column === 'string')?.data.column as Id | undefined;
       const taskId = source.data.task as Id;
       if (columnId === undefined) return;
-      const others = view.board.in(columnId).filter(({ id }) => id !== taskId);
+      const others = view.board.tasksIn(columnId).filter(({ id }) => id !== taskId);
       const over = targets.find(({ data }) => typeof data.over === 'string')?.data;
       const at = others.findIndex(({ id }) => id === over?.over);
       if (!over || at === -1) ondrop(taskId, columnId, others.length);

@@ -15,7 +15,7 @@ const STEPS: Record<string, { across: number; down: number }> = {
 export const elementOf = (task: Task) => document.getElementById(`task-${task.id}`);
 
 /** Handles a key that was pressed on a card. */
-export function pressed(event: KeyboardEvent, view: BoardView, task: Task): void {
+export function handleKeydown(event: KeyboardEvent, view: BoardView, task: Task): void {
   if (event.ctrlKey || event.metaKey || event.altKey || !view.mayChange()) return;
   const { carried } = view;
   const step = STEPS[event.key];
@@ -39,7 +39,7 @@ export function pressed(event: KeyboardEvent, view: BoardView, task: Task): void
 
 function pickUp(view: BoardView, task: Task): void {
   view.carried = task;
-  view.announced = m.board_picked_up({ title: task.title, place: where(view, task) });
+  view.announced = m.board_picked_up({ title: task.title, place: describePosition(view, task) });
 }
 
 async function moveTask(view: BoardView, across: number, down: number): Promise<void> {
@@ -49,13 +49,13 @@ async function moveTask(view: BoardView, across: number, down: number): Promise<
   const columns = board.columns;
   const column = columns[columns.findIndex(({ id }) => id === task.column_id) + across];
   if (!column) return;
-  const others = board.in(column.id).filter(({ id }) => id !== task.id);
+  const others = board.tasksIn(column.id).filter(({ id }) => id !== task.id);
   const at = Math.min(Math.max(view.placeOf(task) + down, 0), others.length);
   if (across === 0 && at === view.placeOf(task)) return;
-  board.place(task.id, column.id, at);
+  board.moveLocally(task.id, column.id, at);
   view.show(column.id);
   const placed = board.get(task.id) ?? task;
-  view.announced = where(view, placed);
+  view.announced = describePosition(view, placed);
   await tick();
   elementOf(task)?.focus();
 }
@@ -65,7 +65,7 @@ async function dropTask(view: BoardView): Promise<void> {
   if (!carried) return;
   view.carried = null;
   const task = view.board.get(carried.id) ?? carried;
-  view.announced = m.board_put_down({ title: task.title, place: where(view, task) });
+  view.announced = m.board_put_down({ title: task.title, place: describePosition(view, task) });
   await attempt(() => view.board.saveMove(carried));
 }
 
@@ -76,13 +76,13 @@ export async function cancelMove(view: BoardView): Promise<void> {
   view.carried = null;
   view.board.revertMove(carried);
   view.show(carried.column_id);
-  view.announced = m.board_put_back({ title: carried.title, place: where(view, carried) });
+  view.announced = m.board_put_back({ title: carried.title, place: describePosition(view, carried) });
   await tick();
   elementOf(carried)?.focus();
 }
 
-function where(view: BoardView, task: Task): string {
+function describePosition(view: BoardView, task: Task): string {
   const column = view.board.column(task.column_id)?.name ?? '';
-  const [place, count] = [view.placeOf(task) + 1, view.board.in(task.column_id).length];
+  const [place, count] = [view.placeOf(task) + 1, view.board.tasksIn(task.column_id).length];
   return m.board_place({ column, place, count });
 }

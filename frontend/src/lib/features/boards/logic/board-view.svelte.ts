@@ -16,7 +16,7 @@ export class BoardView {
   filter = $state<TaskFilter>('all');
   opened = $state.raw<Opened | null>(null);
   /** Task that the sheet for moving tasks shows; null if it is closed. */
-  held = $state.raw<Task | null>(null);
+  movingTask = $state.raw<Task | null>(null);
   /** Id of the column that narrow screens show; null for the first one. */
   #shown = $state<Id | null>(null);
   /** Task that is being moved by keyboard, with the position that it had before; null if there is none. */
@@ -54,8 +54,8 @@ export class BoardView {
     return isLate(task.due_at) && !this.board.column(task.column_id)?.done;
   }
 
-  in(columnId: Id): readonly Task[] {
-    const tasks = this.board.in(columnId);
+  tasksIn(columnId: Id): readonly Task[] {
+    const tasks = this.board.tasksIn(columnId);
     return this.filter === 'all' ? tasks : tasks.filter((task) => this.fits(task));
   }
 
@@ -70,6 +70,6 @@ export class BoardView {
 
   /** Index of the task within its column. */
   placeOf(task: Task): number {
-    return this.board.in(task.column_id).findIndex(({ id }) => id === task.id);
+    return this.board.tasksIn(task.column_id).findIndex(({ id }) => id === task.id);
   }
 }

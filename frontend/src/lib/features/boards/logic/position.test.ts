@@ -1,9 +1,9 @@
 import fc from '#lib/util/property-testing.ts';
 import { expect, it } from 'vitest';
-import { between } from './position.ts';
+import { positionBetween } from './position.ts';
 
 function expectBetween(after: string | null, before: string | null): string {
-  const found = between(after, before);
+  const found = positionBetween(after, before);
   expect(found).toMatch(/^[0-9A-Za-z]+$/);
   if (after !== null) expect(after < found, `${after} < ${found}`).toBe(true);
   if (before !== null) expect(found < before, `${found} < ${before}`).toBe(true);
@@ -31,7 +31,7 @@ it('accepts positions written by other libraries', () => {
 });
 
 it('keeps positions short at both ends and for many inserts at one place', () => {
-  let [first, last] = [between(null, null), between(null, null)];
+  let [first, last] = [positionBetween(null, null), positionBetween(null, null)];
   for (let round = 0; round < 5000; round++) {
     first = expectBetween(null, first);
     last = expectBetween(last, null);
@@ -48,7 +48,7 @@ it('keeps positions short at both ends and for many inserts at one place', () =>
 });
 
 it('returns the upper bound if there is no position between', () => {
-  expect(between('a', 'a') > 'a').toBe(true);
-  expect(between('b', 'a') > 'b').toBe(true);
-  expect(between('a', 'a0') > 'a').toBe(true);
+  expect(positionBetween('a', 'a') > 'a').toBe(true);
+  expect(positionBetween('b', 'a') > 'b').toBe(true);
+  expect(positionBetween('a', 'a0') > 'a').toBe(true);
 });

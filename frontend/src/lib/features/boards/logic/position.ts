@@ -8,12 +8,12 @@ const COUNTED = 4;
 const FIRST = 'V000';
 
 /** Compares two positions by their bytes. */
-export function before(a: string, b: string): number {
+export function comparePositions(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Returns a position after `after` and before `before`; null stands for the start or end of the order. */
-export function between(after: string | null, before: string | null): string {
+export function positionBetween(after: string | null, before: string | null): string {
   if (!after) return before === null ? FIRST : (step(before, -1) ?? middle('', before));
   return before === null ? (step(after, 1) ?? middle(after, null)) : middle(after, before);
 }

@@ -1,7 +1,7 @@
 import fc from '#lib/util/property-testing.ts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { BoardColumn, Task } from '../api.ts';
-import { between } from '../logic/position.ts';
+import { positionBetween } from '../logic/position.ts';
 import { BoardStore } from './board.svelte.ts';
 import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
@@ -33,7 +33,7 @@ class Server {
       let { position } = input;
       while (others.some((other) => other.position === position)) {
         const after = others.map((other) => other.position).filter((other) => other > position);
-        position = between(position, after.sort()[0] ?? null);
+        position = positionBetween(position, after.sort()[0] ?? null);
       }
       const task = { ...before, ...input, position, version: before.version + 1 };
       this.tasks.set(task.id, task);
@@ -81,7 +81,7 @@ it('converges for two people who move cards 500 times with delayed events', asyn
     await Promise.all(moving);
     for (const to of [0, 1]) while (server.waiting[to]?.length) server.tell(to, 0);
     await vi.runAllTimersAsync();
-    const shown = boards.map((board) => COLUMNS.map(({ id }) => board.in(id)));
+    const shown = boards.map((board) => COLUMNS.map(({ id }) => board.tasksIn(id)));
     expect(shown[0]).toEqual(shown[1]);
     expect(shown[0]?.flat().toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([...server.tasks.values()]);
   };

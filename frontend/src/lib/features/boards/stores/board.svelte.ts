@@ -2,7 +2,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { BoardColumn, BoardFrame, NewTask, Task, TaskChange } from '../api.ts';
 import type { HelloPayload, Id, Page, ServerFrame } from '#lib/api/types.ts';
 import { renameUser } from '#lib/realtime/renamed.ts';
-import { before, between } from '../logic/position.ts';
+import { comparePositions, positionBetween } from '../logic/position.ts';
 
 const PAGE_SIZE = 200;
 /** Delay in milliseconds before a reload, so that several gaps cause a single one. */
@@ -29,7 +29,7 @@ export class BoardStore {
   #version = 0;
   #turn = 0;
   /** Events that arrive during loading; they are applied after it. Null at other times. */
-  #early: BoardFrame[] | null = null;
+  #pendingFrames: BoardFrame[] | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `onlyFromMessages`: loads only the tasks that were created from messages. */
@@ -43,11 +43,12 @@ export class BoardStore {
   readonly #ordered = $derived.by(() => {
     const columns = new Map<Id, Task[]>(this.columns.map(({ id }) => [id, []]));
     for (const task of this.#tasks.values()) columns.get(task.column_id)?.push(task);
-    for (const tasks of columns.values()) tasks.sort((a, b) => before(a.position, b.position) || before(a.id, b.id));
+    for (const tasks of columns.values())
+      tasks.sort((a, b) => comparePositions(a.position, b.position) || comparePositions(a.id, b.id));
     return columns;
   });
 
-  in(columnId: Id): readonly Task[] {
+  tasksIn(columnId: Id): readonly Task[] {
     return this.#ordered.get(columnId) ?? [];
   }
 
@@ -70,7 +71,7 @@ export class BoardStore {
   async load(): Promise<void> {
     this.#turn += 1;
     const turn = this.#turn;
-    this.#early = [];
+    this.#pendingFrames = [];
     this.error = null;
     try {
       const head = await this.#api.get(`/conversations/${this.#id}/board`);
@@ -82,14 +83,14 @@ export class BoardStore {
       this.columns = head.columns;
       this.#tasks = new Map(pages.flatMap(({ items }) => items).map((task) => [task.id, task]));
       this.isLoaded = true;
-      const early = this.#early;
-      this.#early = null;
+      const early = this.#pendingFrames;
+      this.#pendingFrames = null;
       early
         .sort((a, b) => a.payload.board_version - b.payload.board_version)
         .forEach((frame) => this.#applyFrame(frame));
     } catch (error) {
       if (turn !== this.#turn) return;
-      this.#early = null;
+      this.#pendingFrames = null;
       this.error = error;
     }
   }
@@ -179,16 +180,16 @@ export class BoardStore {
 
   /** Moves a task to index `at` of a column and shows that before the server has confirmed it. */
   async move(id: Id, columnId: Id, at: number): Promise<void> {
-    const before = this.place(id, columnId, at);
+    const before = this.moveLocally(id, columnId, at);
     if (before) await this.saveMove(before);
   }
 
   /** Moves a task on this device only; returns it as it was before. */
-  place(id: Id, columnId: Id, at: number): Task | undefined {
+  moveLocally(id: Id, columnId: Id, at: number): Task | undefined {
     const task = this.#tasks.get(id);
     if (!task) return undefined;
-    const others = this.in(columnId).filter((other) => other.id !== id);
-    const position = between(others[at - 1]?.position ?? null, others[at]?.position ?? null);
+    const others = this.tasksIn(columnId).filter((other) => other.id !== id);
+    const position = positionBetween(others[at - 1]?.position ?? null, others[at]?.position ?? null);
     this.#set({ ...task, column_id: columnId, position });
     return task;
   }
@@ -225,7 +226,7 @@ export class BoardStore {
   }
 
   #handleFrame(frame: BoardFrame): void {
-    if (this.#early) this.#early.push(frame);
+    if (this.#pendingFrames) this.#pendingFrames.push(frame);
     else if (this.isLoaded) this.#applyFrame(frame);
   }
 
@@ -273,7 +274,7 @@ export class BoardStore {
 
   #upsertColumn(column: BoardColumn): void {
     const others = this.columns.filter(({ id }) => id !== column.id);
-    this.columns = [...others, column].sort((a, b) => before(a.position, b.position));
+    this.columns = [...others, column].sort((a, b) => comparePositions(a.position, b.position));
   }
 
   #scheduleReload(): void {

@@ -57,7 +57,7 @@ beforeEach(async () => {
   await board.load();
 });
 
-const order = (column = 'a') => board.in(column).map(({ id }) => id);
+const order = (column = 'a') => board.tasksIn(column).map(({ id }) => id);
 const tell = (type: string, board_version: number, more: object, conversation_id = 'c') =>
   live.receive({ type, payload: { conversation_id, board_version, ...more } });
 

@@ -337,7 +337,7 @@ describe('MessagesStore', () => {
     const store = new MessagesStore(api, new FakeLiveUpdates(), { add: vi.fn() }, files, new MemoryOutboxStorage());
     const log = store.thread('c1', 'm1', ThreadLog);
     // Event 3 was its second reply, event 4 the deletion.
-    await log.enter(4);
+    await log.openThread(4);
     log.markRead(2);
     expect(post).toHaveBeenLastCalledWith('/messages/m1/thread/read', { no: 1 });
     log.markRead(log.lastSeq);

@@ -34,7 +34,7 @@ export class ThreadsStore {
 
   /** Reloads the list on events; returns a function that stops this. */
   follow(live: LiveUpdates): () => void {
-    const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this.list, () => this.#soon())];
+    const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this.list, () => this.#scheduleReload())];
     return () => {
       clearTimeout(this.#timer);
       for (const one of leave) one();
@@ -50,16 +50,16 @@ export class ThreadsStore {
   }
 
   #handleFrame(frame: ServerFrame): void {
-    if (frame.type === 'thread.own') this.#place(frame.payload.message_id, frame.payload);
+    if (frame.type === 'thread.own') this.#applyThreadState(frame.payload.message_id, frame.payload);
     else if (frame.type === 'user.changed') this.list.change((items) => renameUser(items, frame.payload));
-    else if (isDurable(frame) && this.#concerns(frame)) this.#soon();
+    else if (isDurable(frame) && this.#concerns(frame)) this.#scheduleReload();
   }
 
-  #place(rootId: Id, { following, unread }: { following: boolean; unread: number }): void {
+  #applyThreadState(rootId: Id, { following, unread }: { following: boolean; unread: number }): void {
     if (!following) return this.list.remove(({ root }) => root.id === rootId);
     const have = this.list.items.find(({ root }) => root.id === rootId);
     if (have) this.list.upsert({ ...have, unread }, ({ root }) => root.id === rootId);
-    else this.#soon();
+    else this.#scheduleReload();
   }
 
   /** Whether an event requires a reload: it is a reply, or a change of the first message of a listed thread. */
@@ -75,7 +75,7 @@ export class ThreadsStore {
     return false;
   }
 
-  #soon(): void {
+  #scheduleReload(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       void this.list.refresh();

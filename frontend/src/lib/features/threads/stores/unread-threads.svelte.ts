@@ -38,8 +38,8 @@ export class UnreadThreadsStore {
   }
 
   listen(live: LiveUpdates): () => void {
-    const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this, () => this.#soon())];
-    this.#soon();
+    const leave = [live.on((frame) => this.#handleFrame(frame)), live.onStale(this, () => this.#scheduleReload())];
+    this.#scheduleReload();
     return () => {
       clearTimeout(this.#timer);
       for (const one of leave) one();
@@ -65,7 +65,7 @@ export class UnreadThreadsStore {
       else known.delete(message_id);
       this.#unread = known;
     } else if (isDurable(frame) && frame.type === 'message.created' && this.#concerns(frame.payload.message)) {
-      this.#soon();
+      this.#scheduleReload();
     }
   }
 
@@ -81,7 +81,7 @@ export class UnreadThreadsStore {
     );
   }
 
-  #soon(): void {
+  #scheduleReload(): void {
     this.#timer ??= setTimeout(
       () => {
         this.#timer = undefined;
