@@ -25,11 +25,11 @@ export class CatchUpStore extends AnswerStore<Told> {
   }
 }
 
-const told = perAccount((_: Pick<App, 'api' | 'session'>) => new Map<string, CatchUpStore>());
+const catchUpStores = perAccount((_: Pick<App, 'api' | 'session'>) => new Map<string, CatchUpStore>());
 
 /** Summary of a place (conversation or workspace). It is kept when the component that shows it is unmounted. */
 export function catchUpOf(app: Pick<App, 'api' | 'session'>, place: string): CatchUpStore {
-  const of = told(app);
+  const of = catchUpStores(app);
   const one = of.get(place) ?? new CatchUpStore(app.api);
   of.set(place, one);
   return one;

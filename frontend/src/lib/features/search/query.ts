@@ -74,13 +74,13 @@ export function plainMarks(text: string): string {
 }
 
 /** Operator and value of a chip as they are typed. */
-export function written({ op, value }: Chip): string {
+export function formatChip({ op, value }: Chip): string {
   return /\s/.test(value) ? `${op}:"${value}"` : `${op}:${value}`;
 }
 
 /** Value of the query parameter `q`. Chips with ids aren't part of it, because they have parameters of their own. */
 export function asText(chips: readonly Chip[], text: string): string {
-  return [...chips.filter(({ id }) => id === undefined).map(written), text.trim()].filter(Boolean).join(' ');
+  return [...chips.filter(({ id }) => id === undefined).map(formatChip), text.trim()].filter(Boolean).join(' ');
 }
 
 /** Words of the query without operators and quotation marks, to search for people and conversations. */

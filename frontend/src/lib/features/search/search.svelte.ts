@@ -23,7 +23,7 @@ export interface SearchQuery {
 }
 
 /** Suggestion to remove a filter, with the number of hits without it. */
-export interface Relief {
+export interface FilterRelaxation {
   /** Filter to remove; undefined if it is the quotation marks. */
   readonly chip?: Chip;
   readonly count: number;
@@ -35,7 +35,7 @@ const PAGE = 20;
 const MAX_OTHER_RESULTS = 50;
 const NO_FACETS: SearchFacets = { author: [], conversation: [], has: [], day: [] };
 /** Maximum number of filters that are tried. */
-const MAX_RELIEFS = 6;
+const MAX_RELAXATIONS = 6;
 
 /** Converts a search to the query parameters of the API. */
 export function parametersOf({
@@ -80,10 +80,10 @@ export class SearchStore {
   /** Number of hits for each type of results. */
   counts = $state.raw<Partial<Record<SearchType, SearchTotal>>>({});
   /** Suggestions if there are no hits, those with most hits first. */
-  reliefs = $state.raw<Relief[]>([]);
+  relaxations = $state.raw<FilterRelaxation[]>([]);
 
   readonly #api: Pick<Api, 'get'>;
-  #asked: SearchQuery | null = null;
+  #query: SearchQuery | null = null;
   #next: string | null = null;
   #turn = 0;
 
@@ -96,24 +96,24 @@ export class SearchStore {
   }
 
   async run(query: SearchQuery): Promise<void> {
-    this.#asked = query;
+    this.#query = query;
     this.#next = null;
-    this.reliefs = [];
+    this.relaxations = [];
     const turn = await this.#loadPage(query, null);
     if (turn !== this.#turn) return;
     void this.#countOthers(query, turn);
     if (query.type === 'message' || query.type === 'file') {
-      void this.#spread(query, turn);
-      if (this.isEmpty) void this.#relieve(query, turn);
+      void this.#loadUnfilteredFacets(query, turn);
+      if (this.isEmpty) void this.#loadRelaxations(query, turn);
     }
   }
 
   async more(): Promise<void> {
-    if (this.#asked && this.#next && !this.isLoading) await this.#loadPage(this.#asked, this.#next);
+    if (this.#query && this.#next && !this.isLoading) await this.#loadPage(this.#query, this.#next);
   }
 
   async retry(): Promise<void> {
-    if (this.#asked) await (this.#next ? this.more() : this.run(this.#asked));
+    if (this.#query) await (this.#next ? this.more() : this.run(this.#query));
   }
 
   async #loadPage(query: SearchQuery, cursor: string | null): Promise<number> {
@@ -127,7 +127,7 @@ export class SearchStore {
       if (turn !== this.#turn) return turn;
       this.#next = found.next ?? null;
       this.hasMore = this.#next !== null;
-      this.items = cursor ? [...this.items, ...this.#unknown(found.items)] : found.items;
+      this.items = cursor ? [...this.items, ...this.#withoutListed(found.items)] : found.items;
       this.searchedTo = found.searched_to ?? null;
       this.isFilling = found.is_filling;
       this.timedOut = found.timed_out;
@@ -152,7 +152,7 @@ export class SearchStore {
   }
 
   /** Returns the items that aren't listed yet: new messages move hits to the next page, which then repeats them. */
-  #unknown(items: SearchHit[]): SearchHit[] {
+  #withoutListed(items: SearchHit[]): SearchHit[] {
     const known = new Set(this.items.map(({ message }) => message?.id));
     return items.filter(({ message }) => !known.has(message?.id));
   }
@@ -162,7 +162,7 @@ export class SearchStore {
   }
 
   /** Searches without reporting an error; null if the search fails. */
-  async #quietly(query: SearchQuery, limit: number): Promise<SearchResults | null> {
+  async #trySearch(query: SearchQuery, limit: number): Promise<SearchResults | null> {
     try {
       return await this.#get(query, limit);
     } catch {
@@ -177,7 +177,7 @@ export class SearchStore {
         const isNothing = (type === 'conversation' || type === 'person') && wordsOf(query.text) === '';
         return isNothing
           ? null
-          : this.#quietly({ ...query, type }, type === 'message' || type === 'file' ? 1 : MAX_OTHER_RESULTS);
+          : this.#trySearch({ ...query, type }, type === 'message' || type === 'file' ? 1 : MAX_OTHER_RESULTS);
       })
     );
     if (turn !== this.#turn) return;
@@ -190,12 +190,12 @@ export class SearchStore {
   }
 
   /** Loads the facets of authors and places as they are without a filter by them, so that another one can be chosen. */
-  async #spread(query: SearchQuery, turn: number): Promise<void> {
+  async #loadUnfilteredFacets(query: SearchQuery, turn: number): Promise<void> {
     const without = (op: Chip['op']) => ({ ...query, chips: query.chips.filter((chip) => chip.op !== op) });
     const isNarrowed = (op: Chip['op']) => query.chips.some((chip) => chip.op === op);
     const [byAuthor, byPlace] = await Promise.all([
-      isNarrowed('from') ? this.#quietly(without('from'), 1) : null,
-      isNarrowed('in') ? this.#quietly(without('in'), 1) : null
+      isNarrowed('from') ? this.#trySearch(without('from'), 1) : null,
+      isNarrowed('in') ? this.#trySearch(without('in'), 1) : null
     ]);
     if (turn !== this.#turn) return;
     this.facets = {
@@ -205,17 +205,17 @@ export class SearchStore {
     };
   }
 
-  async #relieve(query: SearchQuery, turn: number): Promise<void> {
-    const tried: { chip?: Chip; query: SearchQuery }[] = query.chips.slice(0, MAX_RELIEFS).map((chip) => ({
+  async #loadRelaxations(query: SearchQuery, turn: number): Promise<void> {
+    const tried: { chip?: Chip; query: SearchQuery }[] = query.chips.slice(0, MAX_RELAXATIONS).map((chip) => ({
       chip,
       query: { ...query, chips: query.chips.filter((one) => keyOf(one) !== keyOf(chip)) }
     }));
     const plain = plainMarks(query.text);
     if (plain.includes('"')) tried.push({ query: { ...query, text: plain.replaceAll('"', '') } });
-    const found = await Promise.all(tried.map(({ query }) => this.#quietly(query, 1)));
+    const found = await Promise.all(tried.map(({ query }) => this.#trySearch(query, 1)));
     if (turn !== this.#turn) return;
-    this.reliefs = tried
-      .map(({ chip }, at): Relief => ({ ...(chip && { chip }), count: found[at]?.total?.count ?? 0 }))
+    this.relaxations = tried
+      .map(({ chip }, at): FilterRelaxation => ({ ...(chip && { chip }), count: found[at]?.total?.count ?? 0 }))
       .filter(({ count }) => count > 0)
       .sort((a, b) => b.count - a.count);
   }

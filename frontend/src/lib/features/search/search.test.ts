@@ -76,7 +76,7 @@ describe('SearchStore', () => {
     await search.run(ask({ chips, text: '"plan b"' }));
     await settled();
     expect(search.isEmpty).toBe(true);
-    expect(search.reliefs).toEqual([
+    expect(search.relaxations).toEqual([
       { chip: { op: 'from', value: 'anna' }, count: 3 },
       { chip: { op: 'has', value: 'voice' }, count: 1 }
     ]);

@@ -23,7 +23,7 @@ export interface OfferedOperator {
 const MAX_ITEMS = 6;
 const TYPING_PAUSE = 150;
 
-export const offered = (): OfferedOperator[] => OPERATORS.map((op) => ({ op, hint: operatorHint[op]() }));
+export const offeredOperators = (): OfferedOperator[] => OPERATORS.map((op) => ({ op, hint: operatorHint[op]() }));
 
 /** Formats a local date for the server: year and month, or also the day. */
 function isoDate(at: Date, parts: 2 | 3): string {
@@ -42,18 +42,16 @@ function dates(op: Operator, now = new Date()): Chip[] {
 
 export class SuggestionsStore {
   readonly #app: App;
-  readonly #asking: QueryInput;
+  readonly #query: QueryInput;
   #people = $state.raw<User[]>([]);
 
   readonly items = $derived.by<Suggestion[]>(() => {
-    const { pending } = this.#asking;
+    const { pending } = this.#query;
     if (!pending) return [];
     const { op, value } = pending;
     const offer = (chips: Chip[]) =>
       best(
-        chips
-          .filter((chip) => !this.#asking.has(chip))
-          .map((chip) => ({ key: chip.value, label: valueOf(chip), chip })),
+        chips.filter((chip) => !this.#query.has(chip)).map((chip) => ({ key: chip.value, label: valueOf(chip), chip })),
         value,
         ({ label, chip }) => `${label} ${chip.value}`,
         MAX_ITEMS
@@ -67,7 +65,7 @@ export class SuggestionsStore {
 
   constructor(app: App, query: QueryInput) {
     this.#app = app;
-    this.#asking = query;
+    this.#query = query;
     const wanted = $derived(query.pending?.op === 'from' ? query.pending.value : null);
     $effect(() => {
       const workspace = app.workspaces.current?.id;

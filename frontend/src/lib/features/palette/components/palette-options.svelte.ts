@@ -63,7 +63,7 @@ const KINDS = {
 export class PaletteOptions {
   readonly #app: App;
   readonly #channels: ChannelsStore;
-  readonly #asking: QueryInput;
+  readonly #query: QueryInput;
   readonly #recent: RecentSearchesStore;
   readonly #commands: readonly Command[];
   readonly #suggestions: SuggestionsStore;
@@ -74,19 +74,20 @@ export class PaletteOptions {
   #foundFiles = $state.raw<readonly SearchHit[]>([]);
 
   readonly options = $derived.by<readonly Option[]>(() => {
-    if (this.#asking.pending) return this.#narrowing();
-    const files = this.#files();
+    if (this.#query.pending) return this.#filterOptions();
+    const files = this.#fileOptions();
     // If there are filters, only messages and files are searched.
-    if (this.#asking.chips.length > 0) return [...files, ...this.#messages(files)];
-    const text = this.#asking.text.trim();
-    if (text === '') return [...this.#searches(), ...this.#own('', 6), ...this.#does('')];
+    if (this.#query.chips.length > 0) return [...files, ...this.#messageOptions(files)];
+    const text = this.#query.text.trim();
+    if (text === '')
+      return [...this.#recentOptions(), ...this.#ownConversationOptions('', 6), ...this.#commandOptions('')];
     return [
-      ...this.#own(text, 8),
-      ...this.#browsing(),
-      ...this.#persons(),
-      ...this.#does(text),
+      ...this.#ownConversationOptions(text, 8),
+      ...this.#channelOptions(),
+      ...this.#peopleOptions(),
+      ...this.#commandOptions(text),
       ...files,
-      ...this.#messages(files)
+      ...this.#messageOptions(files)
     ];
   });
 
@@ -99,7 +100,7 @@ export class PaletteOptions {
   ) {
     this.#app = app;
     this.#channels = channels;
-    this.#asking = query;
+    this.#query = query;
     this.#recent = recent;
     this.#commands = commands;
     this.#suggestions = new SuggestionsStore(app, query);
@@ -110,7 +111,7 @@ export class PaletteOptions {
   #update(): void {
     const { workspaces } = this.#app;
     $effect(() => {
-      const { text, chips, pending, isEmpty } = this.#asking;
+      const { text, chips, pending, isEmpty } = this.#query;
       const workspaceId = workspaces.current?.id;
       const q = text.trim();
       if (pending || isEmpty || !workspaceId) {
@@ -158,7 +159,7 @@ export class PaletteOptions {
 
   #search(type: SearchType, text: string, workspaceId: string, limit: number): Promise<SearchResults> {
     const ask = {
-      chips: this.#asking.chips,
+      chips: this.#query.chips,
       text,
       type,
       sort: 'relevance',
@@ -182,7 +183,7 @@ export class PaletteOptions {
     return found.items.filter(({ id }) => id !== session.account?.id && !known.has(id)).slice(0, PEOPLE_SHOWN);
   }
 
-  #narrowing(): Option[] {
+  #filterOptions(): Option[] {
     return this.#suggestions.items.map((suggestion) => ({
       group: 'narrow',
       key: suggestion.key,
@@ -192,7 +193,7 @@ export class PaletteOptions {
     }));
   }
 
-  #searches(): Option[] {
+  #recentOptions(): Option[] {
     return this.#recent.items.slice(0, RECENT_SHOWN).map((one, index) => ({
       group: 'recent',
       key: `recent-${index}`,
@@ -202,7 +203,7 @@ export class PaletteOptions {
     }));
   }
 
-  #own(text: string, most: number): Option[] {
+  #ownConversationOptions(text: string, most: number): Option[] {
     const { conversations } = this.#app;
     return best(conversations.joined(undefined), text, (item) => conversations.nameOf(item), most).map(
       (conversation) => ({
@@ -215,7 +216,7 @@ export class PaletteOptions {
     );
   }
 
-  #browsing(): Option[] {
+  #channelOptions(): Option[] {
     const unknown = this.#others.filter(({ id }) => !this.#app.conversations.get(id)?.own).slice(0, OTHERS_SHOWN);
     return unknown.map((conversation) => ({
       group: 'browse',
@@ -226,7 +227,7 @@ export class PaletteOptions {
     }));
   }
 
-  #persons(): Option[] {
+  #peopleOptions(): Option[] {
     return this.#people.map((user) => ({
       group: 'people',
       key: user.id,
@@ -236,7 +237,7 @@ export class PaletteOptions {
     }));
   }
 
-  #does(text: string): Option[] {
+  #commandOptions(text: string): Option[] {
     return best(this.#commands, text, ({ label }) => label, 10).map((command) => ({
       group: 'do',
       key: command.label,
@@ -246,8 +247,8 @@ export class PaletteOptions {
   }
 
   /** Files whose name or text matches. If only the message matches, it is listed instead. */
-  #files(): Option[] {
-    const { words } = this.#asking;
+  #fileOptions(): Option[] {
+    const { words } = this.#query;
     if (words === '') return [];
     return this.#foundFiles.flatMap((hit): Option[] => {
       const { message } = hit;
@@ -255,16 +256,16 @@ export class PaletteOptions {
         ({ id, name }) => hit.file?.upload_id === id || rank(name, words) !== undefined
       );
       if (!message || !file) return [];
-      return [{ group: 'files', key: message.id, label: file.name, about: this.#whereabouts(hit), hit, file }];
+      return [{ group: 'files', key: message.id, label: file.name, about: this.#placeAndTime(hit), hit, file }];
     });
   }
 
-  #whereabouts({ conversation, message }: SearchHit): string {
+  #placeAndTime({ conversation, message }: SearchHit): string {
     const place = placeName(conversation, this.#app.conversations);
     return message ? `${place}, ${shortTime(message.created_at)}` : place;
   }
 
-  #messages(files: readonly Option[]): Option[] {
+  #messageOptions(files: readonly Option[]): Option[] {
     const shown = new Set(files.map(({ key }) => key));
     const found = this.#found?.items ?? [];
     const hits = found.flatMap((hit): Option[] => {
@@ -272,11 +273,11 @@ export class PaletteOptions {
       // The message is listed as a file already.
       if (!message || (shown.has(message.id) && (hit.file || message.content === ''))) return [];
       return [
-        { group: 'messages', key: message.id, label: messagePreview(message), about: this.#whereabouts(hit), hit }
+        { group: 'messages', key: message.id, label: messagePreview(message), about: this.#placeAndTime(hit), hit }
       ];
     });
-    const query = this.#asking.text.trim();
-    const label = query && this.#asking.chips.length === 0 ? m.palette_all({ query }) : m.palette_all_filtered();
+    const query = this.#query.text.trim();
+    const label = query && this.#query.chips.length === 0 ? m.palette_all({ query }) : m.palette_all_filtered();
     const total = this.#found?.total;
     const about = total?.is_all ? m.search_results({ count: total.count }) : '';
     const ask: Option[] = found.length > 0 ? [{ group: 'ask', key: 'ask', label: m.search_ask(), about: '' }] : [];

@@ -14,7 +14,7 @@ export class FindInConversationStore {
   text = $state('');
   found = $state.raw<readonly Message[]>([]);
   /** Index of the selected match; -1 if none is. */
-  at = $state(-1);
+  selectedIndex = $state(-1);
   total = $state.raw<SearchTotal | null>(null);
   /** Whether a response to the current search has arrived. */
   isKnown = $state(false);
@@ -47,10 +47,10 @@ export class FindInConversationStore {
   }
 
   /** Selects the next older match and returns it; after the oldest one, the newest. */
-  async older(): Promise<Message | undefined> {
+  async selectOlder(): Promise<Message | undefined> {
     await this.search();
     const end = this.found.length - 1;
-    if (this.at < end) return this.#select(this.at + 1);
+    if (this.selectedIndex < end) return this.#select(this.selectedIndex + 1);
     if (this.#next === null) return this.#select(0);
     if (this.isLoading) return undefined;
     const turn = this.#turn;
@@ -61,22 +61,22 @@ export class FindInConversationStore {
   }
 
   /** Selects the next newer match and returns it. After the newest one it selects the oldest, but only if all are loaded. */
-  async newer(): Promise<Message | undefined> {
+  async selectNewer(): Promise<Message | undefined> {
     await this.search();
-    if (this.at > 0) return this.#select(this.at - 1);
-    return this.#select(this.at < 0 || this.#next !== null ? 0 : this.found.length - 1);
+    if (this.selectedIndex > 0) return this.#select(this.selectedIndex - 1);
+    return this.#select(this.selectedIndex < 0 || this.#next !== null ? 0 : this.found.length - 1);
   }
 
   #select(at: number): Message | undefined {
     const message = this.found[at];
-    if (message) this.at = at;
+    if (message) this.selectedIndex = at;
     return message;
   }
 
   async #start(q: string): Promise<void> {
     this.#searchedText = q;
     this.#turn += 1;
-    this.at = -1;
+    this.selectedIndex = -1;
     this.error = null;
     this.#next = null;
     if (q !== '') return this.#loadPage(q, null, this.#turn);

@@ -26,34 +26,34 @@ describe('FindInConversationStore', () => {
     await find.search();
     const place = { conversation_id: 'place', timezone: namedZone() };
     expect(asked).toEqual([{ q: 'plan', ...place, sort: 'newest', limit: 50, cursor: undefined }]);
-    expect([find.count, find.at, find.isKnown, find.isLoading]).toEqual([2, -1, true, false]);
+    expect([find.count, find.selectedIndex, find.isKnown, find.isLoading]).toEqual([2, -1, true, false]);
   });
 
   it('moves to older and newer matches and wraps around', async () => {
     const { find } = finding(() => results(['c', 'b', 'a']));
     find.text = 'plan';
-    expect(id(await find.older())).toBe('c');
-    expect(id(await find.older())).toBe('b');
-    expect(id(await find.newer())).toBe('c');
-    expect(id(await find.newer())).toBe('a');
-    expect(id(await find.older())).toBe('c');
+    expect(id(await find.selectOlder())).toBe('c');
+    expect(id(await find.selectOlder())).toBe('b');
+    expect(id(await find.selectNewer())).toBe('c');
+    expect(id(await find.selectNewer())).toBe('a');
+    expect(id(await find.selectOlder())).toBe('c');
   });
 
   it('starts with the newest match in either direction', async () => {
     const { find } = finding(() => results(['b', 'a']));
     find.text = 'plan';
-    expect(id(await find.newer())).toBe('b');
+    expect(id(await find.selectNewer())).toBe('b');
   });
 
   it('loads the next page at the last match, without duplicates', async () => {
     const { asked, find } = finding(({ cursor }) => (cursor ? results(['b', 'a']) : results(['c', 'b'], 'x', 3)));
     find.text = 'plan';
-    await find.older();
+    await find.selectOlder();
     // The oldest match isn't loaded, so the newest one stays selected.
-    expect(id(await find.newer())).toBe('c');
-    expect(id(await find.older())).toBe('b');
-    expect(id(await find.older())).toBe('a');
-    expect(id(await find.older())).toBe('c');
+    expect(id(await find.selectNewer())).toBe('c');
+    expect(id(await find.selectOlder())).toBe('b');
+    expect(id(await find.selectOlder())).toBe('a');
+    expect(id(await find.selectOlder())).toBe('c');
     expect(asked.length).toBe(2);
     expect(find.found.map(id)).toEqual(['c', 'b', 'a']);
   });
@@ -61,7 +61,7 @@ describe('FindInConversationStore', () => {
   it('skips empty pages', async () => {
     const { find } = finding(({ cursor }) => (cursor ? results(['a']) : results([], 'x', 1)));
     find.text = 'plan';
-    expect(id(await find.older())).toBe('a');
+    expect(id(await find.selectOlder())).toBe('a');
   });
 
   it('keeps the response to the latest text', async () => {
@@ -80,9 +80,9 @@ describe('FindInConversationStore', () => {
   it('is empty without text', async () => {
     const { asked, find } = finding(() => results(['a']));
     find.text = 'plan';
-    await find.older();
+    await find.selectOlder();
     find.text = ' ';
-    expect(await find.older()).toBeUndefined();
+    expect(await find.selectOlder()).toBeUndefined();
     expect([asked.length, find.count, find.isKnown]).toEqual([1, 0, false]);
   });
 
@@ -90,10 +90,10 @@ describe('FindInConversationStore', () => {
     let isAway = true;
     const { find } = finding(() => (isAway ? Promise.reject(new Error('away')) : results(['a'])));
     find.text = 'plan';
-    expect(await find.older()).toBeUndefined();
+    expect(await find.selectOlder()).toBeUndefined();
     expect([(find.error as Error).message, find.isKnown]).toEqual(['away', false]);
     isAway = false;
-    expect(id(await find.older())).toBe('a');
+    expect(id(await find.selectOlder())).toBe('a');
     expect(find.error).toBeNull();
   });
 });
