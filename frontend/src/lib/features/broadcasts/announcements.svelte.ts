@@ -13,7 +13,7 @@ export class AnnouncementsStore {
   #items = $state.raw<Announcement[]>([]);
   readonly #api: Pick<Api, 'get' | 'post'>;
   /** Time of the last known change by id. An announcement replaces the known one only if its change is later, in whatever order they arrive. */
-  readonly #heard = new Map<Id, string>();
+  readonly #changedAt = new Map<Id, string>();
   /** Ids of the announcements that were dismissed here or on another device. */
   readonly #dismissed = new Set<Id>();
   readonly #seen = new Set<Id>();
@@ -42,25 +42,25 @@ export class AnnouncementsStore {
     if (turn !== this.#turn) return;
     const ids = new Set(active.map(({ id }) => id));
     // Announcements that are missing in the response were dismissed or have expired.
-    this.#become(this.#items.filter(({ id }) => ids.has(id)));
+    this.#setItems(this.#items.filter(({ id }) => ids.has(id)));
     active.forEach((item) => this.upsert(item));
   }
 
   upsert(item: Announcement): void {
-    const before = this.#heard.get(item.id);
+    const before = this.#changedAt.get(item.id);
     if (before !== undefined && before > item.updated_at) return;
     // Counts an expired announcement as changed later, so that the same change can't show it again.
     const isOver = item.status !== 'active';
-    this.#heard.set(item.id, isOver ? `${item.updated_at}~` : item.updated_at);
+    this.#changedAt.set(item.id, isOver ? `${item.updated_at}~` : item.updated_at);
     const others = this.#items.filter(({ id }) => id !== item.id);
     const isShown = !isOver && !(item.dismissible && this.#dismissed.has(item.id));
-    this.#become(isShown ? [...others, item] : others);
+    this.#setItems(isShown ? [...others, item] : others);
   }
 
   /** Hides an announcement that was dismissed here or on another device. */
   markDismissed(id: Id): void {
     this.#dismissed.add(id);
-    this.#become(this.#items.filter((item) => item.id !== id || !item.dismissible));
+    this.#setItems(this.#items.filter((item) => item.id !== id || !item.dismissible));
   }
 
   /** Hides an announcement at once; shows it again if the server rejects that. */
@@ -70,7 +70,7 @@ export class AnnouncementsStore {
       await this.#api.post(`/broadcasts/${item.id}/dismiss`, {});
     } catch (error) {
       this.#dismissed.delete(item.id);
-      this.#become([...this.#items.filter(({ id }) => id !== item.id), item]);
+      this.#setItems([...this.#items.filter(({ id }) => id !== item.id), item]);
       throw error;
     }
   }
@@ -84,19 +84,22 @@ export class AnnouncementsStore {
 
   reset(): void {
     this.#turn += 1;
-    this.#heard.clear();
+    this.#changedAt.clear();
     this.#dismissed.clear();
     this.#seen.clear();
-    this.#become([]);
+    this.#setItems([]);
   }
 
-  #become(items: Announcement[]): void {
+  #setItems(items: Announcement[]): void {
     const now = Date.now();
     const left = items.filter(({ ends_at }) => ends_at === null || Date.parse(ends_at) > now);
     this.#items = left.sort((a, b) => weightOf(a) - weightOf(b) || Date.parse(b.starts_at) - Date.parse(a.starts_at));
     clearTimeout(this.#timer);
     const ends = left.flatMap(({ ends_at }) => (ends_at === null ? [] : [Date.parse(ends_at)]));
     if (ends.length > 0)
-      this.#timer = setTimeout(() => this.#become(this.#items.slice()), Math.min(Math.min(...ends) - now, MAX_TIMEOUT));
+      this.#timer = setTimeout(
+        () => this.#setItems(this.#items.slice()),
+        Math.min(Math.min(...ends) - now, MAX_TIMEOUT)
+      );
   }
 }

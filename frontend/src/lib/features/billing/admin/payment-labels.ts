@@ -1,6 +1,6 @@
 /** Labels of payments in the operator console. */
 import type { AdminPayment, PaymentStatus } from '../api.ts';
-import { money } from '../logic/amounts.ts';
+import { formatMoney } from '../logic/amounts.ts';
 import { paymentMethodName } from '../logic/payment-methods.ts';
 import { m } from '#lib/paraglide/messages.js';
 
@@ -27,7 +27,7 @@ export function quarantineReason(payment: AdminPayment): string {
   switch (payment.quarantine) {
     case 'amount':
       return amount !== null && amount !== undefined && currency
-        ? m.admin_payment_quar_amount_of({ way, paid: money({ amount, currency }), price: money(payment) })
+        ? m.admin_payment_quar_amount_of({ way, paid: formatMoney({ amount, currency }), price: formatMoney(payment) })
         : m.admin_payment_quar_amount({ way });
     case 'account':
       return m.admin_payment_quar_account({ way });

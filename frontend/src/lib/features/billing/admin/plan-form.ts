@@ -1,7 +1,7 @@
 /** Conversion between a plan and its form, and validation of the form. */
 import type { Plan, PlanDefinition, Price, QuotaMetric } from '../api.ts';
 import { formatEditableCredits, microOf } from '#lib/i18n/amounts.ts';
-import { editablePrice, minorOf } from '../logic/amounts.ts';
+import { editablePrice, parseMinorUnits } from '../logic/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 export const METRICS: readonly QuotaMetric[] = ['answers', 'gateway_calls', 'tokens', 'storage', 'members'];
@@ -53,7 +53,7 @@ export const problems: Record<PlanField, (value: string) => string | undefined> 
 /** Returns a message about the first invalid price; undefined if all are valid. */
 export function priceProblem(lines: readonly PriceLine[]): string | undefined {
   if (lines.length === 0) return m.admin_plan_prices_none();
-  return lines.every(({ text, currency }) => (minorOf(text, currency) ?? 0) > 0)
+  return lines.every(({ text, currency }) => (parseMinorUnits(text, currency) ?? 0) > 0)
     ? undefined
     : m.admin_plan_prices_wrong();
 }
@@ -67,7 +67,7 @@ export function definitionOf(values: Record<PlanField, string>, lines: readonly 
   ]);
   return {
     name: values.name.trim(),
-    prices: lines.map(({ currency, text }): Price => ({ currency, amount: minorOf(text, currency) ?? 0 })),
+    prices: lines.map(({ currency, text }): Price => ({ currency, amount: parseMinorUnits(text, currency) ?? 0 })),
     credits: microOf(values.credits) ?? 0,
     trial_days: Number(values.trial_days.trim()),
     quotas: Object.fromEntries(quotas) as PlanDefinition['quotas'],

@@ -1,7 +1,7 @@
 /** Texts about subscriptions and saved payment methods. */
 import type { PaymentMethod, Subscription } from '../api.ts';
 import { shortDate } from '#lib/i18n/dates.ts';
-import { money } from '../logic/amounts.ts';
+import { formatMoney } from '../logic/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
 
 /** Label of a card: “Visa 4242”. */
@@ -20,7 +20,7 @@ export function stateOf({ status, ends_at }: Subscription): { look: string; word
 export function termsOf(subscription: Subscription): string {
   const { plan, price, status, ends_at, renews_at, trial_ends_at, method, period_end } = subscription;
   const tag = plan.interval === 'year' ? m.sub_price_year : m.sub_price_month;
-  const facts = price ? [tag({ price: money(price) })] : [];
+  const facts = price ? [tag({ price: formatMoney(price) })] : [];
   const date = shortDate(renews_at ?? period_end);
   if (status === 'trialing' && trial_ends_at) facts.unshift(m.sub_trial_until({ date: shortDate(trial_ends_at) }));
   else if (ends_at) facts.push(m.sub_ends({ date: shortDate(ends_at) }));

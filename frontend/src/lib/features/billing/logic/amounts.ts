@@ -3,13 +3,13 @@ import { regionalLocale } from '#lib/i18n/dates.ts';
 import type { Plan, Price } from '../api.ts';
 
 /** Formats an amount in minor units: “€11.00”, “290.000 ₫”, “¥1,500”. VND and JPY have no minor unit. */
-export function money({ amount, currency }: Price, locale = regionalLocale()): string {
+export function formatMoney({ amount, currency }: Price, locale = regionalLocale()): string {
   const format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' });
   return format.format(amount / 10 ** digitsOf(format));
 }
 
 /** Formats a price and omits empty decimals: “€11”, “€11.50”. */
-export function tag({ amount, currency }: Price, locale = regionalLocale()): string {
+export function formatPrice({ amount, currency }: Price, locale = regionalLocale()): string {
   const options = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
   const digits = digitsOf(new Intl.NumberFormat(locale, options));
   const isWhole = amount % 10 ** digits === 0;
@@ -28,7 +28,7 @@ export function decimalsOf(currency: string): number {
 }
 
 /** Parses an amount into minor units; null if it is invalid. */
-export function minorOf(text: string, currency: string): number | null {
+export function parseMinorUnits(text: string, currency: string): number | null {
   const decimals = decimalsOf(currency);
   // In a currency without decimals, separators can only group thousands.
   const plain = decimals === 0 ? text.replace(/(?<=\d)[., \u00a0](?=\d{3})/g, '') : text.replace(',', '.');

@@ -179,7 +179,7 @@ export class AdminGatewaysStore {
     this.list = new PagedResource(() => api.get('/admin/gateways'));
   }
 
-  async turn(name: string, isOn: boolean): Promise<void> {
+  async setEnabled(name: string, isOn: boolean): Promise<void> {
     const changed = await this.#api.patch(`/admin/gateways/${name}`, { enabled: isOn });
     const isIt = (other: AdminPaymentGateway) => other.name === name;
     const before = this.list.items.find(isIt);

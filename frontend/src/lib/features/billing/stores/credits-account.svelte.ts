@@ -59,14 +59,14 @@ export class CreditsAccountStore {
   }
 
   /** Loads the payments of a workspace, or the user's own if undefined. */
-  bought(workspaceId: Id | undefined): void {
+  loadPaymentsOf(workspaceId: Id | undefined): void {
     this.#payer = workspaceId;
     void this.payments.load();
   }
 
   /** Selects the account of a workspace, or the user's own if undefined. */
-  paidBy(workspaceId: Id | undefined): void {
-    this.bought(workspaceId);
+  selectPayer(workspaceId: Id | undefined): void {
+    this.loadPaymentsOf(workspaceId);
     void this.ledger.load();
   }
 

@@ -14,7 +14,7 @@ import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
 /** Subscription of a user or workspace. */
 export class SubscriptionStore {
-  readonly asked: Resource<{ subscription: Subscription | null }>;
+  readonly resource: Resource<{ subscription: Subscription | null }>;
   readonly #api: Api;
   readonly #payer: { workspace_id?: Id };
   /** Workspace that subscribes; undefined for the user's own subscription. */
@@ -24,12 +24,12 @@ export class SubscriptionStore {
     this.#api = api;
     this.workspaceId = workspaceId;
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
-    this.asked = new Resource(() => api.get('/subscription', this.#payer));
+    this.resource = new Resource(() => api.get('/subscription', this.#payer));
   }
 
   /** Subscription; null if there is none or it isn't loaded. */
   get current(): Subscription | null {
-    const found = this.asked.value?.subscription ?? null;
+    const found = this.resource.value?.subscription ?? null;
     return found?.status === 'ended' ? null : found;
   }
 
@@ -64,7 +64,7 @@ export class SubscriptionStore {
   }
 
   #set(subscription: Subscription): Subscription {
-    this.asked.set({ subscription });
+    this.resource.set({ subscription });
     return subscription;
   }
 }
@@ -102,17 +102,17 @@ export class PaymentMethodsStore {
 }
 
 export class BillingDetailsStore {
-  readonly asked: Resource<BillingDetails>;
+  readonly resource: Resource<BillingDetails>;
   readonly #api: Api;
   readonly #payer: { workspace_id?: Id };
 
   constructor(api: Api, workspaceId?: Id) {
     this.#api = api;
     this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
-    this.asked = new Resource(() => api.get('/billing_details', this.#payer));
+    this.resource = new Resource(() => api.get('/billing_details', this.#payer));
   }
 
   async save(details: BillingDetails): Promise<void> {
-    this.asked.set(await this.#api.put('/billing_details', { ...details, ...this.#payer }));
+    this.resource.set(await this.#api.put('/billing_details', { ...details, ...this.#payer }));
   }
 }

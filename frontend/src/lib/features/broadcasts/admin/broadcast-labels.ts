@@ -14,7 +14,7 @@ export const statuses = (): { value: BroadcastStatus; label: string }[] => [
   { value: 'withdrawn', label: m.announcement_withdrawn() }
 ];
 
-export const ways = (): { value: BroadcastChannel; label: string; about: string }[] => [
+export const channelOptions = (): { value: BroadcastChannel; label: string; about: string }[] => [
   { value: 'banner', label: m.channel_banner(), about: m.channel_banner_about() },
   { value: 'notification', label: m.channel_notification(), about: m.channel_notification_about() },
   { value: 'push', label: m.channel_push(), about: m.channel_push_about() },

@@ -13,15 +13,15 @@ export type BroadcastQuery = FilterOf<'/broadcasts'>;
 export class BroadcastsStore {
   readonly list: PagedResource<Broadcast>;
   readonly #api: Api;
-  #sought: BroadcastQuery = {};
+  #query: BroadcastQuery = {};
 
   constructor(api: Api) {
     this.#api = api;
-    this.list = new PagedResource((page) => api.get('/broadcasts', { ...this.#sought, page, page_size: PAGE_SIZE }));
+    this.list = new PagedResource((page) => api.get('/broadcasts', { ...this.#query, page, page_size: PAGE_SIZE }));
   }
 
   find(sought: BroadcastQuery): void {
-    this.#sought = sought;
+    this.#query = sought;
     void this.list.load();
   }
 

@@ -50,27 +50,27 @@ export class AccountsStore {
 
   async setRole(id: Id, role: UserRole): Promise<void> {
     await this.#api.patch(`/admin/users/${id}`, { role });
-    await this.#again();
+    await this.#reload();
   }
 
   async suspend(id: Id, reason: string): Promise<void> {
     await this.#api.patch(`/admin/users/${id}`, { status: 'suspended', reason: reason || undefined });
-    await this.#again();
+    await this.#reload();
   }
 
   async restore(id: Id): Promise<void> {
     await this.#api.patch(`/admin/users/${id}`, { status: 'active' });
-    await this.#again();
+    await this.#reload();
   }
 
   /** Applies an action to several accounts. The failure of one doesn't affect the others. */
-  async several(ids: Id[], action: AccountsAction, reason?: string): Promise<ChangedAccounts> {
+  async applyToAll(ids: Id[], action: AccountsAction, reason?: string): Promise<ChangedAccounts> {
     const done = await this.#api.post('/admin/users/batch', {
       ids,
       action,
       reason: reason || undefined
     });
-    await this.#again();
+    await this.#reload();
     return done;
   }
 
@@ -88,7 +88,7 @@ export class AccountsStore {
 
   async removeSecondFactor(id: Id): Promise<void> {
     await this.#api.delete(`/admin/users/${id}/second-factor`);
-    await this.#again();
+    await this.#reload();
   }
 
   exportData(id: Id): Promise<unknown> {
@@ -97,10 +97,10 @@ export class AccountsStore {
 
   async delete(id: Id): Promise<void> {
     await this.#api.delete(`/admin/users/${id}`);
-    await this.#again();
+    await this.#reload();
   }
 
-  #again(): Promise<void> {
+  #reload(): Promise<void> {
     return this.list.load(this.list.page || 1);
   }
 }

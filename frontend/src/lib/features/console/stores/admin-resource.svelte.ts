@@ -30,16 +30,16 @@ export abstract class AdminResource<One> {
 
   async setOwner(id: Id, owner: Id): Promise<void> {
     await this.api.patch(`${this.#path}/${id}`, { owner_id: owner });
-    await this.#again();
+    await this.#reload();
   }
 
   /** Deletes one of them. The server requires its name, or its id if it has none, as confirmation. */
   async delete(id: Id, name: string): Promise<void> {
     await this.api.delete(`${this.#path}/${id}`, { name });
-    await this.#again();
+    await this.#reload();
   }
 
-  #again(): Promise<void> {
+  #reload(): Promise<void> {
     return this.list.load(this.list.page || 1);
   }
 }

@@ -4,15 +4,15 @@ import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** Metrics of the installation. */
 export class FiguresStore {
-  readonly asked: Resource<Figures>;
+  readonly resource: Resource<Figures>;
   #range: FiguresRange = '1h';
 
   constructor(api: Api) {
-    this.asked = new Resource(() => api.get('/admin/figures', { range: this.#range }));
+    this.resource = new Resource(() => api.get('/admin/figures', { range: this.#range }));
   }
 
   show(range: FiguresRange): void {
     this.#range = range;
-    void this.asked.load();
+    void this.resource.load();
   }
 }

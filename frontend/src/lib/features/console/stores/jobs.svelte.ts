@@ -32,29 +32,29 @@ export class JobsStore {
 
   async requeue(id: Id): Promise<void> {
     await this.#api.post(`/admin/jobs/${id}/requeue`);
-    await this.#again();
+    await this.#reload();
   }
 
   /** Requeues all dead jobs of the selected kind, or of all kinds; returns their number. */
   async requeueAll(): Promise<number> {
     const { requeued } = await this.#api.post('/admin/jobs/requeue', { kind: this.#kind });
-    await this.#again();
+    await this.#reload();
     return requeued;
   }
 
   /** Deletes all dead jobs of the selected kind, or of all kinds; returns their number. */
   async discardAll(): Promise<number> {
     const { deleted } = await this.#api.delete('/admin/jobs', { kind: this.#kind });
-    await this.#again();
+    await this.#reload();
     return deleted;
   }
 
   async discard(id: Id): Promise<void> {
     await this.#api.delete(`/admin/jobs/${id}`);
-    await this.#again();
+    await this.#reload();
   }
 
-  #again(): Promise<void> {
+  #reload(): Promise<void> {
     void this.kinds.load();
     return this.list.load(this.list.page || 1);
   }

@@ -8,7 +8,7 @@ const MAX_INVITES = 50;
 
 /** Set-up state of the installation. */
 export class SetupStore {
-  readonly asked: Resource<Setup>;
+  readonly resource: Resource<Setup>;
   mail = $state.raw<MailTest | null>(null);
   question = $state.raw<QuestionTest | null>(null);
   /** Invitation link that was created on this page; null if there is none. */
@@ -17,22 +17,22 @@ export class SetupStore {
 
   constructor(api: Api) {
     this.#api = api;
-    this.asked = new Resource(() => api.get('/admin/setup'));
+    this.resource = new Resource(() => api.get('/admin/setup'));
   }
 
   async rename(id: Id, name: string): Promise<void> {
     await this.#api.patch(`/workspaces/${id}`, { name });
-    await this.asked.load();
+    await this.resource.load();
   }
 
   async tryMail(): Promise<void> {
     this.mail = await this.#api.post('/admin/setup/mail');
-    await this.asked.load();
+    await this.resource.load();
   }
 
   async tryQuestion(): Promise<void> {
     this.question = await this.#api.post('/admin/setup/question');
-    await this.asked.load();
+    await this.resource.load();
   }
 
   async invite(workspaceId: Id): Promise<void> {
@@ -44,6 +44,6 @@ export class SetupStore {
   }
 
   async finish(finished: boolean): Promise<void> {
-    this.asked.set(await this.#api.patch('/admin/setup', { finished }));
+    this.resource.set(await this.#api.patch('/admin/setup', { finished }));
   }
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { after, daysOf, filled, NOTHING, sum } from './days.ts';
+import { nextDay, daysOf, fillDays, NOTHING, sum } from './days.ts';
 
 const NOW = Date.parse('2026-03-02T23:30:00Z');
 
@@ -15,12 +15,12 @@ it('are days of the server, up to today', () => {
   ]);
   expect(daysOf('days', NOW)).toHaveLength(30);
   expect(daysOf('month', NOW)).toEqual(['2026-03-01', '2026-03-02']);
-  expect(after('2026-02-28')).toBe('2026-03-01');
+  expect(nextDay('2026-02-28')).toBe('2026-03-01');
 });
 
 it('have one group each and add up to the same total', () => {
   const used = { ...NOTHING, key: '2026-03-01', requests: 2, cost: 5 };
-  const days = filled(daysOf('week', NOW), [used]);
+  const days = fillDays(daysOf('week', NOW), [used]);
   expect(days.map(({ requests }) => requests)).toEqual([0, 0, 0, 0, 0, 2, 0]);
   expect(sum(days)).toEqual({ ...used, key: '' });
 });

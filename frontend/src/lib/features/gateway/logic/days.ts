@@ -18,12 +18,12 @@ export function daysOf(range: Range, now = Date.now()): Day[] {
 }
 
 /** Following day, as the exclusive end of a period. */
-export function after(day: Day): Day {
+export function nextDay(day: Day): Day {
   return dayOf(Date.parse(day) + DAY);
 }
 
 /** Usage of each of the days; days without usage are filled with zeros. */
-export function filled(days: readonly Day[], groups: readonly UsageGroup[]): UsageGroup[] {
+export function fillDays(days: readonly Day[], groups: readonly UsageGroup[]): UsageGroup[] {
   const known = new Map(groups.map((group) => [group.key, group]));
   return days.map((day) => known.get(day) ?? { ...NOTHING, key: day });
 }

@@ -23,13 +23,13 @@ export class GatewayModelsStore {
   /** Names of all models, regardless of the search. */
   readonly names: Resource<readonly string[]>;
   readonly #api: Api;
-  #sought: string | undefined;
+  #query: string | undefined;
 
   constructor(api: Api) {
     this.#api = api;
     const ask = (more: { q?: string | undefined; page: number; page_size: number }) => api.get('/admin/models', more);
     this.list = new PagedResource(async (page) => {
-      const found = await ask({ q: this.#sought, page, page_size: PAGE_SIZE });
+      const found = await ask({ q: this.#query, page, page_size: PAGE_SIZE });
       return { ...found, items: found.items.map((model) => ({ ...model, id: model.name })) };
     });
     this.names = new Resource(async () => {
@@ -44,22 +44,22 @@ export class GatewayModelsStore {
 
   /** Searches by the name of the model or of its provider. */
   find(text: string): void {
-    this.#sought = text || undefined;
+    this.#query = text || undefined;
     void this.list.load();
   }
 
   async save(name: string, definition: ModelDefinition): Promise<void> {
     await this.#api.put(path(name), definition);
-    await this.#again();
+    await this.#reload();
   }
 
   /** Deletes the definition that an admin has made. A model that the configuration also defines stays with that definition. */
   async remove(name: string): Promise<void> {
     await this.#api.delete(path(name));
-    await this.#again();
+    await this.#reload();
   }
 
-  #again(): Promise<void> {
+  #reload(): Promise<void> {
     void this.names.load();
     return this.list.load(this.list.page || 1);
   }
@@ -135,12 +135,12 @@ export class ProvidersStore {
   }
 
   /** Pauses a key for a number of seconds. */
-  async rest(provider: string, key: string, seconds: number): Promise<void> {
+  async pauseKey(provider: string, key: string, seconds: number): Promise<void> {
     await this.#api.post(`${keyPath(provider, key)}/rest`, { seconds });
     await this.list.load();
   }
 
-  async revive(provider: string, key: string): Promise<void> {
+  async reactivateKey(provider: string, key: string): Promise<void> {
     await this.#api.post(`${keyPath(provider, key)}/revive`);
     await this.list.load();
   }

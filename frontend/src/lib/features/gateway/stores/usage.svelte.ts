@@ -1,7 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 import type { UsageGroup, UsageGrouping, UsageRequest } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
-import { after, daysOf, filled, type Day, type Range } from '../logic/days.ts';
+import { nextDay, daysOf, fillDays, type Day, type Range } from '../logic/days.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 
@@ -92,7 +92,7 @@ export class UsageStore {
 
   /** Usage on each day of the selected period. */
   get byDay(): UsageGroup[] {
-    return filled(this.span, this.days.items);
+    return fillDays(this.span, this.days.items);
   }
 
   /** Query parameters. If `user_id` is undefined, the server returns the usage of everyone to admins. */
@@ -101,7 +101,7 @@ export class UsageStore {
     const [first, last] = [days[0] as Day, days.at(-1) as Day];
     return {
       from: `${first}T00:00:00Z`,
-      to: `${after(last)}T00:00:00Z`,
+      to: `${nextDay(last)}T00:00:00Z`,
       key_id: this.#keyId ?? undefined,
       user_id: this.#userId
     };

@@ -9,11 +9,13 @@ export const STATUSES: Record<ReportStatus, { look: string; name: () => string }
   closed: { look: 'ok', name: m.report_closed }
 };
 
-const DEEDS: Record<ReportAction, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
+const ACTION_LABELS: Record<ReportAction, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
 
 /** Text with the outcome of a report. */
 export function outcomeOf({ actions }: Report): string {
-  return actions.length === 0 ? m.report_did_dismiss() : actions.map((action) => nameIn(DEEDS, action)).join(', ');
+  return actions.length === 0
+    ? m.report_did_dismiss()
+    : actions.map((action) => nameIn(ACTION_LABELS, action)).join(', ');
 }
 
 /** Name of the channel, or the kind of the conversation, in which the message is. */

@@ -31,27 +31,27 @@ export class ReportsStore {
 
   async assign(id: Id): Promise<void> {
     await this.#api.post(`/admin/reports/${id}/take`, {});
-    await this.#again();
+    await this.#reload();
   }
 
   async release(id: Id): Promise<void> {
     await this.#api.post(`/admin/reports/${id}/release`, {});
-    await this.#again();
+    await this.#reload();
   }
 
   /** Resolves a report. Without actions it is dismissed. */
   async resolve(id: Id, actions: readonly ReportAction[], words: string): Promise<void> {
     await this.#api.post(`/admin/reports/${id}/resolve`, { actions, words: words === '' ? undefined : words });
-    await this.#again();
+    await this.#reload();
   }
 
   /** Hides a message, or shows it again. */
   async hide(messageId: Id, isHidden: boolean): Promise<void> {
     await this.#api.post(`/admin/messages/${messageId}/${isHidden ? 'hide' : 'restore'}`, {});
-    await this.#again();
+    await this.#reload();
   }
 
-  #again(): Promise<void> {
+  #reload(): Promise<void> {
     return this.list.load(this.list.page || 1);
   }
 }

@@ -5,17 +5,17 @@ import { Resource } from '#lib/api/resource.svelte.ts';
 
 /** Natter's own tools in a workspace. */
 export class WorkspaceToolsStore {
-  readonly asked: Resource<OwnTools>;
+  readonly resource: Resource<OwnTools>;
   readonly #api: Pick<Api, 'get' | 'patch'>;
   readonly #path: `/workspaces/${Id}/tools`;
 
   constructor(api: Pick<Api, 'get' | 'patch'>, workspaceId: Id) {
     this.#api = api;
     this.#path = `/workspaces/${workspaceId}/tools`;
-    this.asked = new Resource(() => this.#api.get(this.#path));
+    this.resource = new Resource(() => this.#api.get(this.#path));
   }
 
   async setMode(tool: string, mode: ToolMode): Promise<void> {
-    this.asked.set(await this.#api.patch(this.#path, { modes: { [tool]: mode } }));
+    this.resource.set(await this.#api.patch(this.#path, { modes: { [tool]: mode } }));
   }
 }
