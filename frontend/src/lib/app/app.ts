@@ -47,7 +47,7 @@ export function createApp(): App {
   const session = new SessionStore(api, {
     storage,
     channel: new BroadcastChannel('natter.session'),
-    startOver: (where) => (where === 'home' ? location.replace(withBase('/')) : location.reload()),
+    reload: (where) => (where === 'home' ? location.replace(withBase('/')) : location.reload()),
     clearWorkerCache: () => navigator.serviceWorker?.controller?.postMessage('natter.forget'),
     clearLocalData: (userId) => {
       import('./clear-local-data.ts')

@@ -8,7 +8,7 @@ export type KnowledgeState = Described.KnowledgeState;
 export type KnowledgeFile = Described.KnowledgeFile;
 
 /** Owner of knowledge files: an assistant, a section of the user within a workspace, or a workspace. */
-export type Shelf = { assistant_id: Id } | { section_id: Id; workspace_id: Id } | { workspace_id: Id };
+export type KnowledgeOwner = { assistant_id: Id } | { section_id: Id; workspace_id: Id } | { workspace_id: Id };
 
 /** `GET /r1/assistants/{id}/knowledge`, `GET /r1/sections/{id}/knowledge`, `GET /r1/workspaces/{id}/knowledge` */
 export type Knowledge = Described.Knowledge;

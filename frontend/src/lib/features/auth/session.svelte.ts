@@ -19,7 +19,7 @@ interface SessionOptions {
   storage?: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | undefined;
   channel?: BroadcastChannel | undefined;
   /** Reloads the page for another account, either at the current path (`here`) or at the start page (`home`). */
-  startOver?: (where: 'here' | 'home') => void;
+  reload?: (where: 'here' | 'home') => void;
   /** Clears the service worker's cache. Called at sign-out. */
   clearWorkerCache?: () => void;
   /** Clears the local data of an account. Called when it has signed out. */
@@ -46,7 +46,7 @@ export class SessionStore {
   readonly #api: Api;
   readonly #storage: SessionOptions['storage'];
   readonly #channel: BroadcastChannel | undefined;
-  readonly #startOver: (where: 'here' | 'home') => void;
+  readonly #reload: (where: 'here' | 'home') => void;
   readonly #forgetRead: () => void;
   readonly #clearLocalData: (userId: Id) => void;
 
@@ -54,7 +54,7 @@ export class SessionStore {
     this.#api = api;
     this.#storage = options.storage;
     this.#channel = options.channel;
-    this.#startOver = options.startOver ?? (() => undefined);
+    this.#reload = options.reload ?? (() => undefined);
     this.#forgetRead = options.clearWorkerCache ?? (() => undefined);
     this.#clearLocalData = options.clearLocalData ?? (() => undefined);
     this.account = parseAccount(this.#storage?.getItem(HINT));
@@ -99,7 +99,7 @@ export class SessionStore {
 
   async load(): Promise<void> {
     try {
-      this.#enter(await this.#api.get('/users/me'));
+      this.#setAccount(await this.#api.get('/users/me'));
     } catch (error) {
       if (isRefused(error)) this.expire();
       else if (this.state !== 'signed-in' && this.state !== 'ended') this.state = 'unreachable';
@@ -118,7 +118,7 @@ export class SessionStore {
     try {
       const account = await this.#api.get('/users/me');
       // Ignores the response if the user has signed out meanwhile.
-      if (isHere()) this.#enter(account);
+      if (isHere()) this.#setAccount(account);
     } catch (error) {
       if (isRefused(error)) this.expire();
     }
@@ -136,19 +136,19 @@ export class SessionStore {
     invitation?: string;
     setup_token?: string;
   }): Promise<void> {
-    this.#welcome(await this.#api.post('/auth/signup', form));
+    this.#acceptTokens(await this.#api.post('/auth/signup', form));
   }
 
   /** Signs in. If a second factor is required, returns its challenge. */
   async signIn(form: { email: string; password: string }): Promise<Challenge | null> {
     const answer = await this.#api.post('/auth/signin', form);
     if ('challenge' in answer) return answer;
-    this.#welcome(answer);
+    this.#acceptTokens(answer);
     return null;
   }
 
   async answer(challenge: string, proof: Proof): Promise<void> {
-    this.#welcome(await this.#api.post('/auth/signin/challenge', { challenge, ...proof }));
+    this.#acceptTokens(await this.#api.post('/auth/signin/challenge', { challenge, ...proof }));
   }
 
   async signInWithPasskey(options: { conditional?: boolean; signal?: AbortSignal } = {}): Promise<void> {
@@ -156,7 +156,7 @@ export class SessionStore {
     const { usePasskey } = await import('./webauthn.ts');
     const credential = await usePasskey(start.publicKey, options);
     const finish = { challenge_id: start.challenge_id, credential };
-    this.#welcome(await this.#api.post('/auth/passkeys/signin/finish', finish));
+    this.#acceptTokens(await this.#api.post('/auth/passkeys/signin/finish', finish));
   }
 
   /** Loads the account after a sign-in by redirect or popup, and notifies the other tabs. */
@@ -191,18 +191,18 @@ export class SessionStore {
   }
 
   async rename(displayName: string): Promise<void> {
-    this.#enter(await this.#api.patch('/users/me', { display_name: displayName }));
+    this.#setAccount(await this.#api.patch('/users/me', { display_name: displayName }));
   }
 
   async setCustomStatus(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
-    this.#enter(await this.#api.patch('/users/me/status', status));
+    this.#setAccount(await this.#api.patch('/users/me/status', status));
   }
 
   /** Changes the language, time zone and presence of the user. */
   async updatePreferences(
     choice: Partial<Pick<Account, 'language' | 'timezone' | 'show_timezone' | 'chosen_presence'>>
   ): Promise<void> {
-    this.#enter(await this.#api.patch('/users/me', choice));
+    this.#setAccount(await this.#api.patch('/users/me', choice));
   }
 
   async changePassword(current: string, next: string): Promise<void> {
@@ -242,8 +242,8 @@ export class SessionStore {
     }
   }
 
-  #welcome(tokens: Tokens): void {
-    this.#enter(tokens.user, tokens.session_id);
+  #acceptTokens(tokens: Tokens): void {
+    this.#setAccount(tokens.user, tokens.session_id);
     this.#channel?.postMessage('signed-in');
   }
 
@@ -264,13 +264,13 @@ export class SessionStore {
     if (!isBack) this.#clearLocalData(left);
   }
 
-  #enter(own: User, sessionId: string | null = this.sessionId): void {
+  #setAccount(own: User, sessionId: string | null = this.sessionId): void {
     // `GET /users/me` returns the private fields, such as the email address, as well.
     const account = own as Account;
     this.#storage?.setItem(HINT, JSON.stringify(account));
     if (this.#pageOf !== undefined && this.#pageOf !== account.id) {
       // If an account signs in after the session of another one has expired, it starts at the root.
-      this.#startOver(this.state === 'ended' ? 'home' : 'here');
+      this.#reload(this.state === 'ended' ? 'home' : 'here');
       return;
     }
     this.#pageOf = account.id;

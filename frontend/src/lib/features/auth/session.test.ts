@@ -69,7 +69,7 @@ beforeEach(() => {
   session = new SessionStore(api, {
     storage,
     channel: channel as unknown as BroadcastChannel,
-    startOver: (where) => startedOver.push(where),
+    reload: (where) => startedOver.push(where),
     clearWorkerCache: () => forgotten++,
     clearLocalData: (userId) => left.push(userId)
   });
@@ -159,12 +159,12 @@ describe('SessionStore', () => {
 
   it('reloads the page when the cached account is not the signed-in one', async () => {
     storage.setItem('natter.session', JSON.stringify(elena));
-    const returning = new SessionStore(api, { storage, startOver: (where) => startedOver.push(where) });
+    const returning = new SessionStore(api, { storage, reload: (where) => startedOver.push(where) });
     api.answers.set('GET /users/me', { ...elena, id: 'u2' });
     await returning.load();
     expect(startedOver).toEqual(['here']);
     // Without an earlier account the page needs no reload.
-    const fresh = new SessionStore(api, { startOver: (where) => startedOver.push(where) });
+    const fresh = new SessionStore(api, { reload: (where) => startedOver.push(where) });
     await fresh.load();
     expect([fresh.state, startedOver]).toEqual(['signed-in', ['here']]);
   });

@@ -22,7 +22,7 @@ export async function canOfferPasskeys(): Promise<boolean> {
 export async function createPasskey(options: Json): Promise<Json> {
   const made = options as unknown as PublicKeyCredentialCreationOptionsJSON;
   const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(made);
-  return answered(await navigator.credentials.create({ publicKey })).toJSON() as unknown as Json;
+  return requireCredential(await navigator.credentials.create({ publicKey })).toJSON() as unknown as Json;
 }
 
 interface UseOptions {
@@ -40,10 +40,10 @@ export async function usePasskey(options: Json, { conditional = false, signal }:
     ...(conditional ? { mediation: 'conditional' as const } : {}),
     ...(signal ? { signal } : {})
   });
-  return answered(credential).toJSON() as unknown as Json;
+  return requireCredential(credential).toJSON() as unknown as Json;
 }
 
-function answered(credential: Credential | null): PublicKeyCredential {
+function requireCredential(credential: Credential | null): PublicKeyCredential {
   if (credential instanceof PublicKeyCredential) return credential;
   throw new DOMException('no passkey came', 'NotAllowedError');
 }

@@ -14,7 +14,7 @@ export class BookmarksStore {
   /** Ids of the messages in the loaded pages. */
   readonly #ids = new SvelteSet<Id>();
   /** Saved state by message id, for messages whose state differs from the loaded pages or that aren't in them. */
-  readonly #told = new SvelteMap<Id, boolean>();
+  readonly #savedOverrides = new SvelteMap<Id, boolean>();
   /** Number of invalidations. Responses to requests from before an invalidation are discarded. */
   #returns = 0;
   readonly #api: Api;
@@ -38,24 +38,24 @@ export class BookmarksStore {
     });
     live.onStale(this.list, () => {
       this.#returns += 1;
-      this.#told.clear();
+      this.#savedOverrides.clear();
       void this.list.refresh();
     });
     void this.list.load();
   }
 
   has(id: Id): boolean {
-    return this.#told.get(id) ?? this.#ids.has(id);
+    return this.#savedOverrides.get(id) ?? this.#ids.has(id);
   }
 
   /** Loads whether a message is saved. Needed only if it may be beyond the loaded pages. */
   async loadState(id: Id): Promise<void> {
     const isWhole = this.list.isKnown && !this.list.hasMore;
-    if (isWhole || this.has(id) || this.#told.has(id)) return;
+    if (isWhole || this.has(id) || this.#savedOverrides.has(id)) return;
     const returns = this.#returns;
     try {
       const { saved } = await this.#api.get(`/messages/${id}/saved`);
-      if (returns === this.#returns && !this.#told.has(id)) this.#told.set(id, saved);
+      if (returns === this.#returns && !this.#savedOverrides.has(id)) this.#savedOverrides.set(id, saved);
     } catch {
       // A failed request is retried by the next caller.
     }
@@ -70,7 +70,7 @@ export class BookmarksStore {
   #applyChange(id: Id, isSaved: boolean): void {
     if (!isSaved) return this.#markUnsaved(id);
     if (this.has(id)) return;
-    this.#told.set(id, true);
+    this.#savedOverrides.set(id, true);
     // The event contains only the id, so the message is loaded with the list.
     void this.list.refresh();
   }
@@ -82,13 +82,13 @@ export class BookmarksStore {
   }
 
   #markUnsaved(id: Id): void {
-    this.#told.set(id, false);
+    this.#savedOverrides.set(id, false);
     this.#removeFromList(id);
   }
 
   /** Removes a message that was deleted. */
   #remove(id: Id): void {
-    this.#told.delete(id);
+    this.#savedOverrides.delete(id);
     this.#removeFromList(id);
   }
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { called, named, type EmojiNames } from './emoji-names.ts';
+import { findByShortCode, suggestEmoji, type EmojiNames } from './emoji-names.ts';
 
 const emoji = (unicode: string, label: string, names: string[], tags: string[] = []) => ({
   emoji: { unicode, label, tags, hexcode: '' },
@@ -13,7 +13,7 @@ const ALL: EmojiNames = [
   emoji('🙂', 'mặt cười', [])
 ];
 const storage = { getItem: () => null, setItem: () => undefined } as unknown as Storage;
-const shown = (typed: string, most = 5) => named(ALL, typed, most, storage).map(({ emoji }) => emoji);
+const shown = (typed: string, most = 5) => suggestEmoji(ALL, typed, most, storage).map(({ emoji }) => emoji);
 
 it('finds emoji by short name first, then by keyword', () => {
   expect(shown('smile')).toEqual(['😄', '😃']);
@@ -26,6 +26,6 @@ it('finds emoji by short name first, then by keyword', () => {
 });
 
 it('finds an emoji by its exact name', () => {
-  expect(called(ALL, 'Tada', storage)).toBe('🎉');
-  expect(called(ALL, 'tad', storage)).toBeUndefined();
+  expect(findByShortCode(ALL, 'Tada', storage)).toBe('🎉');
+  expect(findByShortCode(ALL, 'tad', storage)).toBeUndefined();
 });

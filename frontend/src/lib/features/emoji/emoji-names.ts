@@ -1,7 +1,7 @@
 /** Names of emoji in the reader's language, and common short codes. */
 import github from 'emojibase-data/en/shortcodes/github.json?url';
 import { fold } from '#lib/util/fold.ts';
-import { findEmoji, loadEmoji, recentEmoji, toned, toneOf, type Emoji } from './emoji.ts';
+import { findEmoji, loadEmoji, recentEmoji, withSkinTone, toneOf, type Emoji } from './emoji.ts';
 
 export interface NamedEmoji {
   readonly emoji: string;
@@ -31,7 +31,7 @@ async function shortNames(): Promise<Map<string, string[]>> {
 }
 
 /** Returns at most `most` emoji that match the typed text. Matches of short codes come before matches of keywords. */
-export function named(all: EmojiNames, typed: string, most: number, storage: Storage): NamedEmoji[] {
+export function suggestEmoji(all: EmojiNames, typed: string, most: number, storage: Storage): NamedEmoji[] {
   const wanted = fold(typed);
   const [tone, recent] = [toneOf(storage), new Set(recentEmoji(storage))];
   const found = new Map<Emoji, { name: string; rank: number }>();
@@ -48,14 +48,19 @@ export function named(all: EmojiNames, typed: string, most: number, storage: Sto
       if (!found.has(emoji)) found.set(emoji, { name: short.get(emoji) ?? emoji.label, rank: 3 });
   }
   return [...found]
-    .map(([emoji, { name, rank }]) => ({ emoji: toned(emoji, tone), name, rank, isRecent: recent.has(emoji.unicode) }))
+    .map(([emoji, { name, rank }]) => ({
+      emoji: withSkinTone(emoji, tone),
+      name,
+      rank,
+      isRecent: recent.has(emoji.unicode)
+    }))
     .toSorted((a, b) => a.rank - b.rank || Number(b.isRecent) - Number(a.isRecent) || a.name.length - b.name.length)
     .slice(0, most)
     .map(({ emoji, name }) => ({ emoji, name }));
 }
 
 /** Returns the emoji with exactly this short code; undefined if there is none. */
-export function called(all: EmojiNames, name: string, storage: Storage): string | undefined {
+export function findByShortCode(all: EmojiNames, name: string, storage: Storage): string | undefined {
   const found = all.find(({ names }) => names.includes(name.toLowerCase()));
-  return found && toned(found.emoji, toneOf(storage));
+  return found && withSkinTone(found.emoji, toneOf(storage));
 }

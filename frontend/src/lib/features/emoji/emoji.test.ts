@@ -6,9 +6,9 @@ import {
   formOf,
   saveRecentEmoji,
   saveSkinTone,
-  listed,
+  toServerForm,
   recentEmoji,
-  toned,
+  withSkinTone,
   toneOf,
   type Emoji
 } from './emoji.ts';
@@ -48,8 +48,8 @@ it('keeps recent emoji once each, and the skin tone', () => {
   expect(recentEmoji(store).slice(0, 3)).toEqual(['🐟', '👋🏼', '👍']);
   expect(toneOf(store)).toBe(0);
   saveSkinTone(store, 2);
-  expect(toned(WAVE, toneOf(store))).toBe('👋🏼');
-  expect(toned(FISH, 2)).toBe('🐟');
+  expect(withSkinTone(WAVE, toneOf(store))).toBe('👋🏼');
+  expect(withSkinTone(FISH, 2)).toBe('🐟');
 });
 
 it('finds custom emoji by a part of their name', () => {
@@ -69,7 +69,9 @@ it('normalises each emoji to the form of the server', () => {
   // The list of the picker and the stored recent emoji use the same form.
   const all = JSON.parse(list) as Emoji[];
   expect(all.some(({ unicode }) => unicode === '👍\ufe0f')).toBe(true);
-  const forms = all.map(listed).flatMap(({ unicode, skins = [] }) => [unicode, ...skins.map((skin) => skin.unicode)]);
+  const forms = all
+    .map(toServerForm)
+    .flatMap(({ unicode, skins = [] }) => [unicode, ...skins.map((skin) => skin.unicode)]);
   expect(forms).toContain('👍');
   expect(new Set(forms).size).toBe(forms.length);
   expect(forms.filter((form) => formOf(form) !== form)).toEqual([]);

@@ -37,7 +37,7 @@ export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
   const { url, names } = LANGUAGES[locale] ?? { url: en, names: enNames };
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`emoji: ${answer.status}`);
-  const all = ((await answer.json()) as Emoji[]).map(listed);
+  const all = ((await answer.json()) as Emoji[]).map(toServerForm);
   return names.groups
     .filter(({ order }) => order !== COMPONENTS)
     .map(({ message, order }) => ({
@@ -47,7 +47,7 @@ export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
 }
 
 /** Converts an emoji and its skin tones to the server's form. */
-export function listed(emoji: Emoji): Emoji {
+export function toServerForm(emoji: Emoji): Emoji {
   const skins = emoji.skins?.map(({ unicode }) => ({ unicode: formOf(unicode) }));
   return { ...emoji, unicode: formOf(emoji.unicode), ...(skins && { skins }) };
 }
@@ -72,7 +72,7 @@ export function findOwn(own: readonly Name[], typed: string): Name[] {
 }
 
 /** Form of an emoji with a skin tone; tone 0 is the default. */
-export function toned({ unicode, skins }: Emoji, tone: number): string {
+export function withSkinTone({ unicode, skins }: Emoji, tone: number): string {
   return skins?.[tone - 1]?.unicode ?? unicode;
 }
 

@@ -2,7 +2,7 @@
 import type { MarkedToken, Token, Tokens } from 'marked';
 import { isBlank } from './blank-text.ts';
 import { lex, lexParagraph } from './parser/lexer.ts';
-import { CHANNEL, labelled, safeHref, wordsOf } from './parser/links.ts';
+import { CHANNEL, linkText, safeHref, wordsOf } from './parser/links.ts';
 import type { MathToken } from './parser/math.ts';
 import { mayHoldMarks, paragraphsOf } from './parser/simple.ts';
 import type { Block, Inline, Item } from './tree.ts';
@@ -191,7 +191,7 @@ function toLink(href: string, title: string | null, children: Inline[], raw: str
   if (!safe) return text(raw);
   // A link without visible text shows its URL.
   const words = children.some(showsInline) ? children : [text(href)];
-  return { type: 'link', href: safe, title, children: labelled(safe, words) };
+  return { type: 'link', href: safe, title, children: linkText(safe, words) };
 }
 
 /** Converts a URL that was written without markup. */

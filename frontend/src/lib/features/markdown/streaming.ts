@@ -5,7 +5,7 @@
 import type { Token } from 'marked';
 import { lex } from './parser/lexer.ts';
 import { asWritten, toBlocks } from './parse.ts';
-import { settled } from './parser/settled.ts';
+import { settledLength } from './parser/settled.ts';
 import type { Block } from './tree.ts';
 
 export class GrowingMarkdown {
@@ -29,7 +29,7 @@ export class GrowingMarkdown {
     }
     this.#source = clean;
     const open = clean.slice(this.#endedAt);
-    const shown = open.slice(0, settled(open));
+    const shown = open.slice(0, settledLength(open));
     try {
       this.#read(shown);
     } catch {

@@ -15,7 +15,7 @@ export async function sendPending(
   outbox: Pick<OutboxStorage, 'load' | 'remove'>,
   files: Pick<FileStorage, 'load' | 'remove'>
 ): Promise<void> {
-  const me = await whoIsHere(api);
+  const me = await fetchAccountId(api);
   if (me === null) return;
   const stuck = new Set<string>();
   const done = new Set<string>();
@@ -47,7 +47,7 @@ export async function sendPending(
   if (failure) throw failure;
 }
 
-async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
+async function fetchAccountId(api: Pick<Api, 'get'>): Promise<string | null> {
   try {
     return (await api.get('/users/me')).id;
   } catch (error) {

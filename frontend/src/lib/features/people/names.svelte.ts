@@ -6,7 +6,7 @@ import type { Id } from '#lib/api/types.ts';
 export class NamesStore {
   /** Names by id; null for an account that was deleted. */
   readonly #names = new SvelteMap<Id, string | null>();
-  readonly #asked = new Set<Id>();
+  readonly #requested = new Set<Id>();
   readonly #api: Pick<Api, 'get'>;
 
   constructor(api: Pick<Api, 'get'>) {
@@ -19,11 +19,11 @@ export class NamesStore {
   }
 
   load(ids: readonly Id[]): void {
-    for (const id of ids) if (!this.#asked.has(id)) void this.#find(id);
+    for (const id of ids) if (!this.#requested.has(id)) void this.#find(id);
   }
 
   async #find(id: Id): Promise<void> {
-    this.#asked.add(id);
+    this.#requested.add(id);
     try {
       this.#names.set(id, (await this.#api.get(`/users/${id}`)).display_name);
     } catch {

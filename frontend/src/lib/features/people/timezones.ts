@@ -20,7 +20,7 @@ const RENAMED: Record<string, string> = {
 
 /** Time zone of this device. */
 export function deviceZone(): string {
-  return present(new Intl.DateTimeFormat().resolvedOptions().timeZone);
+  return currentZoneName(new Intl.DateTimeFormat().resolvedOptions().timeZone);
 }
 
 /** Time zone of this device; undefined if the server doesn't know its name. Some browsers report none, or only an offset. */
@@ -30,14 +30,14 @@ export function namedZone(zone = deviceZone()): string | undefined {
 
 /** Time zones that can be selected, including `own`. */
 export function zones(own: string): string[] {
-  const all = Intl.supportedValuesOf('timeZone').map(present);
+  const all = Intl.supportedValuesOf('timeZone').map(currentZoneName);
   return [...new Set([...all, UTC, own])].sort();
 }
 
 /** Name under which a zone is listed. */
-export function listed(zone: string): string {
+export function listedZone(zone: string): string {
   try {
-    return present(new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone);
+    return currentZoneName(new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone);
   } catch {
     return zone;
   }
@@ -69,6 +69,6 @@ export function isSameOffset(zone: string, now = new Date()): boolean {
   return [now, new Date(year, 0), new Date(year, 6)].every((at) => minutesAhead(zone, at) === 0);
 }
 
-function present(zone: string): string {
+function currentZoneName(zone: string): string {
   return RENAMED[zone] ?? zone;
 }

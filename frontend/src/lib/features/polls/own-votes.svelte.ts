@@ -8,7 +8,7 @@ import { perAccount } from '#lib/app/per-account.ts';
 export class OwnVotesStore {
   readonly #choices = new SvelteMap<Id, readonly number[]>();
   /** Time of the last request for each poll. */
-  readonly #asked = new Map<Id, number>();
+  readonly #requestedAt = new Map<Id, number>();
   /** Number of changes of each poll's votes. A response is ignored if there was a change after its request. */
   readonly #changes = new Map<Id, number>();
   readonly #api: Pick<Api, 'get' | 'put'>;
@@ -20,12 +20,12 @@ export class OwnVotesStore {
       else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
     });
     // The user may have voted on another device while this one was disconnected.
-    live.onStale(this, () => this.#asked.clear());
+    live.onStale(this, () => this.#requestedAt.clear());
   }
 
   /** Time of the first request; null if there was none. */
   get requestedAt(): number | null {
-    return this.#asked.values().next().value ?? null;
+    return this.#requestedAt.values().next().value ?? null;
   }
 
   /** Chosen options of a poll; undefined if they aren't loaded. */
@@ -35,15 +35,15 @@ export class OwnVotesStore {
 
   /** Loads the votes in a poll, at most once per connection. */
   async load(messageId: Id): Promise<void> {
-    if (this.#asked.has(messageId)) return;
-    this.#asked.set(messageId, Date.now());
+    if (this.#requestedAt.has(messageId)) return;
+    this.#requestedAt.set(messageId, Date.now());
     const changes = this.#changes.get(messageId);
     try {
       const { choices } = await this.#api.get(`/messages/${messageId}/vote`);
       if (this.#changes.get(messageId) === changes) this.#set(messageId, choices);
     } catch {
       // Requested again when the poll is shown next.
-      this.#asked.delete(messageId);
+      this.#requestedAt.delete(messageId);
     }
   }
 
@@ -58,7 +58,7 @@ export class OwnVotesStore {
       else {
         this.#choices.delete(messageId);
         // The vote from before isn't known, so it is requested when the poll is shown next.
-        this.#asked.delete(messageId);
+        this.#requestedAt.delete(messageId);
       }
       throw error;
     }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { promptAskedAt } from './prompt-query.ts';
-import { cutVariables, fill, variablesOf } from './templates.ts';
+import { cutVariables, fillTemplate, variablesOf } from './templates.ts';
 
 const TEMPLATE = 'Write a note about {{topic}} for {{ the team }}. Again: {{topic}}.';
 
@@ -10,10 +10,10 @@ it('finds each variable once, in order', () => {
 });
 
 it('fills all occurrences of a variable, and none inside a value', () => {
-  expect(fill(TEMPLATE, { topic: ' {{the team}} ', 'the team': 'Harbour' })).toBe(
+  expect(fillTemplate(TEMPLATE, { topic: ' {{the team}} ', 'the team': 'Harbour' })).toBe(
     'Write a note about {{the team}} for Harbour. Again: {{the team}}.'
   );
-  expect(fill('{{a}} and {{b}}', { a: '$&' })).toBe('$& and');
+  expect(fillTemplate('{{a}} and {{b}}', { a: '$&' })).toBe('$& and');
 });
 
 it('separates variables from text', () => {

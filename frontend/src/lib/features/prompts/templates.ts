@@ -18,7 +18,7 @@ export function variablesOf(template: string): string[] {
 }
 
 /** Replaces the variables by values. A variable without a value is removed. */
-export function fill(template: string, values: Readonly<Record<string, string>>): string {
+export function fillTemplate(template: string, values: Readonly<Record<string, string>>): string {
   return template.replace(VARIABLE, (_, name: string) => values[name]?.trim() ?? '').trim();
 }
 

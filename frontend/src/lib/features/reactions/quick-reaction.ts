@@ -1,7 +1,7 @@
 /** Recognises a message such as `+:tada:` or `+🎉`, which is not sent but reacts to the newest message. */
 import { getLocale } from '#lib/i18n/locale.ts';
 import { formOf } from '#lib/features/emoji/emoji.ts';
-import { called, loadNames } from '#lib/features/emoji/emoji-names.ts';
+import { findByShortCode, loadNames } from '#lib/features/emoji/emoji-names.ts';
 import type { Name } from '#lib/features/conversations/mentions.ts';
 
 const TYPED = /^\+(?:(\p{RGI_Emoji})|:([\p{L}\p{M}\p{N}_+\-]{2,30}):?)$/v;
@@ -11,5 +11,5 @@ export async function quickEmoji(text: string, own: readonly Name[]): Promise<st
   const [, emoji, name] = TYPED.exec(formOf(text.trim())) ?? [];
   if (emoji || !name) return emoji ?? null;
   if (own.some((one) => one.name === `${name}:`)) return `:${name}:`;
-  return called(await loadNames(getLocale()), name, localStorage) ?? null;
+  return findByShortCode(await loadNames(getLocale()), name, localStorage) ?? null;
 }

@@ -2,7 +2,7 @@
 import { SvelteMap } from 'svelte/reactivity';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { Knowledge as State, KnowledgeFile, Shelf } from '../api.ts';
+import type { Knowledge as State, KnowledgeFile, KnowledgeOwner } from '../api.ts';
 import type { Id } from '#lib/api/types.ts';
 import { upload as send, type Request } from '#lib/api/upload.ts';
 import { errorMessage } from '#lib/api/error-messages.ts';
@@ -47,11 +47,11 @@ interface Job {
   begunAt: string | null;
 }
 
-function pathOf(shelf: Shelf) {
-  if ('section_id' in shelf) return `/sections/${shelf.section_id}/knowledge` as const;
-  return 'assistant_id' in shelf
-    ? (`/assistants/${shelf.assistant_id}/knowledge` as const)
-    : (`/workspaces/${shelf.workspace_id}/knowledge` as const);
+function pathOf(owner: KnowledgeOwner) {
+  if ('section_id' in owner) return `/sections/${owner.section_id}/knowledge` as const;
+  return 'assistant_id' in owner
+    ? (`/assistants/${owner.assistant_id}/knowledge` as const)
+    : (`/workspaces/${owner.workspace_id}/knowledge` as const);
 }
 
 export class KnowledgeStore {
@@ -59,27 +59,27 @@ export class KnowledgeStore {
   /** Uploads by key, in the order in which the files were selected. */
   readonly adding = new SvelteMap<string, Adding>();
   /** Text that screen readers announce when the state of a file changes. */
-  told = $state('');
+  announced = $state('');
 
   readonly #api: Api;
   readonly #path: ReturnType<typeof pathOf>;
-  readonly #shelf: Shelf;
+  readonly #owner: KnowledgeOwner;
   readonly #transport: (api: Api, request: Request) => Promise<Upload>;
   readonly #jobs = new Map<string, Job>();
   /** Number of change events received; shows whether one arrived during a request. */
-  #heard = 0;
+  #eventCount = 0;
 
-  constructor(api: Api, shelf: Shelf, transport: (api: Api, request: Request) => Promise<Upload> = send) {
+  constructor(api: Api, owner: KnowledgeOwner, transport: (api: Api, request: Request) => Promise<Upload> = send) {
     this.#api = api;
-    this.#shelf = shelf;
-    this.#path = pathOf(shelf);
+    this.#owner = owner;
+    this.#path = pathOf(owner);
     this.#transport = transport;
-    this.state = new Resource(() => api.get(this.#path, this.#place));
+    this.state = new Resource(() => api.get(this.#path, this.#workspaceQuery));
   }
 
   /** Query parameter that selects the workspace: a section may have files in several workspaces. */
-  get #place(): { workspace_id?: Id } {
-    return 'section_id' in this.#shelf ? { workspace_id: this.#shelf.workspace_id } : {};
+  get #workspaceQuery(): { workspace_id?: Id } {
+    return 'section_id' in this.#owner ? { workspace_id: this.#owner.workspace_id } : {};
   }
 
   get files(): readonly KnowledgeFile[] {
@@ -87,7 +87,7 @@ export class KnowledgeStore {
   }
 
   /** Number of files that can still be added. */
-  get room(): number {
+  get remainingFiles(): number {
     const most = this.state.value?.limits.files ?? Infinity;
     const coming = [...this.adding.values()].filter(({ isFinal }) => !isFinal).length;
     return Math.max(0, most - this.files.length - coming);
@@ -97,8 +97,8 @@ export class KnowledgeStore {
     const before = new Map(this.files.map(({ id, state }) => [id, state]));
     await this.state.load();
     const changed = this.files.find(({ id, state }) => before.has(id) && before.get(id) !== state);
-    if (changed?.state === 'ready') this.told = m.knowledge_is_ready({ name: changed.name });
-    if (changed?.state === 'failed') this.told = m.knowledge_has_failed({ name: changed.name });
+    if (changed?.state === 'ready') this.announced = m.knowledge_is_ready({ name: changed.name });
+    if (changed?.state === 'failed') this.announced = m.knowledge_has_failed({ name: changed.name });
   }
 
   /** Reloads the list when it changes; returns a function that stops this. */
@@ -107,12 +107,12 @@ export class KnowledgeStore {
       const { type, payload } = frame as { type: string; payload: object };
       if (type !== 'knowledge.changed') return;
       const told = new Map<string, unknown>(Object.entries(payload));
-      const own = new Map<string, unknown>(Object.entries(this.#shelf));
+      const own = new Map<string, unknown>(Object.entries(this.#owner));
       // Events about files of assistants and sections also contain the workspace. Comparing these ids too excludes them from the list of the
       // workspace.
       const keys = ['assistant_id', 'section_id', ...own.keys()];
       if (!keys.every((key) => told.get(key) === own.get(key))) return;
-      this.#heard += 1;
+      this.#eventCount += 1;
       void this.load();
     });
     const unsubscribeStale = live.onStale(this.state, () => void this.load());
@@ -126,7 +126,7 @@ export class KnowledgeStore {
   add(files: Iterable<File>): string {
     const problems: string[] = [];
     const { limits } = this.state.value ?? {};
-    let room = this.room;
+    let room = this.remainingFiles;
     for (const file of files) {
       const { name, size } = file;
       if (size === 0) problems.push(m.attach_empty({ name }));
@@ -169,7 +169,7 @@ export class KnowledgeStore {
         signal: job.abort.signal
       });
       if (job.abort.signal.aborted) return;
-      const body = { upload_id: job.upload.id, ...this.#place };
+      const body = { upload_id: job.upload.id, ...this.#workspaceQuery };
       await this.#request(() => this.#api.post(this.#path, body));
       this.#removeJob(key);
     } catch (error) {
@@ -189,7 +189,7 @@ export class KnowledgeStore {
   }
 
   /** Retries the upload with this key. */
-  again(key: string): void {
+  retryUpload(key: string): void {
     this.#change(key, { failure: null });
     this.#startNext();
   }
@@ -220,9 +220,9 @@ export class KnowledgeStore {
 
   /** Sends a change and shows its response. If an event arrived meanwhile, the list is reloaded, because the event may be newer. */
   async #request(ask: () => Promise<KnowledgeFile>): Promise<void> {
-    const heard = this.#heard;
+    const heard = this.#eventCount;
     this.#upsert(await ask());
-    if (heard !== this.#heard) void this.load();
+    if (heard !== this.#eventCount) void this.load();
   }
 
   #upsert(file: KnowledgeFile): void {

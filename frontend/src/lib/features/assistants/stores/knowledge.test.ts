@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { Knowledge as State, KnowledgeFile, Shelf } from '../api.ts';
+import type { Knowledge as State, KnowledgeFile, KnowledgeOwner } from '../api.ts';
 import { KnowledgeStore, ofFolder } from './knowledge.svelte.ts';
 import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 
@@ -21,7 +21,7 @@ const fileOf = (id: string, change: Partial<KnowledgeFile> = {}): KnowledgeFile 
   ...change
 });
 
-function server(files: KnowledgeFile[] = [], shelf: Shelf = { assistant_id: 'a1' }) {
+function server(files: KnowledgeFile[] = [], owner: KnowledgeOwner = { assistant_id: 'a1' }) {
   const state: State = {
     model: 'embed',
     pieces: 0,
@@ -35,7 +35,7 @@ function server(files: KnowledgeFile[] = [], shelf: Shelf = { assistant_id: 'a1'
   };
   let count = 0;
   const transport = vi.fn(async () => ({ id: String(++count) }) as Upload);
-  return { state, api, transport, knowledge: new KnowledgeStore(api as unknown as Api, shelf, transport) };
+  return { state, api, transport, knowledge: new KnowledgeStore(api as unknown as Api, owner, transport) };
 }
 
 const file = (name: string, size = 4) => new File(['x'.repeat(size)], name);
@@ -47,7 +47,7 @@ it('uploads the chosen files, adds them to the assistant and lists them first', 
   await vi.waitFor(() => expect(knowledge.adding.size).toBe(0));
   expect(api.post.mock.calls.map(([, body]) => body?.upload_id)).toEqual(['1', '2']);
   expect(knowledge.files.map(({ id }) => id)).toEqual(['f-2', 'f-1', 'old']);
-  expect(knowledge.room).toBe(0);
+  expect(knowledge.remainingFiles).toBe(0);
 });
 
 it('rejects unsuitable files and uploads the rest', async () => {
@@ -67,7 +67,7 @@ it('keeps a failed file with its error and retries without a second upload', asy
   await vi.waitFor(() => expect([...knowledge.adding.values()][0]?.failure).toBeTruthy());
   const [failed] = [...knowledge.adding.values()];
   expect(failed?.isFinal).toBe(false);
-  knowledge.again(failed?.key ?? '');
+  knowledge.retryUpload(failed?.key ?? '');
   await vi.waitFor(() => expect(knowledge.files).toHaveLength(1));
   expect(transport).toHaveBeenCalledTimes(1);
 });
@@ -93,7 +93,7 @@ it('follows events about its own files only', async () => {
   expect(api.get).toHaveBeenCalledTimes(1);
   live.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
   await vi.waitFor(() => expect(knowledge.files[0]?.state).toBe('ready'));
-  expect(knowledge.told).toContain('one.md');
+  expect(knowledge.announced).toContain('one.md');
   leave();
   live.receive({ type: 'knowledge.changed', payload: { assistant_id: 'a1' } });
   expect(api.get).toHaveBeenCalledTimes(2);

@@ -8,7 +8,7 @@ import { perAccount } from '#lib/app/per-account.ts';
 export class ChannelNamesStore {
   /** Channels that were requested because the user has not joined them. */
   readonly #others = new SvelteMap<Id, Conversation>();
-  readonly #asked = new Set<Id>();
+  readonly #requested = new Set<Id>();
   readonly #api: Pick<App['api'], 'get'>;
   readonly #conversations: Pick<App['conversations'], 'get' | 'isLoaded'>;
 
@@ -25,8 +25,8 @@ export class ChannelNamesStore {
   }
 
   async #load(id: Id): Promise<void> {
-    if (this.#asked.has(id)) return;
-    this.#asked.add(id);
+    if (this.#requested.has(id)) return;
+    this.#requested.add(id);
     try {
       this.#others.set(id, await this.#api.get(`/conversations/${id}`));
     } catch {

@@ -10,7 +10,7 @@ export const WHOLE: Zoom = { scale: 1, x: 0, y: 0 };
 const MAX_ZOOM = 8;
 
 /** Zooms by `factor`, so that the point (x, y) stays in place. */
-export function zoomed(zoom: Zoom, factor: number, x = 0, y = 0): Zoom {
+export function zoomAt(zoom: Zoom, factor: number, x = 0, y = 0): Zoom {
   const scale = Math.min(MAX_ZOOM, Math.max(1, zoom.scale * factor));
   if (scale === 1) return WHOLE;
   const grown = scale / zoom.scale;

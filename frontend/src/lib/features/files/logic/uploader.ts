@@ -15,9 +15,9 @@ const FIRST_PAUSE = 1_000;
 const MAX_PAUSE = 30_000;
 /** Number of server errors after which an upload isn't retried automatically. */
 const MAX_TRIES = 4;
-const USUAL_MOST = 100 * 1024 * 1024;
+const DEFAULT_MAX_BYTES = 100 * 1024 * 1024;
 /** Age in milliseconds from which an upload isn't used any more, because the server deletes unused uploads after a day. */
-const FORGOTTEN_AFTER = 23 * 60 * 60 * 1_000;
+const MAX_UPLOAD_AGE = 23 * 60 * 60 * 1_000;
 /** Maximum number of local copies of pictures that are kept for display. */
 const MAX_PREVIEWS = 40;
 /** Picture types that all browsers can display. */
@@ -65,7 +65,7 @@ export class Uploader {
   /** Restores the files of an earlier visit and continues their uploads. */
   async restore(): Promise<void> {
     for (const { taken, conversationId, blob, upload, keptAt, begunAt } of await this.#storage.load(this.#userId)) {
-      const isForgotten = upload !== null && Date.now() - keptAt > FORGOTTEN_AFTER;
+      const isForgotten = upload !== null && Date.now() - keptAt > MAX_UPLOAD_AGE;
       if (isForgotten || (!blob && !upload)) {
         void this.#storage.remove(this.#userId, taken.key);
         continue;
@@ -86,8 +86,8 @@ export class Uploader {
   }
 
   /** Maximum file size, in bytes. */
-  get #most(): number {
-    return this.#authPolicy.uploads?.max_bytes ?? USUAL_MOST;
+  get #maxBytes(): number {
+    return this.#authPolicy.uploads?.max_bytes ?? DEFAULT_MAX_BYTES;
   }
 
   async add(conversationId: string, choices: readonly ChosenFile[]): Promise<string> {
@@ -99,7 +99,7 @@ export class Uploader {
       if (size === 0) problems.push(m.attach_empty({ name }));
       else if (this.#authPolicy.uploads?.refused_types?.includes(choice.picked.media_type))
         problems.push(m.attach_type_refused({ name }));
-      else if (size > this.#most) problems.push(m.attach_too_large({ name, most: formatBytes(this.#most) }));
+      else if (size > this.#maxBytes) problems.push(m.attach_too_large({ name, most: formatBytes(this.#maxBytes) }));
       else if (room-- > 0) this.enqueue(conversationId, choice);
     }
     if (room < 0) problems.push(m.attach_too_many({ most: MAX_FILES }));
@@ -288,7 +288,7 @@ export class Uploader {
     this.#change(key, {
       state: 'failed',
       isFinal,
-      failure: { code: known.code, message: reasonOf(known, name, formatBytes(this.#most)) }
+      failure: { code: known.code, message: reasonOf(known, name, formatBytes(this.#maxBytes)) }
     });
   }
 

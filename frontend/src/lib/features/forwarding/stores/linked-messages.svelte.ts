@@ -11,7 +11,7 @@ const MAX_CACHED = 200;
 export class LinkedMessagesStore {
   readonly #known = new SvelteMap<Id, Message>();
   /** Time of the last request for each message. */
-  readonly #asked = new Map<Id, number>();
+  readonly #requestedAt = new Map<Id, number>();
   readonly #api: Pick<Api, 'get'>;
 
   constructor(api: Pick<Api, 'get'>, live: LiveUpdates) {
@@ -22,12 +22,12 @@ export class LinkedMessagesStore {
       else if (frame.type === 'message.deleted') this.#known.delete(frame.payload.message_id);
     });
     // While disconnected, messages may have been edited or deleted, so they are requested again when they are shown.
-    live.onStale(this, () => this.#asked.clear());
+    live.onStale(this, () => this.#requestedAt.clear());
   }
 
   /** Time of the first request; null if there was none. */
   get requestedAt(): number | null {
-    return this.#asked.values().next().value ?? null;
+    return this.#requestedAt.values().next().value ?? null;
   }
 
   /** Returns a message; null if it isn't loaded or the reader has no access. */
@@ -37,8 +37,8 @@ export class LinkedMessagesStore {
 
   /** Loads a message, at most once per connection. */
   async load(id: Id): Promise<void> {
-    if (this.#asked.has(id)) return;
-    this.#asked.set(id, Date.now());
+    if (this.#requestedAt.has(id)) return;
+    this.#requestedAt.set(id, Date.now());
     try {
       const message = await this.#api.get(`/messages/${id}`);
       if (message.deleted_at) this.#known.delete(id);
@@ -47,14 +47,14 @@ export class LinkedMessagesStore {
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) this.#known.delete(id);
       // The request is repeated when the link is shown again.
-      else this.#asked.delete(id);
+      else this.#requestedAt.delete(id);
     }
   }
 
   #evict(): void {
     for (const id of [...this.#known.keys()].slice(0, -MAX_CACHED)) {
       this.#known.delete(id);
-      this.#asked.delete(id);
+      this.#requestedAt.delete(id);
     }
   }
 }

@@ -28,7 +28,7 @@ describe('HighlightSession', () => {
       report({ kind: 'began' });
       report({ kind: 'done', spans });
     });
-    expect(await all.colour('ts', 'a')).toEqual(spans);
+    expect(await all.highlight('ts', 'a')).toEqual(spans);
   });
 
   it('aborts a slow text and colours the next', async () => {
@@ -36,7 +36,7 @@ describe('HighlightSession', () => {
       report({ kind: 'began' });
       if (code !== 'slow') report({ kind: 'done', spans });
     });
-    const [slow, next] = await Promise.all([all.colour('ts', 'slow'), all.colour('ts', 'next')]);
+    const [slow, next] = await Promise.all([all.highlight('ts', 'slow'), all.highlight('ts', 'next')]);
     expect(slow).toBeNull();
     expect(next).toEqual(spans);
     expect(made.map(({ isEnded }) => isEnded)).toEqual([true, false]);
@@ -46,6 +46,6 @@ describe('HighlightSession', () => {
     const all = new HighlightSession(() => {
       throw new Error('forbidden');
     });
-    expect(await all.colour('ts', 'a')).toBeNull();
+    expect(await all.highlight('ts', 'a')).toBeNull();
   });
 });

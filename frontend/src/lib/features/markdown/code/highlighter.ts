@@ -23,7 +23,7 @@ export class HighlightSession {
   }
 
   /** Returns the spans of the code; null if the language is unknown or it took too long. */
-  colour(language: string, code: string): Promise<Span[] | null> {
+  highlight(language: string, code: string): Promise<Span[] | null> {
     const turn = this.#last.then(() => this.#request({ language, code }));
     this.#last = turn;
     return turn;
@@ -58,6 +58,6 @@ export class HighlightSession {
   }
 }
 
-export const colouring = new HighlightSession(
+export const highlighter = new HighlightSession(
   () => new Worker(new URL('./highlight.worker.ts', import.meta.url), { type: 'module' })
 );

@@ -4,7 +4,7 @@ import type { Inline } from '../tree.ts';
 
 const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
 /** Invisible characters and controls of the direction of text. */
-const unseen = lazily(() => /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu);
+const invisiblePattern = lazily(() => /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu);
 const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[(?=[^\]]*:)[\da-f:.]+\]`;
 /** URL with a scheme or `www.`, of which the host is captured. */
 const addresses = lazily(
@@ -30,10 +30,10 @@ export function safeHref(href: string): string | null {
  * Text of a link. A text that looks like the URL of another site is replaced by the real URL. If the text may be a host or a name (`main.rs`), the
  * real host is appended.
  */
-export function labelled(href: string, children: Inline[]): Inline[] {
+export function linkText(href: string, children: Inline[]): Inline[] {
   const label = wordsOf(children)
     .normalize('NFKC')
-    .replace(unseen(), '')
+    .replace(invisiblePattern(), '')
     .replace(/[。。]/g, '.')
     .trim();
   const host = hostOf(href);

@@ -21,7 +21,7 @@ const TABLE_HEAD = new RegExp(`^${INSIDE}\\|`);
 const DELIMITERS = /^[ \t>]*\|?[ \t]*:?-[-:| \t]*$/;
 
 /** Returns the length of the part of `open` that can be shown. `open` starts with a block. */
-export function settled(open: string): number {
+export function settledLength(open: string): number {
   const lines = open.split('\n');
   const last = lines.at(-1) ?? '';
   const lastAt = open.length - last.length;
@@ -77,30 +77,30 @@ function settledSpans(text: string): number {
       const marks = run(text, at);
       const close = closing(text, marks, at + marks.length);
       if (close === -1) {
-        if (isNear(at, MAX_SPAN)) return Math.min(at, oldest(openers, end));
+        if (isNear(at, MAX_SPAN)) return Math.min(at, firstOpenEmphasis(openers, end));
         at += marks.length;
       } else at = close + marks.length;
     } else if (sign === '$' || sign === '\\') {
       const next = formula(text, at);
-      if (next === null) return Math.min(at, oldest(openers, end));
+      if (next === null) return Math.min(at, firstOpenEmphasis(openers, end));
       at = next;
     } else if (sign === '[') {
       const next = link(text, at);
-      if (next === null) return Math.min(text[at - 1] === '!' ? at - 1 : at, oldest(openers, end));
+      if (next === null) return Math.min(text[at - 1] === '!' ? at - 1 : at, firstOpenEmphasis(openers, end));
       at = next;
     } else if (sign === '!' && at === end - 1) {
       at += 1;
     } else if (sign === '*' || sign === '_' || sign === '~') {
       at = emphasis(text, at, openers);
     } else if (sign === '&' && /^&[#\w]{0,8}$/.test(text.slice(at, at + 10))) {
-      return Math.min(at, oldest(openers, end));
+      return Math.min(at, firstOpenEmphasis(openers, end));
     } else at += 1;
   }
-  return oldest(openers, end);
+  return firstOpenEmphasis(openers, end);
 }
 
 /** Index of the first emphasis that is still open and may be closed; `end` if there is none. */
-function oldest(openers: readonly Opener[], end: number): number {
+function firstOpenEmphasis(openers: readonly Opener[], end: number): number {
   return openers.find(({ at }) => end - at <= MAX_SPAN)?.at ?? end;
 }
 

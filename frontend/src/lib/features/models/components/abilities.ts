@@ -16,7 +16,7 @@ interface Ability {
 }
 
 /** Capabilities in display order. */
-export const LOOKS: readonly Ability[] = [
+export const ABILITIES: readonly Ability[] = [
   { id: 'images', icon: Image, label: m.model_reads_images, short: m.model_short_images },
   { id: 'pdf', icon: FileScan, label: m.model_reads_pdf, short: m.model_short_pdf },
   { id: 'files', icon: FileText, label: m.model_reads_files, short: m.model_short_files },
@@ -27,5 +27,5 @@ export const LOOKS: readonly Ability[] = [
 
 export function abilitiesOf({ capabilities }: Model): readonly Ability[] {
   // Every model can read files, because the server extracts their text.
-  return LOOKS.filter(({ id }) => id === 'files' || capabilities?.[id]);
+  return ABILITIES.filter(({ id }) => id === 'files' || capabilities?.[id]);
 }

@@ -6,7 +6,7 @@ export interface Selected {
 }
 
 /** Adds markup around the selection, or removes it if it is there. */
-export function around({ text, start, end }: Selected, mark: string): Selected {
+export function toggleMarkup({ text, start, end }: Selected, mark: string): Selected {
   const inner = text.slice(start, end);
   const hasIt = text.slice(start - mark.length, start) === mark && text.slice(end, end + mark.length) === mark;
   if (hasIt)
@@ -23,7 +23,7 @@ export function around({ text, start, end }: Selected, mark: string): Selected {
 }
 
 /** Adds a prefix to the selected lines, or removes it if all have it. */
-export function before({ text, start, end }: Selected, mark: string): Selected {
+export function toggleLinePrefix({ text, start, end }: Selected, mark: string): Selected {
   const from = text.lastIndexOf('\n', start - 1) + 1;
   const next = text.indexOf('\n', end);
   const to = next === -1 ? text.length : next;
@@ -65,7 +65,7 @@ export function words(text: string): number {
 }
 
 /** Lines of a text, each with whether the other text doesn't contain it. */
-export function onlyIn(text: string, other: string): { line: string; isOnly: boolean }[] {
+export function compareLines(text: string, other: string): { line: string; isOnly: boolean }[] {
   const known = new Set(other.split('\n').map((line) => line.trim()));
   return text.split('\n').map((line) => ({ line, isOnly: line.trim() !== '' && !known.has(line.trim()) }));
 }

@@ -44,7 +44,7 @@ export class NotesStore {
   readonly #now: () => Date;
   #since: string | null = null;
   #requestedAt: number | null = null;
-  #again = false;
+  #needsSync = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
@@ -114,7 +114,7 @@ export class NotesStore {
     const written = change.title !== undefined || change.content !== undefined;
     this.#problems.delete(id);
     this.#store({ ...note, ...change, isDirty: true, ...(written && { edited_at: this.#now().toISOString() }) });
-    this.#later(SEND_AFTER);
+    this.#scheduleSync(SEND_AFTER);
   }
 
   remove(id: Id): void {
@@ -137,7 +137,7 @@ export class NotesStore {
   }
 
   /** Resolves a conflict by keeping both notes. */
-  settle(id: Id): void {
+  resolveConflict(id: Id): void {
     const note = this.#notes.get(id);
     if (!note) return;
     const { copyOf: _, ...rest } = note;
@@ -151,7 +151,7 @@ export class NotesStore {
   /** Applies the changes of the server and uploads those of this device. */
   async sync(): Promise<void> {
     if (this.isSyncing) {
-      this.#again = true;
+      this.#needsSync = true;
       return;
     }
     clearTimeout(this.#timer);
@@ -160,16 +160,16 @@ export class NotesStore {
     this.#requestedAt = Date.now();
     try {
       do {
-        this.#again = false;
+        this.#needsSync = false;
         await this.#pull();
         await this.#push();
-      } while (this.#again && !this.#isClosed);
+      } while (this.#needsSync && !this.#isClosed);
       this.syncedAt = this.#now();
       this.isLoaded = true;
     } catch (error) {
       this.error = error;
       this.#requestedAt = -Infinity;
-      if (this.waiting > 0 && !this.#isClosed) this.#later(RETRY_AFTER);
+      if (this.waiting > 0 && !this.#isClosed) this.#scheduleSync(RETRY_AFTER);
     } finally {
       this.isSyncing = false;
     }
@@ -242,7 +242,7 @@ export class NotesStore {
         await (note.isGone ? this.#pushDeletion(note) : this.#pushText(note));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        if (error.code === 'stale') this.#again = true;
+        if (error.code === 'stale') this.#needsSync = true;
         else if (error.status === 404) this.#recreate(note);
         else if (error.status === 422 || error.status === 413) this.#problems.set(id, errorMessage(error));
         // A server error at one note doesn't prevent the upload of the others.
@@ -262,7 +262,7 @@ export class NotesStore {
     // If the note has been changed during the upload, it is uploaded again soon.
     const isSent = now.title === title && now.content === content && now.pinned === pinned && !now.isGone;
     this.#store({ ...now, base: stored.version, isDirty: !isSent });
-    if (!isSent) this.#later(SEND_AFTER);
+    if (!isSent) this.#scheduleSync(SEND_AFTER);
   }
 
   async #pushDeletion({ id, base }: StoredNote): Promise<void> {
@@ -273,7 +273,7 @@ export class NotesStore {
   /** Removes a note that the server doesn't have any more. If it was restored here meanwhile, it is uploaded again. */
   async #removePurged(id: Id): Promise<void> {
     if (this.#notes.get(id)?.isGone) await this.#remove([id]);
-    else this.#again = true;
+    else this.#needsSync = true;
   }
 
   /** Handles that the server doesn't have a note any more: creates it again, unless it was deleted here too. */
@@ -281,7 +281,7 @@ export class NotesStore {
     if (note.isGone) void this.#removePurged(note.id);
     else {
       this.#store({ ...note, base: 0 });
-      this.#again = true;
+      this.#needsSync = true;
     }
   }
 
@@ -303,7 +303,7 @@ export class NotesStore {
     return ids.length > 0 ? this.#options.storage.remove(this.#options.userId, ids) : Promise.resolve();
   }
 
-  #later(wait: number): void {
+  #scheduleSync(wait: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.sync(), wait);
   }

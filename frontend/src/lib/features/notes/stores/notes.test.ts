@@ -78,7 +78,7 @@ it('keeps both versions after a conflict', async () => {
   const copy = notes.items.find(({ copyOf }) => copyOf === 'a');
   expect(moved).toHaveBeenCalledWith('a', copy?.id);
   expect([...server.notes.values()].map(({ content }) => content).sort()).toEqual(['mine', 'theirs']);
-  notes.settle(copy?.id ?? '');
+  notes.resolveConflict(copy?.id ?? '');
   expect(notes.items.every(({ copyOf }) => copyOf === undefined)).toBe(true);
 });
 

@@ -12,10 +12,10 @@ export type Sound = 'none' | 'drop' | 'chime' | 'knock';
 export const SOUND_NAMES: readonly Sound[] = ['none', 'drop', 'chime', 'knock'];
 
 /** Storage key of the time at which the last sound was played in any tab. */
-const HEARD = 'natter.sounded';
+const LAST_SOUND_KEY = 'natter.sounded';
 /** Time in milliseconds after a sound in which no other is played. */
-const APART = 1_500;
-const NOTE = 0.11;
+const MIN_SOUND_INTERVAL = 1_500;
+const NOTE_SECONDS = 0.11;
 let last = 0;
 let context: AudioContext | undefined;
 
@@ -39,22 +39,22 @@ export function chooseSound(sound: Sound): void {
 /** Plays the chosen sound in one of the tabs. Browsers allow sound only after the user has interacted with the page. */
 export function chime(): void {
   const now = Date.now();
-  if (now - last < APART) return;
+  if (now - last < MIN_SOUND_INTERVAL) return;
   last = now;
   if ('userActivation' in navigator && !navigator.userActivation.hasBeenActive) return;
   const once = () => {
     if (isFirst(Date.now())) play(chosenSound());
   };
   // All tabs receive the event at the same time, so a lock lets only one of them play.
-  if ('locks' in navigator) navigator.locks.request(HEARD, once).catch(() => undefined);
+  if ('locks' in navigator) navigator.locks.request(LAST_SOUND_KEY, once).catch(() => undefined);
   else once();
 }
 
 /** Whether no tab has played a sound recently. If so, records that this one does now. */
 function isFirst(now: number): boolean {
   try {
-    if (Math.abs(now - Number(localStorage.getItem(HEARD))) < APART) return false;
-    localStorage.setItem(HEARD, String(now));
+    if (Math.abs(now - Number(localStorage.getItem(LAST_SOUND_KEY))) < MIN_SOUND_INTERVAL) return false;
+    localStorage.setItem(LAST_SOUND_KEY, String(now));
   } catch {
     // Without storage, every tab plays.
   }
@@ -66,7 +66,7 @@ export function play(sound: Sound): void {
   try {
     context ??= new AudioContext();
     void context.resume();
-    SOUNDS[sound].forEach((frequency, at) => playNote(context as AudioContext, frequency, at * NOTE));
+    SOUNDS[sound].forEach((frequency, at) => playNote(context as AudioContext, frequency, at * NOTE_SECONDS));
   } catch {
     // The browser can't play audio.
   }
@@ -78,8 +78,8 @@ function playNote(on: AudioContext, frequency: number, after: number): void {
   const volume = new GainNode(on, { gain: 0 });
   volume.gain.setValueAtTime(0, begin);
   volume.gain.linearRampToValueAtTime(0.12, begin + 0.01);
-  volume.gain.exponentialRampToValueAtTime(0.001, begin + NOTE * 2);
+  volume.gain.exponentialRampToValueAtTime(0.001, begin + NOTE_SECONDS * 2);
   tone.connect(volume).connect(on.destination);
   tone.start(begin);
-  tone.stop(begin + NOTE * 2);
+  tone.stop(begin + NOTE_SECONDS * 2);
 }

@@ -15,7 +15,7 @@ export class PicturesStore {
   readonly #api: Pick<Api, 'get' | 'put' | 'delete'>;
   readonly #now: () => number;
   readonly #known = new SvelteMap<Id, Id>();
-  readonly #asked = new Map<Id, number>();
+  readonly #requestedAt = new Map<Id, number>();
   readonly #waiting = new Set<Id>();
 
   constructor(api: Pick<Api, 'get' | 'put' | 'delete'>, now: () => number = Date.now) {
@@ -30,15 +30,15 @@ export class PicturesStore {
 
   /** Requests the picture of a person who is shown, unless that was done recently. */
   request(id: Id): void {
-    if (this.#now() - (this.#asked.get(id) ?? -Infinity) < MAX_AGE) return;
-    this.#asked.set(id, this.#now());
+    if (this.#now() - (this.#requestedAt.get(id) ?? -Infinity) < MAX_AGE) return;
+    this.#requestedAt.set(id, this.#now());
     if (this.#waiting.size === 0) setTimeout(() => void this.#flush(), BATCH_DELAY);
     this.#waiting.add(id);
   }
 
   /** Requests a picture again that was requested before. */
-  again(id: Id): void {
-    if (this.#asked.delete(id)) this.request(id);
+  refetch(id: Id): void {
+    if (this.#requestedAt.delete(id)) this.request(id);
   }
 
   /** Applies the change of a picture. */
@@ -75,7 +75,7 @@ export class PicturesStore {
       }
     } catch {
       // Requested again when the person is shown next.
-      for (const id of ids) this.#asked.delete(id);
+      for (const id of ids) this.#requestedAt.delete(id);
     }
   }
 }
@@ -84,7 +84,7 @@ export const picturesOf = perAccount(({ api, connection }: App) => {
   const pictures = new PicturesStore(api);
   // The user may have changed their picture in another tab.
   connection.on((frame) => {
-    if (frame.type === 'account.own') pictures.again(frame.payload.user_id);
+    if (frame.type === 'account.own') pictures.refetch(frame.payload.user_id);
     else if (frame.type === 'user.changed') pictures.applyChange(frame.payload);
   });
   return pictures;

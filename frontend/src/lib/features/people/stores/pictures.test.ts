@@ -68,13 +68,13 @@ describe('PicturesStore', () => {
   it('reloads a picture at once that was changed elsewhere, if it was shown', async () => {
     const has: Record<string, string> = { anna: 'a' };
     const { asked, store } = pictures(has);
-    store.again('anna');
+    store.refetch('anna');
     await vi.runAllTimersAsync();
     expect(asked).toEqual([]);
     store.request('anna');
     await vi.runAllTimersAsync();
     has.anna = 'b';
-    store.again('anna');
+    store.refetch('anna');
     await vi.runAllTimersAsync();
     expect([asked, store.of('anna')]).toEqual([['anna', 'anna'], 'b']);
   });

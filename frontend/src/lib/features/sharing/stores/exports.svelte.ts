@@ -14,9 +14,9 @@ type ExportProgress =
 
 /** Export with its progress and result. */
 export class ExportStore {
-  messages = $state(0);
+  exportedMessages = $state(0);
   /** Total number of messages to export; 0 until the export starts. */
-  of = $state(0);
+  totalMessages = $state(0);
   state = $state<'running' | 'ready' | 'failed'>('running');
   #upload: Upload | null = null;
   #isWatched = true;
@@ -77,8 +77,8 @@ export class ExportStore {
 
   #applyProgress(told: ExportProgress): void {
     if (told.type === 'export.progress') {
-      this.messages = told.payload.messages;
-      this.of = told.payload.of;
+      this.exportedMessages = told.payload.messages;
+      this.totalMessages = told.payload.of;
       return;
     }
     this.#finish(told.payload.upload);

@@ -26,8 +26,12 @@ it('applies progress received before the response, and ignores other exports', a
   progress('u1', 4);
   end('u0', null);
   answer();
-  const { messages, of, state } = await running;
-  expect({ messages, of, state }).toEqual({ messages: 4, of: 10, state: 'running' });
+  const { exportedMessages, totalMessages, state } = await running;
+  expect({ exportedMessages, totalMessages, state }).toEqual({
+    exportedMessages: 4,
+    totalMessages: 10,
+    state: 'running'
+  });
 });
 
 it('ends silently while its dialog is open', async () => {
