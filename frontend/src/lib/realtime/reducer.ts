@@ -17,7 +17,7 @@ import {
   type ReactionChange
 } from './message-patches.ts';
 import type { AttachedFile } from './pending-attachments.ts';
-import { renameUser } from './renamed.ts';
+import { renameUser } from './user-rename.ts';
 import {
   EMPTY,
   findIndexById,

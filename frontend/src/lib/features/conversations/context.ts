@@ -8,7 +8,7 @@ import { MessagesStore } from './stores/messages.svelte.ts';
 import { PeopleStore } from '#lib/features/people/people.svelte.ts';
 import { TypingStore } from './stores/typing.svelte.ts';
 import { ComparisonStore } from './logic/comparing.svelte.ts';
-import { useDelivered } from './logic/delivered.svelte.ts';
+import { useDeliveryReports } from './logic/delivery-reports.svelte.ts';
 import { BrowserOutboxStorage } from '#lib/realtime/outbox-storage.ts';
 
 /** Stores of conversations, which live from sign-in to sign-out. */
@@ -60,7 +60,7 @@ export function provideConversation({ api, connection, session, conversations, a
   const settle = () => drafts.flush();
   addEventListener('pagehide', settle);
   const typing = new TypingStore(connection);
-  useDelivered(id, conversations, messages);
+  useDeliveryReports(id, conversations, messages);
   onDestroy(() => {
     messages.close();
     channel.close();

@@ -21,7 +21,7 @@ import { MemberRequests } from './stores/member-requests.ts';
 import { ResyncSchedule } from './stores/resync-schedule.ts';
 import { conversationName, knowsEverybody, othersIn } from './conversation-name.ts';
 import { isWaiting } from './kinds.ts';
-import { renameUser } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/user-rename.ts';
 import { Repeatable } from '#lib/api/retryable.ts';
 import { SvelteMap } from 'svelte/reactivity';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';

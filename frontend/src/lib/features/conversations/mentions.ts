@@ -5,7 +5,7 @@ import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
 import { parse } from '#lib/features/markdown/parse.ts';
 import type { Inline } from '#lib/features/markdown/tree.ts';
 
-export { isMentioned } from './is-called.ts';
+export { isMentioned } from './mention-check.ts';
 
 /** Kind of a name. `all` mentions every member, `here` those who are online. Channels are written as `#name`, custom emoji as `:name:`. */
 export type MentionKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';

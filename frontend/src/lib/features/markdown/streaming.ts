@@ -5,7 +5,7 @@
 import type { Token } from 'marked';
 import { lex } from './parser/lexer.ts';
 import { asWritten, toBlocks } from './parse.ts';
-import { settledLength } from './parser/settled.ts';
+import { settledLength } from './parser/settled-length.ts';
 import type { Block } from './tree.ts';
 
 export class GrowingMarkdown {

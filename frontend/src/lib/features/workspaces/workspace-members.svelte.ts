@@ -1,5 +1,5 @@
 import type { Id, ServerFrame, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
-import { renameUser } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/user-rename.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import type { PresenceStore } from '#lib/features/people/presence.svelte.ts';
 import type { WorkspacesStore } from './workspaces.svelte.ts';

@@ -1,7 +1,7 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { BoardColumn, BoardFrame, NewTask, Task, TaskChange } from '../api.ts';
 import type { HelloPayload, Id, Page, ServerFrame } from '#lib/api/types.ts';
-import { renameUser } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/user-rename.ts';
 import { comparePositions, positionBetween } from '../logic/position.ts';
 
 const PAGE_SIZE = 200;
@@ -83,9 +83,9 @@ export class BoardStore {
       this.columns = head.columns;
       this.#tasks = new Map(pages.flatMap(({ items }) => items).map((task) => [task.id, task]));
       this.isLoaded = true;
-      const early = this.#pendingFrames;
+      const pending = this.#pendingFrames;
       this.#pendingFrames = null;
-      early
+      pending
         .sort((a, b) => a.payload.board_version - b.payload.board_version)
         .forEach((frame) => this.#applyFrame(frame));
     } catch (error) {
@@ -194,7 +194,7 @@ export class BoardStore {
     return task;
   }
 
-  /** Sends the current position of a task that was moved by `place`; reverts the move if that fails. */
+  /** Sends the current position of a task that was moved by `moveLocally`; reverts the move if that fails. */
   async saveMove(before: Task): Promise<void> {
     const now = this.#tasks.get(before.id);
     if (!now || (now.column_id === before.column_id && now.position === before.position)) return;
@@ -207,7 +207,7 @@ export class BoardStore {
     }
   }
 
-  /** Reverts a move by `place`, unless an event has changed the task since. */
+  /** Reverts a move by `moveLocally`, unless an event has changed the task since. */
   revertMove(before: Task): void {
     if (this.#tasks.get(before.id)?.version === before.version) this.#set(before);
   }

@@ -1,7 +1,7 @@
 /** Pinned messages of a conversation, latest pin first. */
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message } from '#lib/api/types.ts';
-import { renameUser } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/user-rename.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 

@@ -21,7 +21,7 @@ import { ComposerSuggestions } from './composer-suggestions.svelte.ts';
 import { asFile, isLargePaste } from './large-paste.ts';
 import { remaining } from './message-length.ts';
 import { escapeName } from './mention-query.ts';
-import { unsentText } from './typed-since.ts';
+import { unsentText } from './unsent-text.ts';
 
 /** Text and state of a composer: a message, a reply, or an edit of a message. */
 export class ComposerState {

@@ -1,7 +1,7 @@
 /** Effects of events on a conversation of the list. */
 import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
 import { capabilitiesAfterConversion } from '../kinds.ts';
-import { isMentioned } from '../is-called.ts';
+import { isMentioned } from '../mention-check.ts';
 
 /** Result of an event. `gone`: the user isn't a member any more. `isUnsure`: the conversation must be reloaded. */
 export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };

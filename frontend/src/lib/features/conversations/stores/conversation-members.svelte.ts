@@ -1,6 +1,6 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Member, MemberRole, ServerFrame } from '#lib/api/types.ts';
-import { renameUser } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/user-rename.ts';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';

@@ -3,7 +3,7 @@ import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { FollowedThread, ThreadFilter } from '../api.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
-import { renameUser } from '#lib/realtime/renamed.ts';
+import { renameUser } from '#lib/realtime/user-rename.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 

@@ -2,7 +2,7 @@
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
-import { isMentioned } from '#lib/features/conversations/is-called.ts';
+import { isMentioned } from '#lib/features/conversations/mention-check.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
 /** Maximum number of threads that are loaded. */

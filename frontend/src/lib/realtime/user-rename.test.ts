@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renameUser } from './renamed.ts';
+import { renameUser } from './user-rename.ts';
 
 const anna = { user_id: 'anna', display_name: 'Anna Bell', picture: null, deleted: false };
 

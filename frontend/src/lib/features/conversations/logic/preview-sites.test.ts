@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { previewedSites } from './previewed.ts';
+import { previewedSites } from './preview-sites.ts';
 
 it('finds the sites of the first links', () => {
   expect(previewedSites('See https://www.harbour.test/plans, or (http://b.test:8080).')).toEqual([

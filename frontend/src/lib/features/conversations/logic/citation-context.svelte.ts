@@ -2,7 +2,7 @@
 import { createContext } from 'svelte';
 import type { Citation } from '#lib/features/assistants/api.ts';
 
-export interface Shown {
+export interface OpenCitation {
   readonly messageId: string;
   readonly n: number;
   /** Citation mark at which the popover opens. */
@@ -10,7 +10,7 @@ export interface Shown {
 }
 
 /** Citation whose source is open. There is at most one on the page. */
-export const source = $state<{ shown: Shown | null }>({ shown: null });
+export const source = $state<{ shown: OpenCitation | null }>({ shown: null });
 
 /** Answer and the citations to which the marks in its text refer. */
 export interface Citing {

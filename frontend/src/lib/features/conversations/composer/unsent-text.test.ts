@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { unsentText } from './typed-since.ts';
+import { unsentText } from './unsent-text.ts';
 
 describe('typedOn', () => {
   it('returns the text typed after the sent text', () => {
