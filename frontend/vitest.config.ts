@@ -1,16 +1,109 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
+import tailwindcss from '@tailwindcss/vite';
+import { playwright } from '@vitest/browser-playwright';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { headlessShell } from '../tests/browser/chromium.mjs';
+import { dependencies } from './package.json' with { type: 'json' };
 
-// Stores and pure logic only; whole pages are tested in a browser against the real server.
+const SRC = join(import.meta.dirname, 'src');
+const COMPONENT_TESTS = 'src/**/*.component.test.ts';
+const MESSAGES = join(SRC, 'lib/paraglide/messages');
+
+/** Serves all messages as one module, because the browser would request each of them. */
+const messagesInOne: Plugin = {
+  name: 'natter-messages-in-one',
+  load(id) {
+    if (id !== join(MESSAGES, '_index.js')) return undefined;
+    const imports = new Set<string>();
+    const declarations = readdirSync(MESSAGES)
+      .filter((file) => file.endsWith('.js') && file !== '_index.js')
+      .map((file, index) => {
+        const code = readFileSync(join(MESSAGES, file), 'utf8').replaceAll(
+          /\bmessage\b(?= = | as )/g,
+          `message${index}`
+        );
+        return code.replace(/^import \{ ([^}]*) \} from '(.*)';$/gm, (_, names: string, from: string) => {
+          for (const name of names.split(', ')) imports.add(`import { ${name} } from '${from}';`);
+          return '';
+        });
+      });
+    return [...imports, ...declarations].join('\n');
+  }
+};
+
+/** Modules of packages that the app imports. One that is found later would reload the page in the middle of a test. */
+function importedPackages(): string[] {
+  const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' });
+  const sources = files.filter((file) => /\.(svelte|ts)$/.test(file) && !file.includes('service-worker'));
+  const found = sources.flatMap((file) => {
+    const code = readFileSync(join(SRC, file), 'utf8').replaceAll(/^ *import type [^;]*;/gm, '');
+    return [...code.matchAll(/\b(?:from|import)[ (]'([@\w][^']*)'/g)].map(([, name]) => name ?? '');
+  });
+  const shipped = Object.keys(dependencies).map((name) => `${name}/`);
+  return [...new Set(found)].filter(
+    (name) => shipped.some((start) => `${name}/`.startsWith(start)) && !/\.(css|json)(\?|$)/.test(name)
+  );
+}
+
 export default defineConfig({
-  plugins: [svelte()],
   test: {
-    include: ['{src,scripts}/**/*.test.ts'],
-    environment: 'node',
-    // A process for each file took most of the time. What a file changes for all is undone behind it.
-    isolate: false,
-    // Thousands of drawn cases take a second or two; a machine that does something else as well takes longer.
-    testTimeout: 60_000,
-    setupFiles: ['./vitest.setup.ts']
+    projects: [
+      // Stores and logic.
+      {
+        plugins: [svelte()],
+        test: {
+          name: 'unit',
+          include: ['{src,scripts}/**/*.test.ts'],
+          exclude: [COMPONENT_TESTS],
+          environment: 'node',
+          // A process for each file took most of the time. What a file changes for all is undone behind it.
+          isolate: false,
+          // Thousands of drawn cases take a second or two; a machine that does something else as well takes longer.
+          testTimeout: 60_000,
+          setupFiles: ['./vitest.setup.ts']
+        }
+      },
+      // Components in a browser. Whole pages are tested in a browser against the real server (`tests/browser`).
+      {
+        plugins: [tailwindcss(), svelte({ compilerOptions: { runes: true } }), messagesInOne],
+        resolve: {
+          alias: {
+            '$app/state': join(SRC, 'lib/testing/app-state.svelte.ts'),
+            '$app/navigation': join(SRC, 'lib/testing/app-navigation.ts')
+          }
+        },
+        // Below node_modules it would add to the size of the installed packages.
+        cacheDir: '.svelte-kit/vitest',
+        optimizeDeps: { include: importedPackages() },
+        test: {
+          name: 'components',
+          include: [COMPONENT_TESTS],
+          // One page for all files, because each page loads the app anew, and only one page has the focus.
+          isolate: false,
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 15_000 } },
+          setupFiles: ['./vitest.components.setup.ts'],
+          browser: {
+            enabled: true,
+            headless: true,
+            provider: playwright({
+              launchOptions: headlessShell,
+              contextOptions: { locale: 'en-GB', timezoneId: 'Europe/Berlin', reducedMotion: 'reduce' },
+              actionTimeout: 15_000
+            }),
+            instances: [{ browser: 'chromium' }],
+            // Preparing the packages for the first time takes long on a busy machine.
+            connectTimeout: 300_000,
+            viewport: { width: 1280, height: 800 },
+            screenshotFailures: false
+          }
+        }
+      }
+    ]
   }
 });
