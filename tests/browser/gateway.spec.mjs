@@ -298,31 +298,6 @@ test('shows total usage and sets a budget', async ({ arrive, browser, server }) 
   await context.close();
 });
 
-test('explains an empty model picker', async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
-  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
-  const admin = await signInAsAdmin(context, server);
-  for (const [who, way] of [
-    [anna, 'Ask an admin to add or allow one'],
-    [admin, 'in Admin, Models']
-  ]) {
-    const { page } = who;
-    await page.route('**/r1/models?*', async (route) => {
-      const answer = await route.fetch();
-      const body = await answer.json();
-      Object.assign(body.data, { items: [], total: 0 });
-      await route.fulfill({ response: answer, json: body });
-    });
-    await page.goto('/');
-    await who.openAssistant();
-    await page.getByRole('button', { name: /^Model: / }).click();
-    const dialog = page.getByRole('dialog', { name: 'Choose a model' });
-    await expect(dialog.getByText('No models for you here yet.')).toContainText(way);
-    await who.expectFlawless('no model to choose');
-  }
-  await context.close();
-});
-
 test('sets and removes a model allow-list', async ({ arrive, browser, server }) => {
   const anna = await arrive('Anna');
   const api = await apiOf(server, anna);
