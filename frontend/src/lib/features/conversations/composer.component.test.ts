@@ -6,6 +6,7 @@ import { createTestAppWith } from '#lib/testing/app.ts';
 import { accountOf, ARABIC, CONVERSATION, conversationOf, UNBROKEN } from '#lib/testing/data.ts';
 import { expectLeftToRight, expectNoOverflow, expectRightToLeft } from '#lib/testing/layout.ts';
 import { elementOf, render } from '#lib/testing/render.svelte.ts';
+import { composerTargetOf } from './composer-target.svelte.ts';
 import Composer from './composer.svelte';
 
 interface Options {
@@ -98,7 +99,7 @@ it('shows and saves the message that is edited', async () => {
   await userEvent.keyboard('{Enter}');
   await expect.poll(() => view.log.items).toHaveLength(1);
   const [row] = view.log.items;
-  view.target.edit({ ...row!.view, id: newId() });
+  composerTargetOf(view).edit({ ...row!.view, id: newId() });
   await expect.element(field).toHaveValue('Tide at six');
   await expect.element(page.getByRole('button', { name: 'Save' })).toBeVisible();
   await field.fill('Tide at seven');

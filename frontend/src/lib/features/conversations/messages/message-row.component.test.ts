@@ -18,11 +18,11 @@ import {
 } from '#lib/testing/data.ts';
 import { expectLeftToRight, expectNoOverflow, expectRightToLeft } from '#lib/testing/layout.ts';
 import { render } from '#lib/testing/render.svelte.ts';
-import { later } from '../deferred-components.svelte.ts';
+import { deferredComponents } from '../deferred-components.svelte.ts';
 import type { Row } from '../rows.ts';
 import MessageRow from './message-row.svelte';
 
-beforeAll(async () => void Object.assign(later, await import('../components/deferred-parts.ts')));
+beforeAll(async () => void Object.assign(deferredComponents, await import('../components/deferred-parts.ts')));
 
 interface Options {
   row?: Partial<Row>;
