@@ -93,8 +93,8 @@ async fn a_hundred_megabyte_upload_uses_little_memory() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     anna.upload("warm", "text/plain", vec![b'a'; PIECE]).await;
-    let before = app.instances[0].memory();
     app.instances[0].reset_peak_memory();
+    let before = app.instances[0].peak_memory();
     let body = || {
         let pieces = (0..PIECES).map(|_| Ok::<_, std::io::Error>(vec![b'a'; PIECE]));
         reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
