@@ -3,6 +3,7 @@ import { newId } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
 import type { Account, Conversation, Member, Message, Own, Page, Sender, User, Workspace } from '#lib/api/types.ts';
+import { message } from '#lib/features/conversations/testing.ts';
 import { RowBuilder, type MessageView, type Row } from '#lib/features/conversations/rows.ts';
 
 /** Names that test the layout: longer than a line, and without a space at which it could be wrapped. */
@@ -103,23 +104,15 @@ export const conversationOf = ({
 const FROM_BEN: Sender = { kind: 'user', id: BEN, name: 'Ben Okafor' };
 
 /** Message of Ben. */
-export const messageOf = (content: string, more: Partial<Message> = {}): Message => ({
-  id: newId(),
-  conversation_id: CONVERSATION,
-  seq: 1,
-  no: 1,
-  client_id: null,
-  sender: FROM_BEN,
-  content,
-  status: 'complete',
-  reply_to: null,
-  attachments: [],
-  reactions: [],
-  edited_at: null,
-  deleted_at: null,
-  created_at: CREATED_AT,
-  ...more
-});
+export const messageOf = (content: string, more: Partial<Message> = {}): Message =>
+  message(1, {
+    id: newId(),
+    conversation_id: CONVERSATION,
+    sender: FROM_BEN,
+    content,
+    created_at: CREATED_AT,
+    ...more
+  });
 
 /** Row of the message list as the user sees it. */
 export function rowOf(message: Message): Row {
