@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import tailwindcss from '@tailwindcss/vite';
@@ -6,47 +5,16 @@ import { playwright } from '@vitest/browser-playwright';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { headlessShell } from '../tests/browser/chromium.mjs';
-import { dependencies } from './package.json' with { type: 'json' };
+import { compile, moduleOfAll, readSources } from './scripts/messages.mjs';
 
 const SRC = join(import.meta.dirname, 'src');
 const COMPONENT_TESTS = 'src/**/*.component.test.ts';
-const MESSAGES = join(SRC, 'lib/paraglide/messages');
 
 /** Serves all messages as one module, because the browser would request each of them. */
 const messagesInOne: Plugin = {
-  name: 'natter-messages-in-one',
-  load(id) {
-    if (id !== join(MESSAGES, '_index.js')) return undefined;
-    const imports = new Set<string>();
-    const declarations = readdirSync(MESSAGES)
-      .filter((file) => file.endsWith('.js') && file !== '_index.js')
-      .map((file, index) => {
-        const code = readFileSync(join(MESSAGES, file), 'utf8').replaceAll(
-          /\bmessage\b(?= = | as )/g,
-          `message${index}`
-        );
-        return code.replace(/^import \{ ([^}]*) \} from '(.*)';$/gm, (_, names: string, from: string) => {
-          for (const name of names.split(', ')) imports.add(`import { ${name} } from '${from}';`);
-          return '';
-        });
-      });
-    return [...imports, ...declarations].join('\n');
-  }
+  name: 'natter:messages-in-one',
+  load: (id) => (id === join(SRC, 'lib/paraglide/messages/_index.js') ? moduleOfAll(compile(readSources())) : undefined)
 };
-
-/** Modules of packages that the app imports. One that is found later would reload the page in the middle of a test. */
-function importedPackages(): string[] {
-  const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' });
-  const sources = files.filter((file) => /\.(svelte|ts)$/.test(file) && !file.includes('service-worker'));
-  const found = sources.flatMap((file) => {
-    const code = readFileSync(join(SRC, file), 'utf8').replaceAll(/^ *import type [^;]*;/gm, '');
-    return [...code.matchAll(/\b(?:from|import)[ (]'([@\w][^']*)'/g)].map(([, name]) => name ?? '');
-  });
-  const shipped = Object.keys(dependencies).map((name) => `${name}/`);
-  return [...new Set(found)].filter(
-    (name) => shipped.some((start) => `${name}/`.startsWith(start)) && !/\.(css|json)(\?|$)/.test(name)
-  );
-}
 
 export default defineConfig({
   test: {
@@ -77,7 +45,8 @@ export default defineConfig({
         },
         // Below node_modules it would add to the size of the installed packages.
         cacheDir: '.svelte-kit/vitest',
-        optimizeDeps: { include: importedPackages() },
+        // All at first: a package that is found later would reload the page in the middle of a test.
+        optimizeDeps: { entries: ['src/lib/**/*.{svelte,ts}'] },
         test: {
           name: 'components',
           include: [COMPONENT_TESTS],

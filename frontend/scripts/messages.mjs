@@ -110,15 +110,29 @@ export function compile(sources) {
   return messages;
 }
 
-/** Module of one message: selects the language at each call. */
-export function moduleOf(name, { inputs, expressions }) {
+/** Function of one message: selects the language at each call. */
+function functionOf({ inputs, expressions }) {
   const others = Object.entries(expressions).filter(([locale]) => locale !== BASE);
   const tests = others.map(([locale, expression]) => `getLocale() === "${locale}" ? ${expression} : `);
   const chosen = `${tests.join('')}${expressions[BASE]}`;
-  const body =
-    inputs.size === 0 ? `() => ${chosen}` : `(inputs) => { const i = isolatedIn(inputs); return ${chosen}; }`;
+  return inputs.size === 0 ? `() => ${chosen}` : `(inputs) => { const i = isolatedIn(inputs); return ${chosen}; }`;
+}
+
+/** Module of one message. */
+export function moduleOf(name, message) {
+  const body = functionOf(message);
   // A name may be a reserved word, which can be exported but not declared.
   return `${importsOf(body, '../..')}const message = ${body};\nexport { message as ${name} };\n`;
+}
+
+/** Module of all messages. */
+export function moduleOfAll(messages) {
+  const exported = [...messages].map(
+    ([name, message], index) =>
+      `const message${index} = ${functionOf(message)};\nexport { message${index} as ${name} };\n`
+  );
+  const code = exported.join('');
+  return importsOf(code, '../..') + code;
 }
 
 /** Module of a message of the first load: reads it from the module of the current language, where it has this index. */
