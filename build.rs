@@ -1,6 +1,6 @@
 //! Lists the files of the web app (`frontend/build`) for `src/embedded.rs`, which makes them part
-//! of a release build. A debug build reads the folder at run time, so it doesn't depend on its
-//! content.
+//! of a release build, and of any build with the environment variable `NATTER_EMBED_WEB_APP`. A
+//! debug build reads the folder at run time, so it doesn't depend on its content.
 
 use std::{
     env,
@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut cargo = io::stdout().lock();
     writeln!(cargo, "cargo::rustc-check-cfg=cfg(embed_web_app)")?;
     writeln!(cargo, "cargo::rerun-if-changed=build.rs")?;
-    if env::var("PROFILE")? != "release" {
+    writeln!(cargo, "cargo::rerun-if-env-changed=NATTER_EMBED_WEB_APP")?;
+    if env::var("PROFILE")? != "release" && env::var_os("NATTER_EMBED_WEB_APP").is_none() {
         return Ok(());
     }
     writeln!(cargo, "cargo::rustc-cfg=embed_web_app")?;
@@ -28,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         collect(Path::new(WEB_APP), &mut files)?;
     }
     files.sort();
-    let mut entries = String::new();
+    let mut entries = Vec::new();
     for file in &files {
         writeln!(cargo, "cargo::rerun-if-changed={WEB_APP}/{file}")?;
         // Leaves out the uncompressed form, which is decompressed for the few clients that accept
@@ -38,11 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         let path = format!("/{WEB_APP}/{file}");
-        entries += &format!(
-            "EmbeddedAsset::new({file:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n"
-        );
+        entries.push(format!(
+            "EmbeddedAsset::new({file:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?})))"
+        ));
     }
-    let table = format!("static WEB_APP_FILES: [EmbeddedAsset; {}] = [\n{entries}];\n", files.len());
+    let table = format!("static WEB_APP_FILES: [EmbeddedAsset; {}] = [\n{}\n];\n", entries.len(), entries.join(",\n"));
     fs::write(Path::new(&env::var("OUT_DIR")?).join("web_app.rs"), table)?;
     Ok(())
 }
