@@ -12,7 +12,6 @@ use super::{
     raw,
     rows::{Column, Rows},
 };
-use crate::constraint::app_error;
 
 /// Condition that the user bound to the parameter `user` may read the conversation with the alias `conversation`.
 pub(super) fn may_read(conversation: &str, user: &str) -> String {
@@ -208,7 +207,7 @@ pub async fn workspace_admins<C: ConnectionTrait>(
         WorkspaceRole::Owner,
         WorkspaceRole::Admin
     );
-    let found = Admin::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, Admin>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.user_id)).collect())
 }
 
@@ -216,7 +215,6 @@ pub async fn workspace_admins<C: ConnectionTrait>(
 mod tests {
     use appcore::view::MemberRole;
     use migration::{Migrator, MigratorTrait as _};
-    use sea_orm::Statement;
 
     use super::*;
     use crate::Database;
@@ -230,7 +228,7 @@ mod tests {
         Migrator::up(db.schema(), None).await.unwrap();
         let db = db.writer();
         let run = async |sql: &str, values: Vec<sea_orm::Value>| {
-            db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.unwrap();
+            raw::run(db, sql, values).await.unwrap();
         };
         let workspace = WorkspaceId::new();
         let sql = "INSERT INTO workspaces (id, name, kind, created_at, updated_at, is_deleted) VALUES ($1, 'Team', 'team', 0, 0, FALSE)";
@@ -268,18 +266,14 @@ mod tests {
                     assert_eq!((access.kind, access.role, access.workspace_role), (kind, role, workspace_role));
                     let (readable, begins) = (may_read("c", "$2"), history_start("c", "$2"));
                     let sql = format!("SELECT {begins} AS begins FROM conversations c WHERE c.id = $1 AND {readable}");
-                    let statement =
-                        Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
-                    let found = db.query_one_raw(statement).await.unwrap();
-                    let begins = found.map(|row| row.try_get::<i64>("", "begins").unwrap());
+                    let begins: Option<i64> = raw::find_value(db, sql, [id.into(), user.into()]).await.unwrap();
                     assert_eq!(begins, access.may_read().then(|| access.hidden_until_seq()), "{access:?}");
                     let sql = format!(
                         "SELECT c.id FROM conversations c WHERE c.id = $1 AND c.id IN ({})",
                         super::readable("$2")
                     );
-                    let statement =
-                        Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
-                    assert_eq!(db.query_one_raw(statement).await.unwrap().is_some(), access.may_read(), "{access:?}");
+                    let is_listed = raw::exists(db, sql, [id.into(), user.into()]).await.unwrap();
+                    assert_eq!(is_listed, access.may_read(), "{access:?}");
                 }
             }
         }

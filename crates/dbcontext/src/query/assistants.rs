@@ -3,7 +3,7 @@
 use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    Set, Statement, Value,
+    Set, Value,
 };
 use uuid::uuid;
 
@@ -161,13 +161,9 @@ pub async fn list<C: ConnectionTrait>(
     let theirs = format!("(a.workspace_id = $1 AND {}{met})", usable_by("$2"));
     let seen = format!("FROM assistants a WHERE NOT a.is_deleted AND (a.workspace_id IS NULL OR {theirs})");
     let values = || -> Vec<Value> { vec![workspace.into(), user.into()] };
-    let backend = db.get_database_backend();
     let order = "ORDER BY CASE WHEN a.workspace_id IS NULL THEN 0 ELSE 1 END, a.search_name, a.id";
     let sql = format!("SELECT a.* {seen} {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let items = Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values()))
-        .all(db)
-        .await
-        .map_err(app_error)?;
+    let items = raw::find::<_, Model>(db, sql, values()).await?;
     Ok((items, super::page::count(db, &seen, values()).await?))
 }
 
@@ -187,8 +183,7 @@ pub async fn names<C: ConnectionTrait>(
     let sql = "SELECT w.name AS workspace, u.display_name AS \"user\" FROM conversations c JOIN workspaces w ON w.id = c.workspace_id \
                LEFT JOIN users u ON u.id = $2 AND NOT u.is_deleted WHERE c.id = $1";
     let values = [conversation.into(), user.into()];
-    let found = Names::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
-    Ok(found.one(db).await.map_err(app_error)?.unwrap_or_default())
+    Ok(raw::find_one::<_, Names>(db, sql, values).await?.unwrap_or_default())
 }
 
 /// Possible mention of an assistant, by folded name or by id.
@@ -240,7 +235,7 @@ pub async fn resolve_mentions<C: ConnectionTrait>(
          {by_id} UNION ALL {by_name} UNION ALL {default}",
         asked.table()
     );
-    let found = MentionedAssistant::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, MentionedAssistant>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.user_id, row.assistant)).collect())
 }
 

@@ -125,7 +125,7 @@ pub async fn lock(
          WHERE c.id IN (SELECT w.id FROM {}) AND NOT c.is_deleted ORDER BY c.id{suffix}",
         asked.table()
     );
-    ConversationState::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    asked.find::<_, ConversationState>(txn, sql).await
 }
 
 /// State of a conversation and of a user in it, read without locks. `role` is `None` if the user is
@@ -152,7 +152,7 @@ pub async fn snapshots<C: ConnectionTrait>(
          LEFT JOIN users u ON u.id = m.user_id AND NOT u.is_deleted",
         asked.table()
     );
-    ConversationSnapshot::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, ConversationSnapshot>(db, sql).await
 }
 
 /// Result of an optimistic commit.
@@ -249,7 +249,7 @@ pub async fn memberships<C: ConnectionTrait>(
          JOIN users u ON u.id = m.user_id AND NOT u.is_deleted",
         asked.table()
     );
-    MemberState::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, MemberState>(db, sql).await
 }
 
 fn people(backend: DatabaseBackend, people: &[(ConversationId, UserId)]) -> Rows<2> {
@@ -273,7 +273,7 @@ pub async fn duplicates<C: ConnectionTrait>(
          JOIN users u ON u.id = m.sender_id",
         asked.table()
     );
-    NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NamedMessage>(db, sql).await
 }
 
 /// Returns which of these messages exist and are visible to the given users; replies may refer to
@@ -299,7 +299,7 @@ pub async fn existing_messages<C: ConnectionTrait>(
         asked.table(),
         access::history_start("c", "w.user_id")
     );
-    let found = Found::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, Found>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.id, row.user_id)).collect())
 }
 

@@ -12,7 +12,7 @@ use appcore::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set, Value,
 };
 use uuid::Uuid;
 
@@ -187,7 +187,7 @@ pub async fn in_audience<C: ConnectionTrait>(
     let asked = Rows::ids(backend, people.iter().map(|id| id.0));
     let concerns = audience_condition(backend, audience, now);
     let sql = format!("SELECT u.id FROM {} JOIN users u ON u.id = w.id WHERE {concerns}", asked.table());
-    ids(db, asked.statement(sql)?).await
+    ids(db, sql, Some(asked.parameter()?.into())).await
 }
 
 /// Lists the users in an audience whose ids are greater than the given one, ordered by id.
@@ -202,15 +202,15 @@ pub async fn audience_after<C: ConnectionTrait>(
     let concerns = audience_condition(backend, audience, now);
     let after = after.map(|id| format!("AND u.id > {} ", literal(backend, id.0))).unwrap_or_default();
     let sql = format!("SELECT u.id FROM users u WHERE {concerns} {after}ORDER BY u.id LIMIT {most}");
-    ids(db, Statement::from_string(backend, sql)).await
+    ids(db, sql, None).await
 }
 
-async fn ids<C: ConnectionTrait>(db: &C, statement: Statement) -> Result<Vec<UserId>, AppError> {
+async fn ids<C: ConnectionTrait>(db: &C, sql: String, asked: Option<Value>) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Recipient {
         id: UserId,
     }
-    let rows = Recipient::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Recipient>(db, sql, asked).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
@@ -274,8 +274,7 @@ pub async fn record_delivered<C: ConnectionTrait>(
          SELECT w.broadcast_id, w.user_id, w.delivered_at FROM {} WHERE TRUE ON CONFLICT (broadcast_id, user_id) DO NOTHING",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 /// Records that a user has seen the announcement.
@@ -322,7 +321,7 @@ pub async fn receipts_of<C: ConnectionTrait>(
         asked.table(),
         literal(backend, user.0)
     );
-    let rows = Receipt::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = asked.find::<_, Receipt>(db, sql).await?;
     let dismissed = rows.iter().filter(|row| row.dismissed_at.is_some()).map(|row| row.broadcast_id).collect();
     Ok((rows.into_iter().map(|row| row.broadcast_id).collect(), dismissed))
 }
@@ -345,7 +344,7 @@ pub async fn counts<C: ConnectionTrait>(
          FROM {} JOIN broadcast_receipts r ON r.broadcast_id = w.id GROUP BY r.broadcast_id",
         asked.table()
     );
-    let rows = CountsRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = asked.find::<_, CountsRow>(db, sql).await?;
     let counted = rows.into_iter().map(|CountsRow { broadcast_id, delivered, seen, dismissed }| {
         (broadcast_id, DeliveryCounts { delivered, seen, dismissed })
     });

@@ -110,7 +110,7 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[CounterId]) -> Result<Vec<
          ORDER BY b.scope, b.scope_id{suffix}",
         asked.table()
     );
-    Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    asked.find::<_, Model>(txn, sql).await
 }
 
 /// Inserts counters that don't exist yet.
@@ -192,7 +192,7 @@ pub async fn remove_reservations<C: ConnectionTrait>(
         "DELETE FROM budget_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, scope, scope_id, amount, expires_at",
         asked.table()
     );
-    BudgetReservation::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    asked.find::<_, BudgetReservation>(txn, sql).await
 }
 
 /// Lists expired reservations that were neither settled nor renewed, ordered by expiry, after the
@@ -231,7 +231,7 @@ pub async fn reservations<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Ve
         "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE id IN (SELECT w.id FROM {})",
         asked.table()
     );
-    BudgetReservation::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, BudgetReservation>(db, sql).await
 }
 
 /// Extends the reservations of requests in progress.

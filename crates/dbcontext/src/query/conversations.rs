@@ -7,7 +7,7 @@ use appcore::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
-    IntoActiveModel as _, QueryFilter, QuerySelect, Set, Statement, Value, sea_query::OnConflict,
+    IntoActiveModel as _, QueryFilter, QuerySelect, Set, Value, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -190,10 +190,7 @@ pub async fn find<C: ConnectionTrait>(
         seen_columns(backend),
         access::is_open_to("c", "$1")
     );
-    SeenConversation::find_by_statement(Statement::from_sql_and_values(backend, sql, [user.into(), id.into()]))
-        .one(db)
-        .await
-        .map_err(app_error)
+    raw::find_one::<_, SeenConversation>(db, sql, [user.into(), id.into()]).await
 }
 
 /// True if another open conversation of the workspace has this title, ignoring case.
@@ -208,8 +205,7 @@ pub async fn is_title_taken<C: ConnectionTrait>(
         access::is_open("c")
     );
     let values = [workspace.into(), ::search::folded_line(title).into(), other_than.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    raw::exists(db, sql, values).await
 }
 
 /// Finds a conversation by its pair key: the key of a pair of users, or an id chosen by the
@@ -457,7 +453,7 @@ pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> R
          JOIN assistants a ON a.id = p.assistant_id AND NOT a.is_deleted ORDER BY p.joined_at",
         asked.table()
     );
-    MemberAssistant::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, MemberAssistant>(db, sql).await
 }
 
 /// Adds an assistant to a conversation; returns `false` if it is a member already.

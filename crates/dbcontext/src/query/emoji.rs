@@ -64,8 +64,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<u64, A
 pub async fn exists_in<C: ConnectionTrait>(db: &C, id: ConversationId, name: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM conversations c JOIN workspace_emoji e ON e.workspace_id = c.workspace_id AND e.name = $2 \
                WHERE c.id = $1";
-    let found = db.query_one_raw(raw::statement(db, sql, vec![id.into(), name.into()])).await.map_err(app_error)?;
-    Ok(found.is_some())
+    raw::exists(db, sql, [id.into(), name.into()]).await
 }
 
 #[derive(FromQueryResult)]

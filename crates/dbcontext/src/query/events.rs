@@ -1,7 +1,7 @@
 //! Event log of conversations, and the outbox of events that may not be published yet.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 use uuid::Uuid;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
     raw,
     rows::{Column, Rows},
 };
-use crate::{constraint::app_error, entity::conversation_event};
+use crate::entity::conversation_event;
 
 /// Maximum size of a page of the log, in bytes. Bytes rather than characters, because they can be
 /// counted without reading the payloads.
@@ -51,8 +51,7 @@ pub async fn after_each<C: ConnectionTrait>(
            JOIN conversation_events e ON e.conversation_id = p.conversation_id AND e.seq = p.seq WHERE p.bulk < {PAGE_BYTES}",
         asked.table()
     );
-    let found = conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await;
-    let mut events = found.map_err(app_error)?;
+    let mut events = asked.find::<_, conversation_event::Model>(db, sql).await?;
     events.sort_unstable_by_key(|event| (event.conversation_id, event.seq));
     Ok(events)
 }
@@ -145,7 +144,7 @@ pub async fn subjects_by_conversation<C: ConnectionTrait>(
            LEFT JOIN messages m ON m.conversation_id = e.conversation_id AND m.seq = e.seq",
         asked.table()
     );
-    let mut events = EventSubject::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let mut events = asked.find::<_, EventSubject>(db, sql).await?;
     events.sort_unstable_by_key(|event| (event.conversation_id, event.seq));
     Ok(events)
 }
@@ -188,7 +187,7 @@ pub async fn text_events_of_all<C: ConnectionTrait>(
            JOIN conversation_events e ON e.message_id = a.id",
         asked.table()
     );
-    StoredText::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, StoredText>(db, sql).await
 }
 
 /// Event that contains a message's text.
@@ -214,8 +213,7 @@ pub fn rewrite_texts(events: Vec<StoredEvent>) -> Piece {
 /// True if the log contains an event of this batch.
 pub async fn is_committed<C: ConnectionTrait>(db: &C, batch: Uuid) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM conversation_events WHERE outbox_id = $1 LIMIT 1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [batch.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    raw::exists(db, sql, [batch.into()]).await
 }
 
 /// Replaces payloads. With `without_text`, it also records that none of these events contains a
@@ -233,8 +231,7 @@ pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>, witho
          WHERE conversation_events.conversation_id = w.conversation_id AND conversation_events.seq = w.seq",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 /// For each of the user's conversations with events after `moment`, returns the sequence number
@@ -284,7 +281,7 @@ pub async fn heads<C: ConnectionTrait>(
 ) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
     let sql = format!("SELECT c.id, c.last_seq FROM {} JOIN conversations c ON c.id = w.id", asked.table());
-    let heads = Head::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let heads = asked.find::<_, Head>(db, sql).await?;
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
@@ -333,18 +330,13 @@ pub async fn of_outbox_entries<C: ConnectionTrait>(
         "SELECT e.* FROM {} JOIN conversation_events e ON e.outbox_id = w.id ORDER BY e.conversation_id, e.seq",
         asked.table()
     );
-    conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, conversation_event::Model>(db, sql).await
 }
 
 /// True if any outbox entry is overdue. This read is cheap and precedes the claim, so that an idle
 /// publisher writes nothing.
 pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<bool, AppError> {
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "SELECT 1 AS one FROM event_outbox WHERE created_at < $1 LIMIT 1",
-        [before.into()],
-    );
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    raw::exists(db, "SELECT 1 AS one FROM event_outbox WHERE created_at < $1 LIMIT 1", [before.into()]).await
 }
 
 /// Deletes at most `limit` events older than `before`, except those that created a conversation;

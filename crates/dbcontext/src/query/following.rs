@@ -7,7 +7,6 @@ use sea_orm::{ConnectionTrait, FromQueryResult};
 use uuid::Uuid;
 
 use super::{access, members::count_of, rows::Rows};
-use crate::constraint::app_error;
 
 /// Conversation to which a user's connections subscribe.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +61,7 @@ pub async fn of_users<C: ConnectionTrait>(
         count_of("c.id"),
     );
     let mut found: HashMap<UserId, ConnectionSubscriptions> = HashMap::new();
-    for row in FollowedSubject::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
+    for row in asked.find::<_, FollowedSubject>(db, sql).await? {
         let following = found.entry(row.user_id).or_default();
         if let Some(version) = row.board_version {
             following.boards.insert(ConversationId(row.id), version);
@@ -98,6 +97,6 @@ pub async fn small_conversations<C: ConnectionTrait>(
         asked.table(),
         count_of("c.id"),
     );
-    let rows = SmallConversation::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = asked.find::<_, SmallConversation>(db, sql).await?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.conversation_id)).collect())
 }

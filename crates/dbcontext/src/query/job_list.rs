@@ -7,12 +7,11 @@ use appcore::{
     page::PageRequest,
     view::{self, JobStatus},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{jobs::now, raw};
-use crate::constraint::app_error;
 
 #[derive(FromQueryResult)]
 struct JobRow {
@@ -108,10 +107,8 @@ pub async fn list<C: ConnectionTrait>(
         values.push(kind.into());
         of.push_str(" AND j.kind = $1");
     }
-    let backend = db.get_database_backend();
     let sql = format!("SELECT {COLUMNS} {of} ORDER BY j.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let rows = JobRow::find_by_statement(Statement::from_sql_and_values(backend, sql, values.clone()));
-    let rows = rows.all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, JobRow>(db, sql, values.clone()).await?;
     Ok((rows.into_iter().map(view::Job::from).collect(), super::page::count(db, &of, values).await?))
 }
 
@@ -139,14 +136,12 @@ pub async fn stats_by_kind<C: ConnectionTrait>(db: &C) -> Result<Vec<KindStats>,
         count("status = 'running'"),
         count("status = 'dead'"),
     );
-    let rows = KindStats::find_by_statement(Statement::from_string(db.get_database_backend(), sql));
-    rows.all(db).await.map_err(app_error)
+    raw::find::<_, KindStats>(db, sql, []).await
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: JobId) -> Result<Option<view::Job>, AppError> {
     let sql = format!("SELECT {COLUMNS} FROM jobs j WHERE j.id = $1");
-    let row = JobRow::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]));
-    Ok(row.one(db).await.map_err(app_error)?.map(view::Job::from))
+    Ok(raw::find_one::<_, JobRow>(db, sql, [id.into()]).await?.map(view::Job::from))
 }
 
 /// Requeues dead letters: the one with `id`, those of a kind, or all. Returns their number.

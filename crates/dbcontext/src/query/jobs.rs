@@ -25,7 +25,7 @@
 use std::time::Duration;
 
 use appcore::{AppError, InstanceId, JobId, Timestamp, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{
@@ -173,7 +173,7 @@ pub async fn assign_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), 
         "UPDATE jobs SET turn = r.turn, scope_turn = r.scope_turn FROM ({}) AS r WHERE jobs.id = r.id AND jobs.turn IS NULL AND jobs.attempt = 0",
         with_turns(backend, &due, "w.owner IS NOT NULL", "w.due_at, w.id")
     );
-    execute(db, sql, vec![kind.into()]).await.map(drop)
+    raw::run(db, sql, [kind.into()]).await
 }
 
 /// Condition that a user's job `j` is due and has no queue position yet; covered by an index.
@@ -202,7 +202,7 @@ pub async fn count_open<C: ConnectionTrait>(
         "SELECT j.owner, COUNT(*) AS open FROM {} JOIN jobs j ON j.owner = w.id AND j.kind = w.kind AND j.due_at IS NOT NULL GROUP BY j.owner",
         asked.table()
     );
-    let found = OpenJobs::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, OpenJobs>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.owner, row.open.unsigned_abs())).collect())
 }
 
@@ -339,7 +339,7 @@ async fn claim_first<C: ConnectionTrait>(
            AND r.status = 'running' {share}) \
          UPDATE jobs SET is_blocked = EXISTS (SELECT 1 FROM busy), {set} WHERE id = (SELECT id FROM head) RETURNING *"
     );
-    match Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).one(db).await {
+    match raw::try_find_one::<_, Model>(db, sql, values).await {
         Ok(None) => Ok(Attempt::None),
         Ok(Some(job)) if job.is_blocked => Ok(Attempt::KeyTaken),
         Ok(Some(job)) => Ok(Attempt::Claimed(Box::new(job))),
@@ -411,14 +411,13 @@ async fn end_claim(db: &Database, change: &str, id: JobId, attempt: i32, values:
     let sql =
         change.replace("{now}", now(backend)).replace("{claim}", "id = $1 AND attempt = $2 AND status = 'running'");
     let values = [Value::from(id), attempt.into()].into_iter().chain(values);
-    let ended = FreedKey::find_by_statement(Statement::from_sql_and_values(backend, sql, values));
-    let ended = ended.one(&tx).await.map_err(app_error)?;
+    let ended = raw::find_one::<_, FreedKey>(&tx, sql, values).await?;
     if let Some(FreedKey { concurrency_key }) = &ended {
         // A separate statement, so that it also sees jobs that were blocked while the first
         // statement waited for its lock.
         let next = "UPDATE jobs SET is_blocked = FALSE \
                     WHERE id = (SELECT b.id FROM jobs b WHERE b.concurrency_key = $1 AND b.is_blocked = TRUE ORDER BY b.id LIMIT 1)";
-        execute(&tx, next.to_owned(), vec![concurrency_key.as_str().into()]).await?;
+        raw::run(&tx, next, [concurrency_key.as_str().into()]).await?;
     }
     tx.commit().await.map_err(app_error)?;
     Ok(ended.is_some())
@@ -444,7 +443,7 @@ pub async fn make_due<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> 
 /// Deletes the waiting jobs of a kind with this `subject`. Doesn't affect a running job.
 pub async fn remove_waiting<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<(), AppError> {
     let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND due_at IS NOT NULL AND status = 'waiting'";
-    execute(db, sql.to_owned(), vec![kind.into(), subject.into()]).await.map(drop)
+    raw::run(db, sql, [kind.into(), subject.into()]).await
 }
 
 /// Deletes all jobs with this `subject` in any state; returns `false` if there was none.
@@ -453,8 +452,7 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -
     // Unfinished jobs and dead letters are in separate partial indexes.
     for which in ["due_at IS NOT NULL", "status = 'dead'"] {
         let sql = format!("DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND {which} RETURNING concurrency_key");
-        let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [kind.into(), subject.into()]);
-        removed.extend(FreedKey::find_by_statement(statement).all(db).await.map_err(app_error)?);
+        removed.extend(raw::find::<_, FreedKey>(db, sql, [kind.into(), subject.into()]).await?);
     }
     for FreedKey { concurrency_key } in &removed {
         change(
@@ -512,22 +510,14 @@ pub async fn request_stop<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<b
 /// for the database's time.
 async fn change<C: ConnectionTrait>(db: &C, set: &str, values: Vec<Value>) -> Result<bool, AppError> {
     let sql = format!("UPDATE jobs SET {}", set.replace("{now}", now(db.get_database_backend())));
-    execute(db, sql, values).await
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Result<bool, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let done = db.execute_raw(statement).await.map_err(app_error)?;
-    Ok(done.rows_affected() > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// Returns the time of the database's clock, in milliseconds.
 pub async fn database_time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
-    let backend = db.get_database_backend();
-    let statement = Statement::from_string(backend, format!("SELECT {} AS now", now(backend)));
-    let row = db.query_one_raw(statement).await.map_err(app_error)?;
-    let row = row.ok_or_else(|| AppError::internal(anyhow::anyhow!("database returned no time")))?;
-    row.try_get("", "now").map_err(app_error)
+    let sql = format!("SELECT {} AS now", now(db.get_database_backend()));
+    let time = raw::find_value(db, sql, []).await?;
+    time.ok_or_else(|| AppError::internal(anyhow::anyhow!("database returned no time")))
 }
 
 /// SQL expression for the time of the database's clock, in milliseconds.

@@ -12,7 +12,7 @@ use appcore::{
 use sea_orm::{
     ActiveValue::NotSet,
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
+    QueryFilter, QueryOrder, QuerySelect, Set, Value,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -290,7 +290,7 @@ pub async fn insert_chunks<C: ConnectionTrait>(
              SELECT w.file_id, w.number, w.text, w.page, w.heading, w.line FROM {}",
             rows.table()
         );
-        db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+        rows.execute(db, sql).await?;
     }
     insert_words(db, words).await?;
     Ok(true)
@@ -392,7 +392,7 @@ pub async fn vectors<C: ConnectionTrait>(
         "SELECT v.* FROM {} JOIN knowledge_files f ON f.id = w.id AND f.space = w.space JOIN knowledge_vectors v ON v.file_id = f.id",
         rows.table()
     );
-    VectorsRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, VectorsRow>(db, sql).await
 }
 
 /// Returns a page of a file's embeddings, starting at the given chunk.
@@ -413,7 +413,7 @@ pub async fn vectors_from<C: ConnectionTrait>(
 pub async fn words<C: ConnectionTrait>(db: &C, files: &[KnowledgeFileId]) -> Result<Vec<WordsRow>, AppError> {
     let rows = Rows::ids(db.get_database_backend(), files.iter().map(|file| file.0));
     let sql = format!("SELECT k.* FROM {} JOIN knowledge_words k ON k.file_id = w.id", rows.table());
-    WordsRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, WordsRow>(db, sql).await
 }
 
 /// Returns a page of a file's word hashes, starting at the given chunk.
@@ -468,7 +468,7 @@ pub async fn chunks<C: ConnectionTrait>(db: &C, wanted: &[ChunkId]) -> Result<Ve
     let rows = Rows::new(db.get_database_backend(), columns, rows);
     let sql =
         format!("SELECT p.* FROM {} JOIN knowledge_chunks p ON p.file_id = w.id AND p.number = w.number", rows.table());
-    PieceRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, PieceRow>(db, sql).await
 }
 
 /// Deletes a file with its chunks, embeddings and word hashes.
@@ -539,10 +539,8 @@ pub async fn reset_embedding<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// Executes a statement that selects a count as `n`.
+/// Executes a statement that selects a count.
 async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let row = db.query_one_raw(statement).await.map_err(app_error)?;
-    let number: i64 = row.map_or(Ok(0), |row| row.try_get("", "n").map_err(app_error))?;
-    Ok(number.unsigned_abs())
+    let number: Option<i64> = raw::find_value(db, sql, values).await?;
+    Ok(number.unwrap_or(0).unsigned_abs())
 }

@@ -89,7 +89,7 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledge
         "SELECT a.* FROM ledger_accounts a WHERE a.id IN (SELECT w.id FROM {}) ORDER BY a.id{suffix}",
         asked.table()
     );
-    ledger_account::Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    asked.find::<_, ledger_account::Model>(txn, sql).await
 }
 
 /// Writes back accounts that the caller has locked.
@@ -156,7 +156,7 @@ pub async fn grants<C: ConnectionTrait>(txn: &C, accounts: &[Uuid]) -> Result<Ve
          ORDER BY CASE WHEN g.expires_at IS NULL THEN 1 ELSE 0 END, g.expires_at, g.id",
         asked.table()
     );
-    credit_grant::Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    asked.find::<_, credit_grant::Model>(txn, sql).await
 }
 
 pub async fn insert_grants<C: ConnectionTrait>(txn: &C, grants: Vec<credit_grant::Model>) -> Result<(), AppError> {
@@ -282,7 +282,7 @@ pub async fn remove_reservations<C: ConnectionTrait>(
         "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, account_id, amount, expires_at",
         asked.table()
     );
-    CreditReservation::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    asked.find::<_, CreditReservation>(txn, sql).await
 }
 
 /// Lists expired reservations that were neither settled nor renewed, ordered by expiry, after the
@@ -321,7 +321,7 @@ pub async fn reservations<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Ve
         "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE id IN (SELECT w.id FROM {})",
         asked.table()
     );
-    CreditReservation::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, CreditReservation>(db, sql).await
 }
 
 /// Extends the reservations of requests in progress.

@@ -237,7 +237,7 @@ pub async fn manual_clients<C: ConnectionTrait>(
         "SELECT c.server_id, c.client_id FROM mcp_clients c JOIN {} ON c.server_id = w.id WHERE c.issuer IS NULL",
         asked.table()
     );
-    let found = Entered::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, Entered>(db, sql).await?;
     Ok(found.into_iter().map(|one| (one.server_id, one.client_id)).collect())
 }
 

@@ -2,8 +2,8 @@
 
 use appcore::{AppError, McpServerId, Timestamp, page::PageRequest, view::ToolVisibility};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, Set,
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QueryOrder, Set,
 };
 
 use super::{page, rows::Rows};
@@ -59,7 +59,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: McpServerId) -> Result<Option<
 pub async fn find_all<C: ConnectionTrait>(db: &C, ids: &[McpServerId]) -> Result<Vec<McpServerRow>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("SELECT s.* FROM mcp_servers s JOIN {} ON s.id = w.id", asked.table());
-    McpServerRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, McpServerRow>(db, sql).await
 }
 
 /// Number of servers.

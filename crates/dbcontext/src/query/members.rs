@@ -2,8 +2,8 @@
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, page::PageRequest, view};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, Statement,
-    Value, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, Value,
+    sea_query::Expr,
 };
 
 use super::{
@@ -83,7 +83,7 @@ pub async fn of_conversations<C: ConnectionTrait>(
         format!("{table} JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id IN ({})", first("w"))
     };
     let sql = format!("{SHOWN} FROM {from} JOIN users u ON u.id = m.user_id ORDER BY {LISTED}");
-    NamedMember::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NamedMember>(db, sql).await
 }
 
 /// Returns a page of a conversation's members in the order [`LISTED`], with the total count.
@@ -113,8 +113,7 @@ pub async fn page<C: ConnectionTrait>(
     };
     let sql =
         format!("{SHOWN} {MEMBERS} WHERE {which} ORDER BY {LISTED} LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok((NamedMember::find_by_statement(statement).all(db).await.map_err(app_error)?, total))
+    Ok((raw::find::<_, NamedMember>(db, sql, values).await?, total))
 }
 
 /// `LIKE` pattern for values that contain `text`, with wildcards escaped by `\`.
@@ -196,8 +195,8 @@ pub async fn insert<C: ConnectionTrait>(
         rows.table(),
         rejoin_clause(&[])
     );
-    let done = db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    change_count(db, id, i64::try_from(done.rows_affected()).unwrap_or(0)).await
+    let added = rows.execute(db, sql).await?;
+    change_count(db, id, i64::try_from(added).unwrap_or(0)).await
 }
 
 /// Hides the history up to the given event from a member, and marks that part as read.
@@ -241,11 +240,7 @@ pub async fn join<C: ConnectionTrait>(
     // each other's changes.
     change_count(db, id, 1).await?;
     let values = [id.into(), user.into(), now.into()];
-    let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), join_sql(is_let_in), values))
-        .await
-        .map_err(app_error)?;
-    Ok(done.rows_affected() > 0)
+    Ok(raw::execute(db, join_sql(is_let_in), values).await? > 0)
 }
 
 fn join_sql(is_let_in: bool) -> String {
@@ -271,11 +266,7 @@ pub async fn remove<C: ConnectionTrait>(
     let sql = "UPDATE conversation_members SET is_deleted = TRUE, removed_at = $3 \
                WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
     let values = [id.into(), user.into(), removed_at.into()];
-    let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
-    let gone = i64::try_from(done.rows_affected()).unwrap_or(0);
+    let gone = i64::try_from(raw::execute(db, sql, values).await?).unwrap_or(0);
     change_count(db, id, -gone).await?;
     Ok(gone > 0)
 }
@@ -319,11 +310,7 @@ pub async fn set_own<C: ConnectionTrait>(
         own.section_id.into(),
         chooses_notify.into(),
     ];
-    let done = db
-        .execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
-    Ok(done.rows_affected() > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 pub async fn set_role<C: ConnectionTrait>(
@@ -348,6 +335,11 @@ mod tests {
     use super::*;
     use crate::Database;
 
+    #[derive(FromQueryResult)]
+    struct PlanStep {
+        detail: String,
+    }
+
     /// Joining and reading the first page of members read only a few rows of an index, however many
     /// members there are.
     #[tokio::test]
@@ -358,9 +350,8 @@ mod tests {
         let listed =
             format!("{SHOWN} {MEMBERS} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY {LISTED} LIMIT 50");
         for sql in [join_sql(false), listed] {
-            let explain = Statement::from_string(DatabaseBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"));
-            let rows = db.writer().query_all_raw(explain).await.unwrap();
-            let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+            let steps = raw::find::<_, PlanStep>(db.writer(), format!("EXPLAIN QUERY PLAN {sql}"), []).await.unwrap();
+            let plan: Vec<String> = steps.into_iter().map(|step| step.detail).collect();
             assert!(plan.iter().any(|step| step.contains("conversation_members_listed")), "{plan:?}");
             assert!(plan.iter().all(|step| !step.starts_with("SCAN") && !step.contains("TEMP B-TREE")), "{plan:?}");
         }

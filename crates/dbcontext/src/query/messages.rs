@@ -174,7 +174,7 @@ pub async fn get<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<Nam
 pub async fn get_all<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("{NAMED} JOIN {} ON m.id = w.id", asked.table());
-    NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NamedMessage>(db, sql).await
 }
 
 /// Finds a sender's message with this `client_id`.
@@ -288,7 +288,7 @@ pub async fn newest_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Re
            AND (l.thread_id IS NULL OR l.also_to_conversation) ORDER BY l.seq DESC LIMIT 1)",
         asked.table()
     );
-    NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NamedMessage>(db, sql).await
 }
 
 /// Returns the newest messages after `begins_after`, up to and including `up_to_seq`, oldest first.

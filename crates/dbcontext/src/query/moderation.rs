@@ -415,7 +415,7 @@ pub async fn last_posts<C: ConnectionTrait>(
         "SELECT t.conversation_id, t.user_id, t.posted_at AS at FROM {} JOIN slow_mode_posts t ON t.conversation_id = w.conversation_id AND t.user_id = w.user_id",
         asked.table()
     );
-    let found = LastPost::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, LastPost>(db, sql).await?;
     Ok(found.into_iter().map(|row| ((row.conversation_id, row.user_id), row.at)).collect())
 }
 

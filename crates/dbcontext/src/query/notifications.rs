@@ -5,14 +5,11 @@ use appcore::{
     page::PageRequest,
     view::{NotificationKind, NotificationSettings, Notify},
 };
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Set, Statement, Value,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Set, Value};
 use uuid::Uuid;
 
 use super::{
-    access, page,
-    raw::{self, statement},
+    access, page, raw,
     rows::{Column, Rows},
     single,
 };
@@ -169,7 +166,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<NotificationRow>) -> R
             names.map(|name| format!("w.{name}")).join(", "),
             rows.table()
         );
-        let found = NotificationRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
+        let found = rows.find::<_, NotificationRow>(db, sql).await?;
         stored.extend(found);
     }
     Ok(stored)
@@ -210,8 +207,7 @@ pub async fn list<C: ConnectionTrait>(
     let at = if filter.is_unread { "+n.created_at" } else { "n.created_at" };
     let sql =
         format!("SELECT n.* {which} ORDER BY {at} DESC, n.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let found =
-        NotificationRow::find_by_statement(statement(db, sql, vec![user.into()])).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, NotificationRow>(db, sql, [user.into()]).await?;
     let total = page::count(db, &which, [user.into()]).await?;
     Ok((found, total))
 }
@@ -223,8 +219,7 @@ pub async fn unread<C: ConnectionTrait>(
     id: NotificationId,
 ) -> Result<Option<NotificationRow>, AppError> {
     let sql = "SELECT n.* FROM notifications n WHERE n.user_id = $1 AND n.id = $2 AND n.read_at IS NULL";
-    let values = vec![user.into(), id.into()];
-    NotificationRow::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
+    raw::find_one::<_, NotificationRow>(db, sql, [user.into(), id.into()]).await
 }
 
 /// Marks the given notifications of a user as read, or all of them; returns those that were unread.
@@ -234,24 +229,21 @@ pub async fn mark_read<C: ConnectionTrait>(
     ids: Option<&[NotificationId]>,
     at: Timestamp,
 ) -> Result<Vec<NotificationId>, AppError> {
-    let backend = db.get_database_backend();
-    let statement = match ids {
+    let found: Vec<NotificationKey> = match ids {
         None => {
             let sql =
                 "UPDATE notifications SET read_at = $2 WHERE user_id = $1 AND read_at IS NULL RETURNING user_id, id";
-            statement(db, sql, vec![user.into(), at.into()])
+            raw::find(db, sql, [user.into(), at.into()]).await?
         }
         Some(ids) => {
-            let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
+            let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
             let sql = format!(
                 "UPDATE notifications SET read_at = $3 WHERE user_id = $2 AND read_at IS NULL AND id IN (SELECT w.id FROM {}) RETURNING user_id, id",
                 asked.table()
             );
-            let values: [Value; 3] = [asked.parameter()?.into(), user.into(), at.into()];
-            Statement::from_sql_and_values(backend, sql, values)
+            raw::find(db, sql, [asked.parameter()?.into(), user.into(), at.into()]).await?
         }
     };
-    let found = NotificationKey::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|told| told.id).collect())
 }
 
@@ -293,7 +285,7 @@ pub async fn covered_by<C: ConnectionTrait>(
              WHERE n.kind IN ('mention', 'keyword', 'thread', 'message', 'reaction')",
             rows.table()
         );
-        found.extend(NotificationKey::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?);
+        found.extend(rows.find::<_, NotificationKey>(db, sql).await?);
     }
     Ok(found)
 }
@@ -325,7 +317,7 @@ pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId
         "DELETE FROM notifications WHERE {those} AND (kind IN ('mention', 'keyword', 'reaction') \
            OR (kind = 'reminder' AND detail IS NULL) OR (kind IN ('message', 'thread') AND count <= 1)) {WITHDRAWN}"
     );
-    let mut gone = Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let mut gone = asked.find::<_, Withdrawn>(db, sql).await?;
     // Two subqueries, each of which reads backwards in its own index: in a long conversation, the
     // last reply of a thread may be far from the end.
     let earlier = "SELECT m.id FROM messages m WHERE m.deleted_at IS NULL AND m.hidden_by IS NULL";
@@ -335,7 +327,7 @@ pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId
            ELSE ({earlier} AND m.conversation_id = notifications.conversation_id AND m.thread_id IS NULL ORDER BY m.seq DESC LIMIT 1) END \
          WHERE {those} AND kind IN ('message', 'thread') AND count > 1 RETURNING *"
     );
-    let left = NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let left = asked.find::<_, NotificationRow>(db, sql).await?;
     let empty = left.iter().filter(|row| row.message_id.is_none());
     let empty: Vec<NotificationKey> = empty.map(|row| NotificationKey { user_id: row.user_id, id: row.id }).collect();
     gone.extend(withdraw(db, &empty).await?);
@@ -350,7 +342,7 @@ pub async fn withdraw_conversations<C: ConnectionTrait>(
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql =
         format!("DELETE FROM notifications WHERE conversation_id IN (SELECT w.id FROM {}) {WITHDRAWN}", asked.table());
-    Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, Withdrawn>(db, sql).await
 }
 
 /// Withdraws these notifications.
@@ -365,7 +357,7 @@ pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> R
         "DELETE FROM notifications WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {}) {WITHDRAWN}",
         rows.table()
     );
-    Withdrawn::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, Withdrawn>(db, sql).await
 }
 
 /// Withdraws the notifications about removed reactions: a grouped notification then describes one
@@ -382,13 +374,13 @@ pub async fn withdraw_reactions<C: ConnectionTrait>(
     let rows = Rows::new(backend, columns, reactions.iter().map(|(id, fewer)| [id.0.into(), (*fewer).into()]));
     let those = "notifications.message_id = w.id AND notifications.kind = 'reaction' AND notifications.read_at IS NULL";
     let sql = format!("UPDATE notifications SET count = count - w.fewer FROM {} WHERE {those}", rows.table());
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    rows.execute(db, sql).await?;
     let asked = Rows::ids(backend, reactions.iter().map(|(id, _)| id.0));
     let sql = format!(
         "DELETE FROM notifications WHERE message_id IN (SELECT w.id FROM {}) AND kind = 'reaction' AND count <= 0 {WITHDRAWN}",
         asked.table()
     );
-    Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, Withdrawn>(db, sql).await
 }
 
 /// Returns the notifications about mentions and keywords in these messages.
@@ -401,7 +393,7 @@ pub async fn about_mentions<C: ConnectionTrait>(
         "SELECT n.* FROM {} JOIN notifications n ON n.message_id = w.id AND n.kind IN ('mention', 'keyword')",
         asked.table()
     );
-    NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NotificationRow>(db, sql).await
 }
 
 /// Returns those of these users who want digest emails and have none scheduled, each with the delay
@@ -423,7 +415,7 @@ pub async fn digest_delays<C: ConnectionTrait>(
          WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.subject = s.user_id AND j.kind = '{job}' AND j.due_at IS NOT NULL)",
         asked.table()
     );
-    let found = MailDelay::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, MailDelay>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.user_id, row.minutes)).collect())
 }
 
@@ -444,8 +436,7 @@ pub async fn unmailed<C: ConnectionTrait>(
          ORDER BY n.created_at DESC, n.id DESC LIMIT {most}",
         access::may_read("c", "$1")
     );
-    let statement = statement(db, sql, vec![user.into(), now.into()]);
-    NotificationRow::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, NotificationRow>(db, sql, [user.into(), now.into()]).await
 }
 
 /// Marks notifications as emailed.
@@ -457,8 +448,7 @@ pub async fn record_mailed<C: ConnectionTrait>(db: &C, told: &[NotificationKey])
         "UPDATE notifications SET mailed = TRUE WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {})",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 /// Returns the token of a user's unsubscribe link. If there is none, stores `fresh` as token.
@@ -468,8 +458,7 @@ pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -
         mail_token: String,
     }
     let sql = "UPDATE notification_settings SET mail_token = COALESCE(mail_token, $2) WHERE user_id = $1 RETURNING mail_token";
-    let statement = statement(db, sql, vec![user.into(), fresh.into()]);
-    let row = MailToken::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let row = raw::find_one::<_, MailToken>(db, sql, [user.into(), fresh.into()]).await?;
     Ok(row.map_or_else(|| fresh.to_owned(), |row| row.mail_token))
 }
 
@@ -493,7 +482,7 @@ pub async fn older_than<C: ConnectionTrait>(
     let sql = format!(
         "SELECT n.user_id, n.id FROM notifications n WHERE n.created_at < $1 ORDER BY n.created_at LIMIT {most}"
     );
-    NotificationKey::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
+    raw::find::<_, NotificationKey>(db, sql, [before.into()]).await
 }
 
 /// Notification settings of a user.
@@ -561,8 +550,7 @@ pub async fn set_settings<C: ConnectionTrait>(
         "INSERT INTO notification_keywords (user_id, place, keyword, word) SELECT w.user_id, w.place, w.keyword, w.word FROM {}",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 /// SQL expression for the notification level of a member `m` (null if not a member) of the

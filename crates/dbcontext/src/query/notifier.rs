@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
 use uuid::Uuid;
 
 use super::{
@@ -50,7 +50,7 @@ pub async fn positions<C: ConnectionTrait>(
         "SELECT p.conversation_id AS id, p.seq FROM {} JOIN notification_positions p ON p.conversation_id = w.id",
         asked.table()
     );
-    let found = Position::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, Position>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
@@ -75,8 +75,7 @@ pub async fn set_positions<C: ConnectionTrait>(db: &C, positions: &[(Conversatio
          ON CONFLICT (conversation_id) DO UPDATE SET seq = excluded.seq",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 /// Attributes of a conversation that affect its notifications.
@@ -96,7 +95,7 @@ pub async fn conversations<C: ConnectionTrait>(
         "SELECT c.id, c.kind, c.title FROM {} JOIN conversations c ON c.id = w.id AND NOT c.is_deleted",
         asked.table()
     );
-    NotifiedConversation::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NotifiedConversation>(db, sql).await
 }
 
 #[derive(FromQueryResult)]
@@ -133,7 +132,7 @@ pub async fn notified_of_everything<C: ConnectionTrait>(
         asked.table(),
         access::kinds(|kind| !kind.capabilities().is_channel)
     );
-    members(db, asked.statement(sql)?).await
+    Ok(asked.find::<_, Member>(db, sql).await?.into_iter().map(|row| (row.conversation_id, row.user_id)).collect())
 }
 
 /// Returns all members of the conversations in which a message mentions everyone.
@@ -146,12 +145,7 @@ pub async fn all_members<C: ConnectionTrait>(
         "SELECT m.conversation_id, m.user_id FROM {} JOIN conversation_members m ON m.conversation_id = w.id AND NOT m.is_deleted",
         asked.table()
     );
-    members(db, asked.statement(sql)?).await
-}
-
-async fn members<C: ConnectionTrait>(db: &C, sql: Statement) -> Result<Vec<(ConversationId, UserId)>, AppError> {
-    let found = Member::find_by_statement(sql).all(db).await.map_err(app_error)?;
-    Ok(found.into_iter().map(|row| (row.conversation_id, row.user_id)).collect())
+    Ok(asked.find::<_, Member>(db, sql).await?.into_iter().map(|row| (row.conversation_id, row.user_id)).collect())
 }
 
 /// Returns the users mentioned by messages, which are given by their sequence numbers. For `@here`,
@@ -176,7 +170,7 @@ pub async fn mentioned<C: ConnectionTrait>(
         rows.table(),
         mentions::everyone_literal(backend)
     );
-    let found = MentionRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = rows.find::<_, MentionRow>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.no, row.user_id)).collect())
 }
 
@@ -196,7 +190,7 @@ pub async fn followers<C: ConnectionTrait>(
         "SELECT f.root_id, f.user_id, f.read_no FROM {} JOIN thread_followers f ON f.root_id = w.id",
         asked.table()
     );
-    let found = FollowerRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, FollowerRow>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.root_id, row.user_id, row.read_no)).collect())
 }
 
@@ -213,8 +207,7 @@ pub struct Keyword {
 /// True if any user has a keyword.
 pub async fn any_keywords<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM notification_keywords LIMIT 1";
-    let found = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.map_err(app_error)?;
-    Ok(found.is_some())
+    raw::exists(db, sql, []).await
 }
 
 /// Returns the members' keywords that start with one of these words, by conversation.
@@ -233,7 +226,7 @@ pub async fn keywords<C: ConnectionTrait>(
          JOIN conversation_members m ON m.conversation_id = w.conversation_id AND m.user_id = k.user_id AND NOT m.is_deleted",
         rows.table()
     );
-    Keyword::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, Keyword>(db, sql).await
 }
 
 /// Member who may be notified, with their settings.
@@ -267,7 +260,7 @@ pub async fn candidates<C: ConnectionTrait>(
         access::member_history_start("c", "m"),
         rows.table()
     );
-    Candidate::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, Candidate>(db, sql).await
 }
 
 /// Author of a message that received a reaction.
@@ -290,14 +283,14 @@ pub async fn authors<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Ve
          FROM {} JOIN messages m ON m.id = w.id WHERE m.deleted_at IS NULL AND m.hidden_by IS NULL",
         asked.table()
     );
-    Author::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, Author>(db, sql).await
 }
 
 /// Returns these messages with their senders, without an access check.
 pub async fn messages<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("{NAMED} JOIN {} ON w.id = m.id", asked.table());
-    NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NamedMessage>(db, sql).await
 }
 
 /// Do-not-disturb state of a user.
@@ -330,7 +323,7 @@ pub async fn do_not_disturb_of<C: ConnectionTrait>(
         "SELECT s.user_id, s.quiet, s.dnd_until FROM {} JOIN notification_settings s ON s.user_id = w.id",
         asked.table()
     );
-    let rows = DisturbanceRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = asked.find::<_, DisturbanceRow>(db, sql).await?;
     let of_each = |row: DisturbanceRow| (row.user_id, DoNotDisturb { quiet: row.quiet, dnd_until: row.dnd_until });
     Ok(rows.into_iter().map(of_each).collect())
 }

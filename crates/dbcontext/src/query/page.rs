@@ -1,10 +1,9 @@
 //! Pages of lists, with the total number of rows.
 
 use appcore::{AppError, page::PageRequest};
-use sea_orm::{
-    ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait as _, QuerySelect as _, Select, Statement, Value,
-};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait as _, QuerySelect as _, Select, Value};
 
+use super::raw;
 use crate::constraint::app_error;
 
 /// Reads one page of `query`.
@@ -27,12 +26,6 @@ pub(super) async fn count<C: ConnectionTrait>(
     rows: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, AppError> {
-    #[derive(FromQueryResult)]
-    struct Count {
-        total: i64,
-    }
-    let sql = format!("SELECT COUNT(*) AS total {rows}");
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let count = Count::find_by_statement(statement).one(db).await.map_err(app_error)?;
-    Ok(count.map_or(0, |count| u64::try_from(count.total).unwrap_or(0)))
+    let total: Option<i64> = raw::find_value(db, format!("SELECT COUNT(*) AS total {rows}"), values).await?;
+    Ok(total.map_or(0, |total| u64::try_from(total).unwrap_or(0)))
 }

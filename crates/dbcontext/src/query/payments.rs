@@ -3,7 +3,7 @@
 use appcore::{AppError, PaymentRefundId, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, QueryTrait as _, Set, Statement, sea_query::OnConflict,
+    QueryOrder, QuerySelect as _, QueryTrait as _, Set, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -144,8 +144,7 @@ async fn ids<C: ConnectionTrait, const N: usize>(
     struct Claimed {
         id: Uuid,
     }
-    let rows = Claimed::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
-    Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| row.id).collect())
+    Ok(raw::find::<_, Claimed>(db, sql, values).await?.into_iter().map(|row| row.id).collect())
 }
 
 pub(super) async fn claim<C: ConnectionTrait>(

@@ -133,7 +133,7 @@ pub async fn quotas_of_all<C: ConnectionTrait>(
          WHERE s.ends_at > (SELECT MAX(asked.now) FROM asked) ORDER BY {OWN_FIRST}",
         asked.table()
     );
-    let rows = UserQuotas::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = asked.find::<_, UserQuotas>(db, sql).await?;
     let mut seen = BTreeSet::new();
     Ok(rows.into_iter().filter(|row| seen.insert(row.user_id)).map(|row| (row.user_id, row.quotas)).collect())
 }

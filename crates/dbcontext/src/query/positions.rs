@@ -1,13 +1,13 @@
 //! Delivery and read positions of members.
 
 use appcore::{AppError, ConversationId, UserId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{
     members::count_of,
+    raw,
     rows::{Column, Rows},
 };
-use crate::constraint::app_error;
 
 /// Read or delivery position that a member's client has reported.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ pub async fn advance<C: ConnectionTrait>(
            conversation_members.read_seq, conversation_members.receipt_seq, {member_count} AS member_count",
         rows.table()
     );
-    AdvancedPosition::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, AdvancedPosition>(db, sql).await
 }
 
 /// SQL expression for the number of the last message up to a sequence number of an event; 0 if
@@ -96,7 +96,5 @@ pub async fn move_back<C: ConnectionTrait>(
          WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted AND read_seq > $3",
         message_no_at("$1", "$3")
     );
-    let statement =
-        Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into(), seq.into()]);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+    Ok(raw::execute(db, sql, [id.into(), user.into(), seq.into()]).await? > 0)
 }

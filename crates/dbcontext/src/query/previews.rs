@@ -1,7 +1,7 @@
 //! Link previews of messages, and the users and workspaces that have disabled them.
 
 use appcore::{AppError, ConversationId, MessageId, UploadId, UserId};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set};
 use uuid::Uuid;
 
 use super::{raw, single};
@@ -18,9 +18,7 @@ pub async fn are_enabled_in<C: ConnectionTrait>(
 ) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM disabled_previews WHERE subject_id = $1 \
                OR subject_id = (SELECT workspace_id FROM conversations WHERE id = $2) LIMIT 1";
-    let statement =
-        Statement::from_sql_and_values(db.get_database_backend(), sql, [author.into(), conversation.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_none())
+    Ok(!raw::exists(db, sql, [author.into(), conversation.into()]).await?)
 }
 
 /// True if the user or workspace has not disabled link previews.

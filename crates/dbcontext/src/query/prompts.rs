@@ -7,7 +7,7 @@ use appcore::{
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
-    IntoActiveModel, PaginatorTrait, QueryFilter, Set, Statement, Value,
+    IntoActiveModel, PaginatorTrait, QueryFilter, Set, Value,
 };
 
 use super::{members, raw};
@@ -75,14 +75,13 @@ pub async fn list<C: ConnectionTrait>(
         let within = members::like_pattern(text);
         values.extend([within[1..].into(), members::like_pattern(&::search::folded_line(text)).into()]);
     }
-    let backend = db.get_database_backend();
     let sql = format!(
         "{SEEN}, NULL AS role {of} ORDER BY p.command, CASE WHEN p.visibility = 'private' THEN 0 ELSE 1 END, p.id LIMIT {} OFFSET {}",
         page.page_size,
         page.offset()
     );
-    let found = SeenPrompt::find_by_statement(Statement::from_sql_and_values(backend, sql, values.clone()));
-    Ok((found.all(db).await.map_err(app_error)?, super::page::count(db, &of, values).await?))
+    let found = raw::find::<_, SeenPrompt>(db, sql, values.clone()).await?;
+    Ok((found, super::page::count(db, &of, values).await?))
 }
 
 /// Returns the number of prompts shared in a workspace, or of the private prompts that `owner` has

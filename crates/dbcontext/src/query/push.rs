@@ -91,7 +91,7 @@ pub async fn subscribers_among<C: ConnectionTrait>(db: &C, people: &[UserId]) ->
     }
     let asked = Rows::ids(db.get_database_backend(), people.iter().map(|id| id.0));
     let sql = format!("SELECT DISTINCT p.user_id FROM {} JOIN push_subscriptions p ON p.user_id = w.id", asked.table());
-    let found = Subscriber::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, Subscriber>(db, sql).await?;
     Ok(found.into_iter().map(|row| row.user_id).collect())
 }
 
@@ -124,7 +124,7 @@ pub async fn pushed<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Res
         "SELECT DISTINCT n.user_id, n.conversation_id FROM {} JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id AND n.pushed",
         rows.table()
     );
-    PushedNotification::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, PushedNotification>(db, sql).await
 }
 
 /// VAPID key in its stored form, sealed or plain.

@@ -3,24 +3,21 @@
 //! Single rows are created, read, updated and deleted by their entities ([`single`](super::single)
 //! has the inserts). Everything else is SQL in this layer: batches, joins, windows, upserts with
 //! conditions, and search. A statement takes its parameters as values and returns rows as structs
-//! ([`find`], [`find_one`]), the number of changed rows ([`execute`]), or nothing ([`run`]). Many
-//! rows are passed as one parameter ([`rows`](super::rows)). Changes of many rows are written as
+//! ([`find`], [`find_one`]), a single value ([`find_value`]), whether there is a row ([`exists`]), the
+//! number of changed rows ([`execute`]), or nothing ([`run`]). Many rows are passed as one parameter
+//! ([`rows`](super::rows)). Changes of many rows are written as
 //! [pieces](crate::statement), several of which are sent to the database in one call.
 
 use std::marker::PhantomData;
 
 use appcore::AppError;
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr, FromQueryResult, Statement, TryGetable, Value};
 use serde::de::DeserializeOwned;
 
 use super::rows::Column;
 use crate::constraint::app_error;
 
-pub(super) fn statement<C: ConnectionTrait>(
-    db: &C,
-    sql: impl Into<String>,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
+fn statement<C: ConnectionTrait>(db: &C, sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Statement {
     Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
@@ -62,7 +59,35 @@ pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
     sql: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Option<T>, AppError> {
-    T::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
+    try_find_one(db, sql, values).await.map_err(app_error)
+}
+
+/// [`find_one`] with the database's own error, which names a violated constraint.
+pub(super) async fn try_find_one<C: ConnectionTrait, T: FromQueryResult>(
+    db: &C,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Option<T>, DbErr> {
+    T::find_by_statement(statement(db, sql, values)).one(db).await
+}
+
+/// Executes a query with one column and returns its value in the first row, if any.
+pub(super) async fn find_value<C: ConnectionTrait, T: TryGetable>(
+    db: &C,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Option<T>, AppError> {
+    let row = db.query_one_raw(statement(db, sql, values)).await.map_err(app_error)?;
+    row.map(|row| row.try_get_by_index(0)).transpose().map_err(app_error)
+}
+
+/// Executes a query and returns true if it has a row.
+pub(super) async fn exists<C: ConnectionTrait>(
+    db: &C,
+    sql: impl Into<String>,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<bool, AppError> {
+    Ok(db.query_one_raw(statement(db, sql, values)).await.map_err(app_error)?.is_some())
 }
 
 /// Rows that the database has aggregated into one JSON text.

@@ -7,7 +7,6 @@ use super::{
     pieces::{Change, Piece},
     rows::{Column, Rows},
 };
-use crate::constraint::app_error;
 
 /// Reaction: emoji of a user on a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, FromQueryResult)]
@@ -27,7 +26,7 @@ pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<ReactionKey>) -> Re
            ON r.message_id = w.message_id AND r.emoji = w.emoji AND r.user_id = w.user_id",
         asked.table()
     );
-    ReactionKey::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, ReactionKey>(db, sql).await
 }
 
 /// Returns the first `most` users of each of these reactions, in the order in which they reacted.
@@ -53,7 +52,7 @@ pub async fn first_users<C: ConnectionTrait>(
         format!("{} JOIN reactions p ON {same} AND p.user_id IN ({first})", asked.table())
     };
     let sql = format!("SELECT p.message_id, p.emoji, p.user_id FROM {from} ORDER BY p.seq");
-    ReactionKey::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, ReactionKey>(db, sql).await
 }
 
 pub fn insert(new: Vec<(ReactionKey, i64)>) -> Piece {

@@ -2,7 +2,7 @@
 //! whatever the index contains.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QuerySelect, Set, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QuerySelect, Set};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ const INDEXED: &str = "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_i
 pub async fn messages_to_index<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<IndexedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("{INDEXED} JOIN {} ON m.id = w.id", asked.table());
-    IndexedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, IndexedMessage>(db, sql).await
 }
 
 /// Returns the ids of the newest messages with ids below the given one. Works even if the content
@@ -68,7 +68,7 @@ pub async fn file_texts<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result
          JOIN upload_texts t ON t.upload_id = f.upload_id AND t.length > 0",
         asked.table()
     );
-    FileText::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, FileText>(db, sql).await
 }
 
 /// Returns the texts extracted from the files of those of these messages that are shown and that
@@ -113,7 +113,7 @@ pub async fn unextracted_files<C: ConnectionTrait>(
            AND NOT EXISTS (SELECT 1 FROM upload_texts t WHERE t.upload_id = u.id)",
         asked.table()
     );
-    UnextractedFile::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, UnextractedFile>(db, sql).await
 }
 
 /// True if the text of a file was extracted.
@@ -170,8 +170,7 @@ pub async fn dequeue<C: ConnectionTrait>(db: &C, touched: &[QueuedMessage]) -> R
         "DELETE FROM search_reindex_queue WHERE (message_id, revision) IN (SELECT w.id, w.revision FROM {})",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 /// Returns the last sequence numbers of all conversations.
@@ -189,10 +188,8 @@ pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, A
 /// Returns the approximate number of messages, including deleted ones.
 pub async fn approximate_count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(last_no), 0) AS BIGINT) AS count FROM conversations WHERE NOT is_deleted";
-    let statement = Statement::from_string(db.get_database_backend(), sql.to_owned());
-    let row = db.query_one_raw(statement).await.map_err(app_error)?;
-    let count: i64 = row.map_or(Ok(0), |row| row.try_get("", "count")).map_err(app_error)?;
-    Ok(count.unsigned_abs())
+    let count: Option<i64> = raw::find_value(db, sql, []).await?;
+    Ok(count.unwrap_or(0).unsigned_abs())
 }
 
 /// Conversation that a user may read.
@@ -274,7 +271,7 @@ pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Named
          UNION ALL SELECT s.id, s.name FROM assistants s JOIN asked a ON a.id = s.id",
         asked.table()
     );
-    NamedId::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, NamedId>(db, sql).await
 }
 
 /// Returns those of the user's conversations that have no title, with the names of their other

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{
-    raw::statement,
+    raw,
     rows::{Column, Rows},
 };
 use crate::constraint::app_error;
@@ -44,7 +44,7 @@ pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
         is_locked: bool,
     }
     let sql = format!("SELECT pg_try_advisory_xact_lock({WRITER_LOCK}) AS is_locked");
-    let found = Locked::find_by_statement(statement(tx, sql, [])).one(tx).await.map_err(app_error)?;
+    let found = raw::find_one::<_, Locked>(tx, sql, []).await?;
     Ok(found.is_some_and(|found| found.is_locked))
 }
 
@@ -59,7 +59,7 @@ struct Position {
 pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("SELECT s.id, s.seq FROM {} JOIN search_conversations s ON s.id = w.id", asked.table());
-    let found = Position::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, Position>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
@@ -68,7 +68,7 @@ pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(
 pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN search_conversations s ON s.id = c.id \
                WHERE c.last_seq <> COALESCE(s.seq, 0)";
-    let found = Position::find_by_statement(statement(db, sql, [])).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Position>(db, sql, []).await?;
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
@@ -79,22 +79,23 @@ pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<FillState>, AppEr
         below: Uuid,
         is_done: bool,
     }
-    let found = FillRow::find_by_statement(statement(db, "SELECT below, is_done FROM search_fill", []));
-    Ok(found.one(db).await.map_err(app_error)?.map(|FillRow { below, is_done }| FillState { below, is_done }))
+    let found = raw::find_one::<_, FillRow>(db, "SELECT below, is_done FROM search_fill", []).await?;
+    Ok(found.map(|FillRow { below, is_done }| FillState { below, is_done }))
 }
 
 /// Number of indexed messages.
 pub async fn messages<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     let sql = "SELECT COALESCE(SUM(messages), 0)::bigint AS count FROM search_conversations";
-    Ok(count(db, sql, []).await?.unsigned_abs())
+    let count: Option<i64> = raw::find_value(db, sql, []).await?;
+    Ok(count.unwrap_or(0).unsigned_abs())
 }
 
 /// Clears the index so that it is filled again. Term numbers are not reused, so that caches of the
 /// vocabulary load the new terms.
 pub async fn clear<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
-    execute(tx, format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})"), []).await?;
+    raw::run(tx, format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})"), []).await?;
     let sql = "TRUNCATE search_documents, search_conversations, search_authors, search_terms, search_fill";
-    execute(tx, sql, []).await
+    raw::run(tx, sql, []).await
 }
 
 /// Makes the space of removed messages and terms reusable. Can't run in a transaction.
@@ -113,7 +114,7 @@ pub async fn deleted_terms<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> 
         deleted: i64,
     }
     let sql = "SELECT n_tup_del AS deleted FROM pg_stat_user_tables WHERE relid = 'search_terms'::regclass";
-    let found = DeletedTerms::find_by_statement(statement(db, sql, [])).one(db).await.map_err(app_error)?;
+    let found = raw::find_one::<_, DeletedTerms>(db, sql, []).await?;
     Ok(found.map_or(0, |row| row.deleted))
 }
 
@@ -126,7 +127,7 @@ pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<
         df: i64,
     }
     let sql = format!("SELECT number, term, df FROM search_terms WHERE number > $1 ORDER BY number LIMIT {MAX_TERMS}");
-    let found = TermRow::find_by_statement(statement(db, sql, [number.into()])).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, TermRow>(db, sql, [number.into()]).await?;
     Ok(found.into_iter().map(|row| Term { number: row.number, text: row.term, count: row.df.unsigned_abs() }).collect())
 }
 
@@ -196,7 +197,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
              SELECT w.doc, w.message, w.conv, w.author, w.created_at, w.words::tsvector FROM {}",
             rows.table()
         );
-        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+        rows.execute(tx, sql).await?;
     }
     if !terms.is_empty() {
         let columns = [Column::Text("term"), Column::Int("df")];
@@ -209,7 +210,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
              INSERT INTO search_terms (term, df) SELECT c.term, c.df FROM counted c WHERE c.term NOT IN (SELECT term FROM known)",
             rows.table()
         );
-        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+        rows.execute(tx, sql).await?;
     }
     if !counts.is_empty() {
         let columns = [Column::Int("conv"), Column::Int("more")];
@@ -218,7 +219,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
             "UPDATE search_conversations SET messages = messages + w.more FROM {} WHERE search_conversations.conv = w.conv",
             rows.table()
         );
-        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+        rows.execute(tx, sql).await?;
     }
     gone.extend(remove_conversations(tx, &batch.removed_conversations).await?);
     decrement_terms(tx, gone).await?;
@@ -230,12 +231,12 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
             "UPDATE search_conversations SET seq = w.seq FROM {} WHERE search_conversations.id = w.id",
             rows.table()
         );
-        tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+        rows.execute(tx, sql).await?;
     }
     if let Some(FillState { below, is_done }) = batch.fill {
         let sql = "INSERT INTO search_fill (one, below, is_done) VALUES (1, $1, $2) \
                    ON CONFLICT (one) DO UPDATE SET below = excluded.below, is_done = excluded.is_done";
-        execute(tx, sql, [below.into(), is_done.into()]).await?;
+        raw::run(tx, sql, [below.into(), is_done.into()]).await?;
     }
     Ok(())
 }
@@ -255,7 +256,7 @@ async fn numbers<C: ConnectionTrait>(
         "INSERT INTO {table} (id) SELECT w.id FROM {} WHERE NOT EXISTS (SELECT 1 FROM {table} t WHERE t.id = w.id)",
         asked.table()
     );
-    tx.execute_raw(asked.statement(sql)?).await.map_err(app_error)?;
+    asked.execute(tx, sql).await?;
     let ids: Vec<Uuid> = ids.iter().copied().collect();
     known(tx, table, column, &ids).await
 }
@@ -273,7 +274,7 @@ async fn known<C: ConnectionTrait>(
     }
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("SELECT t.id, t.{column} AS number FROM {} JOIN {table} t ON t.id = w.id", asked.table());
-    let found = NumberRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, NumberRow>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
@@ -295,7 +296,7 @@ async fn remove<C: ConnectionTrait>(
         "DELETE FROM search_documents d USING {} WHERE d.message = w.id RETURNING d.doc, d.message, d.conv, {LEXEMES} AS terms",
         asked.table()
     );
-    let removed = Removed::find_by_statement(asked.statement(sql)?).all(tx).await.map_err(app_error)?;
+    let removed = asked.find::<_, Removed>(tx, sql).await?;
     for one in &removed {
         *counts.entry(one.conv).or_default() -= 1;
     }
@@ -317,10 +318,9 @@ async fn decrement_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> 
     let rows =
         Rows::new(tx.get_database_backend(), columns, gone.into_iter().map(|(term, df)| [term.into(), df.into()]));
     let sql = format!("UPDATE search_terms t SET df = t.df - w.df FROM {} WHERE t.term = w.term", rows.table());
-    tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
+    rows.execute(tx, sql).await?;
     let sql = format!("DELETE FROM search_terms t USING {} WHERE t.term = w.term AND t.df <= 0", rows.table());
-    tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(tx, sql).await.map(drop)
 }
 
 /// Returns the first free document number: at the end of the older messages, or of the newer ones.
@@ -330,7 +330,7 @@ async fn next_number<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, 
     } else {
         format!("SELECT COALESCE(MAX(doc) + 1, {FIRST_NUMBER}) AS count FROM search_documents")
     };
-    count(tx, &sql, []).await
+    Ok(raw::find_value(tx, sql, []).await?.unwrap_or(0))
 }
 
 /// Removes all messages of these conversations from the index; returns their words.
@@ -344,10 +344,9 @@ async fn remove_conversations<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]
         let sql = format!(
             "DELETE FROM search_documents d WHERE conv = (SELECT conv FROM search_conversations WHERE id = $1) RETURNING {LEXEMES} AS terms"
         );
-        let removed =
-            Removed::find_by_statement(statement(tx, sql, [(*id).into()])).all(tx).await.map_err(app_error)?;
+        let removed = raw::find::<_, Removed>(tx, sql, [(*id).into()]).await?;
         gone.extend(removed.into_iter().map(|one| one.terms));
-        execute(tx, "UPDATE search_conversations SET messages = 0 WHERE id = $1", [(*id).into()]).await?;
+        raw::run(tx, "UPDATE search_conversations SET messages = 0 WHERE id = $1", [(*id).into()]).await?;
     }
     Ok(gone)
 }
@@ -433,7 +432,7 @@ impl SearchScope {
              FROM {} JOIN search_conversations s ON s.id = w.id",
             asked.table()
         );
-        let rows = PartRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+        let rows = asked.find::<_, PartRow>(db, sql).await?;
         let (oldest, newest) = rows.first().map_or((0, 0), |row| (row.oldest, row.newest));
         Ok(Self {
             conversations: rows.iter().map(|row| row.conv).collect(),
@@ -457,7 +456,7 @@ async fn counts<C: ConnectionTrait>(db: &C, terms: &BTreeSet<&str>) -> Result<Ha
     let rows = terms.iter().map(|term| [(*term).to_owned().into()]);
     let asked = Rows::new(db.get_database_backend(), [Column::Text("term")], rows);
     let sql = format!("SELECT t.term, t.df FROM {} JOIN search_terms t ON t.term = w.term", asked.table());
-    let found = TermCount::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, TermCount>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.term, row.df)).collect())
 }
 
@@ -551,7 +550,7 @@ impl CandidateSearch<'_> {
             "WITH h AS MATERIALIZED ({hits}) SELECT h.doc, h.message, c.id AS conversation, u.id AS author, h.created_at FROM h \
              JOIN search_conversations c ON c.conv = h.conv LEFT JOIN search_authors u ON u.author = h.author ORDER BY h.doc DESC"
         );
-        let found = DocumentRow::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)?;
+        let found = raw::find::<_, DocumentRow>(db, sql, values).await?;
         let candidate = |row: DocumentRow| Candidate {
             number: row.doc,
             message: row.message,
@@ -561,29 +560,6 @@ impl CandidateSearch<'_> {
         };
         Ok(found.into_iter().map(candidate).collect())
     }
-}
-
-#[derive(FromQueryResult)]
-struct Count {
-    count: i64,
-}
-
-async fn count<C: ConnectionTrait>(
-    db: &C,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<i64, AppError> {
-    let found = Count::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)?;
-    Ok(found.map_or(0, |found| found.count))
-}
-
-async fn execute<C: ConnectionTrait>(
-    db: &C,
-    sql: impl Into<String>,
-    values: impl IntoIterator<Item = Value>,
-) -> Result<(), AppError> {
-    db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?;
-    Ok(())
 }
 
 /// Encodes an array literal of PostgreSQL.

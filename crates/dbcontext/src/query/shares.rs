@@ -137,5 +137,5 @@ pub async fn version_contents<C: ConnectionTrait>(
         "SELECT v.message_id, v.content, v.model FROM {} JOIN message_versions v ON v.message_id = w.id AND v.version = w.version",
         rows.table()
     );
-    VersionContentRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    rows.find::<_, VersionContentRow>(db, sql).await
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{AppError, PlanId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, Set, Statement, sea_query::OnConflict,
+    QueryOrder, QuerySelect as _, Set, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -160,8 +160,7 @@ pub async fn unseated<C: ConnectionTrait>(
     );
     let (since, user_id, id) = after;
     let values = [now.0.into(), since.0.into(), user_id.into(), id.into(), raw::limit(most)];
-    let rows = Unseated::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
-    rows.all(db).await.map_err(app_error)
+    raw::find::<_, Unseated>(db, sql, values).await
 }
 
 /// Returns the credits that a payment has granted to each account.
@@ -186,7 +185,7 @@ pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Resul
         "SELECT c.payment_id, COUNT(*) AS seats FROM {} JOIN payment_credits c ON c.payment_id = w.id GROUP BY c.payment_id",
         asked.table()
     );
-    let found = PaidSeats::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, PaidSeats>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.payment_id, row.seats)).collect())
 }
 

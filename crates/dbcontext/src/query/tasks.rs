@@ -240,8 +240,7 @@ pub async fn archive<C: ConnectionTrait>(db: &C, ids: &[TaskId], now: Timestamp)
         "UPDATE tasks SET archived_at = w.at, updated_at = w.at, version = version + 1 FROM {} WHERE tasks.id = w.id",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 #[derive(FromQueryResult)]
@@ -344,8 +343,7 @@ pub async fn set_assignees<C: ConnectionTrait>(db: &C, id: TaskId, people: &[Use
     );
     let sql =
         format!("INSERT INTO task_assignees (task_id, user_id) SELECT w.task_id, w.user_id FROM {}", rows.table());
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 pub async fn delete<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<(), AppError> {
@@ -384,7 +382,7 @@ pub async fn members_among<C: ConnectionTrait>(
            AND m.user_id = w.user_id AND NOT m.is_deleted JOIN users u ON u.id = m.user_id ORDER BY u.display_name, u.id",
         rows.table()
     );
-    let found = Member::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = rows.find::<_, Member>(db, sql).await?;
     Ok(found.into_iter().map(|row| TaskPerson { id: row.id, name: row.display_name }).collect())
 }
 
@@ -416,7 +414,7 @@ async fn assignees<C: ConnectionTrait>(db: &C, ids: &[TaskId]) -> Result<HashMap
          JOIN users u ON u.id = a.user_id ORDER BY u.display_name, u.id",
         asked.table()
     );
-    for row in Assignee::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
+    for row in asked.find::<_, Assignee>(db, sql).await? {
         let person = TaskPerson { id: row.user_id, name: row.display_name };
         found.entry(row.task_id).or_default().push(person);
     }

@@ -104,10 +104,9 @@ async fn partial_indexes_are_used_with_bound_parameters() {
 async fn plans_a_statement_once() {
     let folder = tempfile::tempdir().unwrap();
     let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
-    let asked =
-        Statement::from_string(DatabaseBackend::Sqlite, "SELECT sqlite_compileoption_used('ENABLE_QPSG') AS is_on");
-    let row = db.writer().query_one_raw(asked).await.unwrap().unwrap();
-    assert_eq!(row.try_get::<i32>("", "is_on").unwrap(), 1);
+    let is_on: Option<i32> =
+        raw::find_value(db.writer(), "SELECT sqlite_compileoption_used('ENABLE_QPSG') AS is_on", []).await.unwrap();
+    assert_eq!(is_on, Some(1));
 }
 
 #[tokio::test]

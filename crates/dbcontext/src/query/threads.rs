@@ -294,7 +294,7 @@ pub async fn pin_counts<C: ConnectionTrait>(
          GROUP BY m.conversation_id",
         asked.table()
     );
-    let found = PinCount::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = asked.find::<_, PinCount>(db, sql).await?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.pins)).collect())
 }
 

@@ -143,8 +143,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Resul
          FROM {}",
         rows.table()
     );
-    db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
-    Ok(())
+    rows.execute(db, sql).await.map(drop)
 }
 
 /// Lists the tool calls of a version of an answer, in order.

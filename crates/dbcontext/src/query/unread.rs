@@ -1,14 +1,13 @@
 //! Unread messages of users.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId, view::ConversationKind};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::{
     access,
     messages::{IN_MAIN_CONVERSATION, NAMED, NamedMessage},
     raw,
 };
-use crate::constraint::app_error;
 
 /// Conversation with unread messages.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -53,9 +52,7 @@ pub async fn in_workspace<C: ConnectionTrait>(
          AND (m.muted_until IS NULL OR m.muted_until <= $3) ORDER BY c.last_activity_at DESC, c.id DESC LIMIT {limit}",
         columns()
     );
-    let statement =
-        Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), id.into(), now.into()]);
-    UnreadConversation::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, UnreadConversation>(db, sql, [user.into(), id.into(), now.into()]).await
 }
 
 /// Returns the unread messages of other senders, newest first, with a maximum number per

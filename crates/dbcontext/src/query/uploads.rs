@@ -6,7 +6,7 @@ use appcore::{
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Set, Statement, Value,
+    Set, Value,
 };
 use uuid::Uuid;
 
@@ -222,9 +222,7 @@ pub async fn lock_workspace_quota<C: ConnectionTrait>(db: &C, id: WorkspaceId) -
 }
 
 async fn bytes<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<i64, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let row = db.query_one_raw(statement).await.map_err(app_error)?;
-    row.map_or(Ok(0), |row| row.try_get("", "bytes").map_err(app_error))
+    Ok(raw::find_value(db, sql, values).await?.unwrap_or(0))
 }
 
 /// Finds an upload that `reader` may see. Before a file is sent, only its owner may; afterwards,
@@ -290,7 +288,7 @@ async fn by_ids<C: ConnectionTrait>(
 ) -> Result<Vec<StoredUpload>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
     let sql = format!("SELECT u.* FROM {} JOIN uploads u ON u.id = w.id {rest}", asked.table());
-    StoredUpload::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    asked.find::<_, StoredUpload>(db, sql).await
 }
 
 const DOCUMENT: &str = "(u.media_type LIKE 'text/%' OR u.media_type LIKE 'application/vnd.openxmlformats-%' \
@@ -455,9 +453,7 @@ pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Tim
         if db.get_database_backend() == DatabaseBackend::Postgres {
             // Waits for concurrent transactions that send the upload; the next statement then sees
             // their messages.
-            let lock = "SELECT id FROM uploads WHERE id = $1 FOR UPDATE";
-            let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, lock, [id.into()]);
-            db.query_one_raw(lock).await.map_err(app_error)?;
+            raw::exists(db, "SELECT id FROM uploads WHERE id = $1 FOR UPDATE", [id.into()]).await?;
         }
         let sql = "UPDATE uploads SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL \
                    AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
@@ -476,8 +472,7 @@ pub async fn is_referenced<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<b
                UNION ALL SELECT 1 AS one FROM scheduled_uploads WHERE upload_id = $1 UNION ALL SELECT 1 AS one FROM knowledge_files WHERE upload_id = $1 \
                UNION ALL SELECT 1 AS one FROM workspace_emoji WHERE upload_id = $1 \
                UNION ALL SELECT 1 AS one FROM user_pictures WHERE upload_id = $1 LIMIT 1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    raw::exists(db, sql, [id.into()]).await
 }
 
 /// True if the upload is used by a knowledge file.

@@ -8,7 +8,7 @@
 //! conversation, and each version keeps its own continuation.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set};
 
 use super::{
     messages::{NAMED, NamedMessage},
@@ -141,8 +141,7 @@ pub async fn reasoning<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Opti
 pub async fn is_answering<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM jobs j LEFT JOIN messages m ON m.id = j.subject \
                WHERE j.concurrency_key = $1 AND j.due_at IS NOT NULL AND (m.id IS NULL OR m.status = 'streaming') LIMIT 1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [concurrency_key.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    raw::exists(db, sql, [concurrency_key.into()]).await
 }
 
 /// Hides the messages that follow a version of the message with the sequence number `seq`.

@@ -10,10 +10,12 @@ use std::borrow::Cow;
 
 use anyhow::anyhow;
 use appcore::AppError;
-use sea_orm::{DatabaseBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
 use serde::{Serialize, Serializer};
 use sqlx::{Arguments as _, postgres::PgArguments};
 use uuid::Uuid;
+
+use crate::constraint::app_error;
 
 /// Name and type of a column.
 #[derive(Clone, Copy, Debug)]
@@ -156,8 +158,22 @@ impl<const N: usize> Rows<N> {
         json(self.backend, &self.columns, self.rows.iter().map(<[Field; N]>::as_slice))
     }
 
-    /// Builds a statement whose only parameter is the rows.
-    pub fn statement(&self, sql: impl Into<String>) -> Result<Statement, AppError> {
+    /// Executes a query whose only parameter is the rows, and returns all rows of its result.
+    pub async fn find<C: ConnectionTrait, T: FromQueryResult>(
+        &self,
+        db: &C,
+        sql: impl Into<String>,
+    ) -> Result<Vec<T>, AppError> {
+        T::find_by_statement(self.statement(sql)?).all(db).await.map_err(app_error)
+    }
+
+    /// Executes a statement whose only parameter is the rows, and returns the number of changed
+    /// rows.
+    pub async fn execute<C: ConnectionTrait>(&self, db: &C, sql: impl Into<String>) -> Result<u64, AppError> {
+        Ok(db.execute_raw(self.statement(sql)?).await.map_err(app_error)?.rows_affected())
+    }
+
+    fn statement(&self, sql: impl Into<String>) -> Result<Statement, AppError> {
         Ok(Statement::from_sql_and_values(self.backend, sql, [self.parameter()?.into()]))
     }
 }
