@@ -201,6 +201,16 @@ const PANICS: [&str; 9] = [
     "clippy::expect_used",
 ];
 
+/// Expressions that build a database statement, which only [`STATEMENT_LAYER`] contains.
+const STATEMENTS: [&str; 2] = ["Statement::from_", "find_by_statement("];
+
+/// Files with the functions that take SQL and parameters and return typed rows.
+const STATEMENT_LAYER: [&str; 3] = [
+    "crates/dbcontext/src/query/raw.rs",
+    "crates/dbcontext/src/statement/pieces.rs",
+    "crates/dbcontext/src/statement/rows.rs",
+];
+
 /// Calls that check a precondition. Endpoints must use `requires` instead.
 const ASKS: [&str; 5] = [
     "Confirmed::authorize(",
@@ -413,6 +423,21 @@ fn production_code_does_not_panic() {
         }
     }
     assert!(read > 50, "the sources were not found");
+}
+
+#[test]
+fn statements_are_built_in_one_layer() {
+    let has_statement = |path: &Path| {
+        let text = program_text(path);
+        STATEMENTS.iter().any(|word| text.contains(word))
+    };
+    let found: BTreeSet<PathBuf> = ["src", "crates"]
+        .iter()
+        .flat_map(|folder| sources(&root().join(folder)))
+        .filter(|path| has_statement(path))
+        .collect();
+    let layer: BTreeSet<PathBuf> = STATEMENT_LAYER.iter().map(|path| root().join(path)).collect();
+    assert_eq!(found, layer, "SQL goes through these files only");
 }
 
 /// Preconditions are checked in one place, `requires = …`. Services take the witness that results
