@@ -193,8 +193,7 @@ async fn change_role(
 }
 
 async fn role(tx: &Transaction, id: ConversationId, user: UserId) -> Result<MemberRole, AppError> {
-    let member = query::members::find(tx, id, user).await?.ok_or(Code::NotFound)?;
-    member.role.parse().map_err(AppError::internal)
+    Ok(query::members::find(tx, id, user).await?.ok_or(Code::NotFound)?.role)
 }
 
 /// Member of a conversation, with the conversation's latest `seq`.
@@ -203,7 +202,7 @@ async fn member_with_seq<C: ConnectionTrait>(
     id: ConversationId,
     user: UserId,
 ) -> Result<(Member, i64), AppError> {
-    let member = query::members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;
+    let member = query::members::find(db, id, user).await?.ok_or(Code::NotFound)?.into();
     let last_seq = query::events::heads(db, [id]).await?.first().map_or(0, |(_, seq)| *seq);
     Ok((member, last_seq))
 }

@@ -234,7 +234,7 @@ async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> R
     let db = service.db.reader();
     let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::new();
     let listed = query::members::of_conversations(db, &ids, LISTED_MEMBERS).await?;
-    for (id, member) in members::with_presence(service, listed).await? {
+    for (id, member) in members::with_presence(service, listed).await {
         members.entry(id).or_default().push(member);
     }
     let mut assistants: HashMap<ConversationId, Vec<AssistantMember>> = HashMap::new();
@@ -247,12 +247,11 @@ async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> R
     }
     rows.into_iter()
         .map(|row| {
-            let own = row.own_membership()?;
-            let kind: ConversationKind = row.kind.parse().map_err(AppError::internal)?;
+            let own = row.own_membership();
             Ok(Conversation {
                 id: row.id,
-                kind,
-                capabilities: kind.client_capabilities(),
+                kind: row.kind,
+                capabilities: row.kind.client_capabilities(),
                 workspace_id: row.workspace_id,
                 title: row.title,
                 topic: row.topic,
@@ -260,9 +259,9 @@ async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> R
                 unread: own.map_or(0, |own| own.unread),
                 read_seq: own.map_or(0, |own| own.read_seq),
                 own,
-                posting: row.posting.parse().map_err(AppError::internal)?,
-                mention_all: row.mention_all.parse().map_err(AppError::internal)?,
-                history: row.history.parse().map_err(AppError::internal)?,
+                posting: row.posting,
+                mention_all: row.mention_all,
+                history: row.history,
                 slow_mode_seconds: row.slow_mode_seconds,
                 is_default: row.is_default,
                 archived_at: row.archived_at,

@@ -35,7 +35,7 @@ pub async fn set_member_settings(
         return Err(AppError::field("section_id", "not_found", "This section doesn't exist."));
     }
     let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    let old = seen.own_membership()?.ok_or(Code::NotFound)?;
+    let old = seen.own_membership().ok_or(Code::NotFound)?;
     let chooses_notify = change.notify.map(|notify| notify.is_some());
     let mut settings = OwnSettings {
         notify: change.notify.flatten().unwrap_or(old.settings.notify),
@@ -50,7 +50,7 @@ pub async fn set_member_settings(
         }
         if chooses_notify == Some(false) {
             let now = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-            settings.notify = now.own_membership()?.ok_or(Code::NotFound)?.settings.notify;
+            settings.notify = now.own_membership().ok_or(Code::NotFound)?.settings.notify;
         }
         service.notify_user(by.user_id, &Event::OwnSettingsChanged { conversation_id: id, own: settings })?;
     }

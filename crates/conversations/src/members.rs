@@ -38,7 +38,7 @@ pub async fn members(
     validate_search_text(text)?;
     access::reader(&service.events, by.user_id, id).await?;
     let (rows, total) = query::members::page(service.db.reader(), id, text, role, page).await?;
-    let members = with_presence(service, rows).await?.into_iter().map(|(_, member)| member).collect();
+    let members = with_presence(service, rows).await.into_iter().map(|(_, member)| member).collect();
     Ok(Page::new(members, page, total))
 }
 
@@ -50,7 +50,7 @@ pub async fn member(
 ) -> Result<Member, AppError> {
     access::reader(&service.events, by.user_id, id).await?;
     let row = query::members::find(service.db.reader(), id, user_id).await?.ok_or(Code::NotFound)?;
-    let found = with_presence(service, vec![row]).await?.into_iter().next();
+    let found = with_presence(service, vec![row]).await.into_iter().next();
     found.map(|(_, member)| member).ok_or_else(|| Code::NotFound.into())
 }
 
@@ -58,7 +58,7 @@ pub async fn member(
 pub(super) async fn with_presence(
     service: &ConversationsService,
     rows: Vec<NamedMember>,
-) -> Result<Vec<(ConversationId, Member)>, AppError> {
+) -> Vec<(ConversationId, Member)> {
     let people: Vec<UserId> = rows.iter().map(|row| row.user_id).collect::<BTreeSet<_>>().into_iter().collect();
     let known: HashMap<UserId, Presence> = presence::of(&service.identity, &people)
         .await
@@ -68,12 +68,12 @@ pub(super) async fn with_presence(
     rows.into_iter()
         .map(|row| {
             let id = row.conversation_id;
-            let mut member = Member::try_from(row)?;
+            let mut member = Member::from(row);
             if let Some(presence) = known.get(&member.user_id) {
                 member.presence = Some(presence.status);
                 member.last_seen = presence.last_seen;
             }
-            Ok((id, member))
+            (id, member)
         })
         .collect()
 }

@@ -18,14 +18,13 @@ pub(super) type Texts = HashMap<UploadId, String>;
 /// Returns the index change for a message. An unfinished answer is not indexed before it is complete; system messages
 /// are not searchable.
 pub(super) fn change(row: IndexedMessage, texts: &Texts) -> Change {
-    let is_shown = row.deleted_at.is_none()
-        && row.status != MessageStatus::Streaming.as_str()
-        && row.sender_kind != SenderKind::System.as_str();
+    let is_shown =
+        row.deleted_at.is_none() && row.status != MessageStatus::Streaming && row.sender_kind != SenderKind::System;
     if !is_shown {
         return Change::Remove(row.id.0);
     }
     let files = parse_files(row.attachments.as_deref());
-    let author = row.sender_id.filter(|_| row.sender_kind != SenderKind::Deleted.as_str());
+    let author = row.sender_id.filter(|_| row.sender_kind != SenderKind::Deleted);
     Change::Upsert(Document {
         message: row.id.0,
         conversation: row.conversation_id.0,

@@ -82,7 +82,7 @@ impl FileTextJob {
             // The file may have been removed in the meantime.
             let Some(file) = uploads::get_all(service.db.reader(), [id]).await?.pop() else { return Ok(()) };
             let size = file.size.unwrap_or_default();
-            if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE_BYTES {
+            if file.status == UploadStatus::Ready && size <= MAX_FILE_BYTES {
                 let source = TextSource { id, name: file.name, media_type: file.media_type, size };
                 let slot = service.work.parsing.acquire_for_job(owner).await;
                 text = match text::sections(&service.files, &source, &slot).await {

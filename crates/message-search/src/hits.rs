@@ -57,8 +57,7 @@ pub(super) async fn shown_hits(
     .await?;
     for hit in &mut shown {
         let conversation = hit.message.as_ref().map(|message| message.conversation_id.0);
-        hit.conversation =
-            conversation.and_then(|id| asked.conversations.get(&id)).map(found_conversation).transpose()?;
+        hit.conversation = conversation.and_then(|id| asked.conversations.get(&id)).map(found_conversation);
     }
     Ok(shown)
 }
@@ -105,7 +104,6 @@ fn file_excerpt(message: &Message, text: &str, parts: &[(usize, Range<usize>)], 
     Some(FoundInFile { upload_id: file.id, name: file.name.clone(), excerpt, highlights })
 }
 
-pub(super) fn found_conversation(one: &Readable) -> Result<FoundConversation, AppError> {
-    let kind = one.kind.parse().map_err(AppError::internal)?;
-    Ok(FoundConversation { id: one.id, kind, title: one.title.clone() })
+pub(super) fn found_conversation(one: &Readable) -> FoundConversation {
+    FoundConversation { id: one.id, kind: one.kind, title: one.title.clone() }
 }

@@ -20,7 +20,7 @@ pub(super) async fn conversations(
     let text = folded(ask.text.trim());
     let mut found: Vec<Readable> = rows::readable(service.db.reader(), user).await?;
     found.retain(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id));
-    found.retain(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind));
+    found.retain(|one| ask.kind.is_none_or(|kind| kind == one.kind));
     let mut found = run_blocking(move || {
         found.retain(|one| one.title.as_deref().is_some_and(|title| names::has_prefix(&folded(title), &text)));
         found.sort_by_key(|one| std::cmp::Reverse((one.is_member, one.last_activity_at)));
@@ -29,8 +29,8 @@ pub(super) async fn conversations(
     .await?;
     let total = Some(SearchTotal { count: count(found.len()), is_all: true });
     found.truncate(limit);
-    let hit = |one: &Readable| Ok(SearchHit { conversation: Some(found_conversation(one)?), ..SearchHit::default() });
-    let items = found.iter().map(hit).collect::<Result<_, AppError>>()?;
+    let hit = |one: &Readable| SearchHit { conversation: Some(found_conversation(one)), ..SearchHit::default() };
+    let items = found.iter().map(hit).collect();
     Ok(SearchResults { items, total, ..SearchResults::default() })
 }
 

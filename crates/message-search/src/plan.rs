@@ -148,7 +148,7 @@ pub(super) async fn plan_search(
         .into_iter()
         .filter(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id))
         .filter(|one| ask.conversations.is_empty() || ask.conversations.contains(&one.id))
-        .filter(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind))
+        .filter(|one| ask.kind.is_none_or(|kind| kind == one.kind))
         .map(|one| (one.id.0, one))
         .collect();
     if !query.conversation_names.is_empty() {

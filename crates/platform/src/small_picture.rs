@@ -19,7 +19,7 @@ impl SmallPictureRules {
     /// Checks that an upload meets the requirements.
     pub fn check(&self, upload: &StoredUpload) -> Result<(), AppError> {
         let Self { name, media_types, formats, max_bytes, max_side } = self;
-        if upload.status != UploadStatus::Ready.as_str() {
+        if upload.status != UploadStatus::Ready {
             return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
         }
         if !media_types.contains(&upload.media_type.as_str()) {

@@ -314,7 +314,7 @@ impl<'a> AnswerRun<'a> {
         // A decision that was made before the job was suspended has not resumed it, so decisions
         // are checked again.
         let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
-        if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
+        if calls.iter().all(|call| call.status != ToolCallStatus::Waiting)
             && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
         {
             service.wake_workers();

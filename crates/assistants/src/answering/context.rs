@@ -142,7 +142,7 @@ async fn readable_history<C: ConnectionTrait>(
     question: &NamedMessage,
     asker: Option<UserId>,
 ) -> Result<ReadableHistory, AppError> {
-    let sender = question.sender_id.filter(|_| question.sender_kind == SenderKind::User.as_str()).map(UserId);
+    let sender = question.sender_id.filter(|_| question.sender_kind == SenderKind::User).map(UserId);
     let Some(asker) = asker.or(sender) else { return Ok(ReadableHistory::default()) };
     let Some(access) = query::access::find(db, question.conversation_id, asker).await? else {
         return Ok(ReadableHistory::default());
@@ -157,7 +157,7 @@ async fn readable_history<C: ConnectionTrait>(
 fn has_several_people(history: &[NamedMessage]) -> bool {
     let people: BTreeSet<_> = history
         .iter()
-        .filter(|message| message.sender_kind == SenderKind::User.as_str())
+        .filter(|message| message.sender_kind == SenderKind::User)
         .map(|message| message.sender_id)
         .collect();
     people.len() > 1
@@ -166,12 +166,11 @@ fn has_several_people(history: &[NamedMessage]) -> bool {
 /// Converts a message to a turn for the model, with its files. Returns `None` if the message has
 /// neither text nor files.
 fn turn(message: &NamedMessage, own: AssistantId, several: bool, files: AttachmentInput) -> Option<ChatMessage> {
-    let unfinished =
-        [MessageStatus::Streaming.as_str(), MessageStatus::Failed.as_str()].contains(&message.status.as_str());
+    let unfinished = [MessageStatus::Streaming, MessageStatus::Failed].contains(&message.status);
     if message.deleted_at.is_some() || (message.content.is_empty() && files.text.is_empty()) || unfinished {
         return None;
     }
-    let is_assistant = message.sender_kind == SenderKind::Assistant.as_str();
+    let is_assistant = message.sender_kind == SenderKind::Assistant;
     if is_assistant && message.sender_id == Some(own.0) {
         return Some(ChatMessage::assistant(message.content.as_str()));
     }
@@ -272,7 +271,7 @@ mod tests {
             conversation_id: ConversationId::new(),
             seq: 1,
             no: 1,
-            sender_kind: kind.as_str().to_owned(),
+            sender_kind: kind,
             sender_id: Some(sender),
             sender_name: Some(name.to_owned()),
             sender_glyph: None,
@@ -282,7 +281,7 @@ mod tests {
             mentions: None,
             attachments: None,
             previews: None,
-            status: MessageStatus::Complete.as_str().to_owned(),
+            status: MessageStatus::Complete,
             reply_to: None,
             model: None,
             reason: None,

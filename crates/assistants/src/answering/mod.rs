@@ -158,7 +158,7 @@ pub async fn details(service: &AssistantsService, by: &Principal, id: MessageId)
         Vec::new()
     } else {
         let rows = query::tool_calls::of_current_version(service.db.reader(), id).await?;
-        rows.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?
+        rows.into_iter().map(Into::into).collect()
     };
     Ok(AnswerDetails { message_id: id, model: message.model, answer: message.answer, thinking, tool_calls })
 }

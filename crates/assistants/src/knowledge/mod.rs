@@ -155,7 +155,7 @@ pub async fn add(
 
 /// Refuses unreadable and too large files before the job is enqueued.
 fn check(service: &AssistantsService, holder: &KnowledgeOwner, upload: &StoredUpload) -> Result<(), AppError> {
-    if upload.status != UploadStatus::Ready.as_str() {
+    if upload.status != UploadStatus::Ready {
         return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
     }
     if !extract::is_readable(&upload.media_type, &upload.name) {

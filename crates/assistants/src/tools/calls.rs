@@ -50,7 +50,7 @@ pub(crate) async fn run(
         transcript.reload(service).await?;
         publish_states(service, answer, transcript, &before).await?;
         let due: Vec<ToolCallRow> =
-            transcript.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
+            transcript.rows.iter().filter(|row| row.status == ToolCallStatus::Queued).cloned().collect();
         let (shared, may_begin) = (&*transcript, &holds);
         stream::iter(due)
             .map(|row| async move {
@@ -85,7 +85,7 @@ pub(crate) async fn run(
 }
 
 fn has(transcript: &ToolTranscript, status: ToolCallStatus) -> bool {
-    transcript.rows.iter().any(|row| row.status == status.as_str())
+    transcript.rows.iter().any(|row| row.status == status)
 }
 
 async fn execute(
@@ -124,8 +124,8 @@ pub(super) fn parse_arguments(arguments: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(arguments).ok()
 }
 
-fn statuses(rows: &[ToolCallRow]) -> Vec<String> {
-    rows.iter().map(|row| row.status.clone()).collect()
+fn statuses(rows: &[ToolCallRow]) -> Vec<ToolCallStatus> {
+    rows.iter().map(|row| row.status).collect()
 }
 
 /// Stores the states of all calls with the message and publishes those that differ from `before`.
@@ -133,7 +133,7 @@ async fn publish_states(
     service: &AssistantsService,
     answer: &AnswerJob,
     transcript: &ToolTranscript,
-    before: &[String],
+    before: &[ToolCallStatus],
 ) -> Result<(), AppError> {
     let is_changed = |place: usize, row: &ToolCallRow| before.get(place) != Some(&row.status);
     let changed: Vec<&ToolCallRow> =

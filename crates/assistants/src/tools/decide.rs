@@ -42,7 +42,7 @@ pub async fn find(
 ) -> Result<ToolCallDetails, AppError> {
     let (_, call) = find_own_call(service, by, message_id, id).await?;
     let schema = tool(service, &call).await?.map(|tool| tool.schema);
-    Ok(ToolCallDetails { call: call.try_into()?, schema })
+    Ok(ToolCallDetails { call: call.into(), schema })
 }
 
 /// Returns a call with its message, if the caller is the user who asked.
@@ -129,10 +129,10 @@ pub async fn decide(
     publish_call_state(service, message.conversation_id, message_id, row);
     // The job is resumed after the commit, because a worker that suspends it checks for committed
     // decisions afterwards.
-    if rows.iter().all(|row| row.status != ToolCallStatus::Waiting.as_str())
+    if rows.iter().all(|row| row.status != ToolCallStatus::Waiting)
         && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, message_id.0).await?
     {
         service.wake_workers();
     }
-    row.clone().try_into()
+    Ok(row.clone().into())
 }

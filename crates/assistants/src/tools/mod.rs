@@ -31,7 +31,6 @@ use std::sync::Arc;
 use appcore::{
     ConversationId, MessageId,
     event::{BusMessage, Envelope, Event, Topic},
-    view::ToolCall,
 };
 use dbcontext::query::tool_calls::ToolCallRow;
 
@@ -53,10 +52,7 @@ fn publish_call_state(
     message_id: MessageId,
     row: &ToolCallRow,
 ) {
-    let call = match ToolCall::try_from(row.clone()) {
-        Ok(call) => Box::new(truncate_call(call)),
-        Err(error) => return tracing::error!(%error, "failed to read tool call"),
-    };
+    let call = Box::new(truncate_call(row.clone().into()));
     let event = Event::MessageToolCall { conversation_id, message_id, call };
     match Envelope::seal(&event, Topic::Viewers(conversation_id), service.clock.now()) {
         // The event is ephemeral: clients that miss it read the message.

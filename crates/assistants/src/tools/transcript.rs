@@ -75,7 +75,7 @@ impl ToolTranscript {
     /// True if calls of the last round have no result yet.
     pub fn is_open(&self) -> bool {
         const OPEN: [ToolCallStatus; 3] = [ToolCallStatus::Waiting, ToolCallStatus::Queued, ToolCallStatus::Running];
-        self.rows.iter().any(|row| row.status.parse().is_ok_and(|status: ToolCallStatus| OPEN.contains(&status)))
+        self.rows.iter().any(|row| OPEN.contains(&row.status))
     }
 
     /// Adds functions that were called but are no longer offered, because providers require a
@@ -134,7 +134,7 @@ impl ToolTranscript {
                 call_id: row.call_id.clone(),
                 text: result_text(row, if result.is_empty() { "(no result)" } else { result }),
                 pictures: pictures.remove(&row.id).unwrap_or_default(),
-                is_error: row.status != ToolCallStatus::Done.as_str(),
+                is_error: row.status != ToolCallStatus::Done,
             });
         }
         rounds
@@ -183,7 +183,7 @@ impl ToolTranscript {
                     function: call.name.replace('\0', ""),
                     arguments: call.arguments.replace('\0', ""),
                     model_arguments: None,
-                    status: status.to_string(),
+                    status,
                     result: result.map(str::to_owned),
                     picture_count: 0,
                     is_repeatable: offered.is_some_and(OfferedFunction::is_repeatable),
@@ -215,7 +215,7 @@ impl ToolTranscript {
 
     /// Earliest time at which a call that waits for a decision expires.
     pub(super) fn waits_until(&self) -> Option<Timestamp> {
-        let waits = |row: &&ToolCallRow| row.status == ToolCallStatus::Waiting.as_str();
+        let waits = |row: &&ToolCallRow| row.status == ToolCallStatus::Waiting;
         self.rows.iter().filter(waits).filter_map(|row| row.expires_at).min()
     }
 }
@@ -260,7 +260,7 @@ mod tests {
             title: None,
             arguments: "{}".to_owned(),
             model_arguments: None,
-            status: status.to_string(),
+            status,
             result,
             picture_count: 0,
             is_repeatable: false,

@@ -111,7 +111,7 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
     let people = members::of_conversations(service.db.reader(), &[id], TITLE_NAMES).await?;
     let head = format::ExportHead {
         id,
-        kind: row.kind.parse().map_err(AppError::internal)?,
+        kind: row.kind,
         title: row.title,
         people: people.into_iter().map(|member| member.display_name).collect(),
         exported_at: service.clock.now(),

@@ -30,7 +30,7 @@ impl Job<ConversationsService> for TranscribeJob {
 
 async fn transcribe(service: &ConversationsService, job: TranscribeJob, is_last: bool) -> Result<(), AppError> {
     let row = rows::get_all(service.db.reader(), [job.upload_id]).await?.pop().ok_or(Code::NotFound)?;
-    if row.transcript_state.as_deref() != Some(TranscriptState::Pending.as_str()) {
+    if row.transcript_state != Some(TranscriptState::Pending) {
         // The same upload was already transcribed for another message.
         return set_transcript(service, job, row.transcript).await;
     }

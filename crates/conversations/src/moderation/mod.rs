@@ -52,7 +52,7 @@ pub async fn hide(
 pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<HiddenMessage, AppError> {
     let db = service.db.reader();
     let found = rows::hidden(db, id).await?.ok_or(Code::NotFound)?;
-    let is_own = found.sender_kind == SenderKind::User.as_str() && found.sender_id == Some(by.user_id.0);
+    let is_own = found.sender_kind == SenderKind::User && found.sender_id == Some(by.user_id.0);
     let may_read = query::messages::find(db, by.user_id, id).await?.is_some();
     if !(is_own && may_read) {
         if !by.is_admin() {

@@ -5,7 +5,7 @@ use appcore::{
     auth::{Email, Permission, Principal},
     page::{Page, PageRequest},
     text_field::validate_search_text,
-    view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
+    view::{User, WorkspaceMember, WorkspaceRole},
 };
 use dbcontext::{
     constraint::app_error,
@@ -48,7 +48,7 @@ pub async fn members(
     validate_search_text(text)?;
     rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(service.db.reader(), by.user_id, id, text, page).await?;
-    let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    let mut items = members.into_iter().map(view).collect::<Vec<_>>();
     add_presence(&service.identity, items.iter_mut().map(|member| &mut member.user)).await;
     Ok(Page::new(items, page, total))
 }
@@ -82,7 +82,7 @@ pub async fn add_member(
     tx.commit().await.map_err(app_error)?;
     WorkspaceChangeEvent::entered(id, user.id).tell(&service.identity);
     channel.publish(&service.identity);
-    view(member)
+    Ok(view(member))
 }
 
 /// Refuses callers who may not add a member with this role. Refuses personal workspaces too.
@@ -100,8 +100,8 @@ pub(super) async fn check_may_add<C: ConnectionTrait>(
             "A new member can't be the owner. Add them first, then make them the owner.",
         ));
     }
-    check_may_grant(seen.role()?, role)?;
-    if seen.kind == WorkspaceKind::Personal.as_str() {
+    check_may_grant(seen.role, role)?;
+    if seen.kind == WorkspaceKind::Personal {
         return Err(wrong_state("You can't add people to a personal workspace. Create a new workspace instead."));
     }
     Ok(())
@@ -122,15 +122,15 @@ pub async fn set_role(
     let own = own_role(&tx, by, id).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
     check_may_grant(own, role)?;
-    check_may_grant(own, role_of(&member)?)?;
-    if role_of(&member)? == WorkspaceRole::Owner && role != WorkspaceRole::Owner {
+    check_may_grant(own, member.member_role)?;
+    if member.member_role == WorkspaceRole::Owner && role != WorkspaceRole::Owner {
         return Err(Code::OwnerMustTransfer.into());
     }
     if role == WorkspaceRole::Owner && user_id != by.user_id {
         rows::set_role(&tx, id, by.user_id, WorkspaceRole::Admin, now).await?;
         invitations::revoke_exceeding(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
     }
-    if role_of(&member)? == WorkspaceRole::Guest {
+    if member.member_role == WorkspaceRole::Guest {
         identity::membership::quota::check_members(&tx, id, role, now).await?;
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
@@ -142,7 +142,7 @@ pub async fn set_role(
     // The caller is included, because a transfer of ownership changes the caller's role as well.
     WorkspaceChangeEvent::of(id, [by.user_id, user_id]).tell(&service.identity);
     channel.publish(&service.identity);
-    view(member)
+    Ok(view(member))
 }
 
 /// Removes a member from the workspace and all of its conversations, and revokes their invitations.
@@ -158,9 +158,9 @@ pub async fn remove_member(
     }
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
-    let own = authorize_in(&tx, by, id, Permission::ManageMembers).await?.role()?;
+    let own = authorize_in(&tx, by, id, Permission::ManageMembers).await?.role;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
-    check_may_grant(own, role_of(&member)?)?;
+    check_may_grant(own, member.member_role)?;
     let now = service.clock.now();
     rows::end_membership(&tx, id, user_id, MembershipEnd::Removed, now).await?;
     invitations::revoke_exceeding(&tx, id, user_id, None, now).await?;
@@ -177,10 +177,10 @@ pub async fn leave(service: &ConversationsService, by: &Principal, id: Workspace
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
     let seen = authorize_in(&tx, by, id, Permission::View).await?;
-    if seen.kind == WorkspaceKind::Personal.as_str() {
+    if seen.kind == WorkspaceKind::Personal {
         return Err(wrong_state("You can't leave your personal workspace."));
     }
-    if seen.role()? == WorkspaceRole::Owner {
+    if seen.role == WorkspaceRole::Owner {
         return Err(Code::OwnerMustTransfer.into());
     }
     let now = service.clock.now();
@@ -194,7 +194,7 @@ pub async fn leave(service: &ConversationsService, by: &Principal, id: Workspace
 }
 
 async fn own_role<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
-    role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
+    Ok(rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?.member_role)
 }
 
 /// Formats a membership as the target of an audit entry.
@@ -206,12 +206,8 @@ fn check_may_grant(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppErr
     if own.may_assign(role) { Ok(()) } else { Err(Code::Forbidden.into()) }
 }
 
-fn role_of(row: &MemberRow) -> Result<WorkspaceRole, AppError> {
-    row.member_role.parse().map_err(|error: UnknownName| AppError::internal(error))
-}
-
-fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
-    let role = role_of(&row)?;
+fn view(row: MemberRow) -> WorkspaceMember {
+    let role = row.member_role;
     let user = User {
         id: row.id,
         email: None,
@@ -222,12 +218,12 @@ fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
         show_timezone: None,
         chosen_presence: None,
         display_name: row.display_name,
-        role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+        role: row.role,
         presence: None,
         last_seen: None,
         custom_status: None,
         timezone: row.timezone.filter(|_| row.show_timezone),
         created_at: row.created_at,
     };
-    Ok(WorkspaceMember { user, role })
+    WorkspaceMember { user, role }
 }

@@ -78,7 +78,7 @@ async fn views<C: ConnectionTrait>(
     by: &Principal,
     seen: Vec<SeenWorkspace>,
 ) -> Result<Vec<Workspace>, AppError> {
-    let mut workspaces = seen.into_iter().map(|row| row.view(by.user_id)).collect::<Result<Vec<_>, _>>()?;
+    let mut workspaces = seen.into_iter().map(|row| row.view(by.user_id)).collect::<Vec<_>>();
     let configured = |workspace: &Workspace| workspace.role.may(Permission::Configure);
     let ids: Vec<WorkspaceId> = workspaces.iter().filter(|one| configured(one)).map(|one| one.id).collect();
     let mut domains: HashMap<WorkspaceId, Vec<String>> = HashMap::new();
@@ -130,7 +130,7 @@ pub async fn update(
     rows::lock(&tx, id).await?;
     let seen = authorize_in(&tx, by, id, Permission::Configure).await?;
     if let Some(name) = name.filter(|name| *name != seen.name) {
-        if seen.kind == WorkspaceKind::Shared.as_str() && service.config.names_shared_workspace() {
+        if seen.kind == WorkspaceKind::Shared && service.config.names_shared_workspace() {
             return Err(wrong_state("This workspace's name is set in the server's configuration."));
         }
         rows::rename(&tx, id, &name, service.clock.now()).await?;
@@ -140,7 +140,7 @@ pub async fn update(
             workspace_domains::of(&tx, &[id]).await?.into_iter().map(|(_, domain)| domain).collect();
         let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
         let domains = domains::parse(&wanted, &known, &user)?;
-        if !domains.is_empty() && seen.kind != WorkspaceKind::Team.as_str() {
+        if !domains.is_empty() && seen.kind != WorkspaceKind::Team {
             return Err(wrong_state("Email domains can only be used with team workspaces."));
         }
         workspace_domains::replace(&tx, id, &domains).await?;
@@ -156,7 +156,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Workspac
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
     let seen = authorize_in(&tx, by, id, Permission::Delete).await?;
-    if seen.kind != WorkspaceKind::Team.as_str() {
+    if seen.kind != WorkspaceKind::Team {
         return Err(wrong_state("Only team workspaces can be deleted."));
     }
     delete_rows(&tx, service, id).await?;

@@ -4,7 +4,7 @@
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
     access::{Access, administers_workspace, sees_open_channels},
-    view::{ConversationKind, HistoryScope, WorkspaceRole},
+    view::{ConversationKind, HistoryScope, MemberRole, MentionAll, Posting, WorkspaceRole},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
@@ -128,16 +128,16 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
     #[derive(FromQueryResult)]
     struct AccessRow {
         workspace_id: WorkspaceId,
-        kind: String,
+        kind: ConversationKind,
         last_seq: i64,
         is_archived: bool,
         is_default: bool,
-        posting: String,
-        mention_all: String,
-        history: String,
+        posting: Posting,
+        mention_all: MentionAll,
+        history: HistoryScope,
         from_seq: Option<i64>,
-        role: Option<String>,
-        workspace_role: Option<String>,
+        role: Option<MemberRole>,
+        workspace_role: Option<WorkspaceRole>,
         is_removed: bool,
     }
     let sql = "SELECT c.workspace_id, c.kind, c.last_seq, c.archived_at IS NOT NULL AS is_archived, c.is_default, c.posting, \
@@ -148,25 +148,21 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
                LEFT JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted \
                WHERE c.id = $1 AND NOT c.is_deleted";
     let found = raw::find_one::<_, AccessRow>(db, sql, [id.into(), user.into()]).await?;
-    found
-        .map(|row| {
-            Ok(Access {
-                conversation_id: id,
-                workspace_id: row.workspace_id,
-                kind: row.kind.parse().map_err(AppError::internal)?,
-                last_seq: row.last_seq,
-                is_archived: row.is_archived,
-                is_default: row.is_default,
-                posting: row.posting.parse().map_err(AppError::internal)?,
-                mention_all: row.mention_all.parse().map_err(AppError::internal)?,
-                history: row.history.parse().map_err(AppError::internal)?,
-                joined_at_seq: row.from_seq.unwrap_or(0),
-                role: row.role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
-                workspace_role: row.workspace_role.map(|role| role.parse().map_err(AppError::internal)).transpose()?,
-                is_removed: row.is_removed,
-            })
-        })
-        .transpose()
+    Ok(found.map(|row| Access {
+        conversation_id: id,
+        workspace_id: row.workspace_id,
+        kind: row.kind,
+        last_seq: row.last_seq,
+        is_archived: row.is_archived,
+        is_default: row.is_default,
+        posting: row.posting,
+        mention_all: row.mention_all,
+        history: row.history,
+        joined_at_seq: row.from_seq.unwrap_or(0),
+        role: row.role,
+        workspace_role: row.workspace_role,
+        is_removed: row.is_removed,
+    }))
 }
 
 /// Sequence number of the last event before the history that all members may read.
@@ -213,7 +209,6 @@ pub async fn workspace_admins<C: ConnectionTrait>(
 
 #[cfg(test)]
 mod tests {
-    use appcore::view::MemberRole;
     use migration::{Migrator, MigratorTrait as _};
 
     use super::*;

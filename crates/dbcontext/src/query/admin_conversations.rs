@@ -4,7 +4,7 @@ use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
     view::{
-        AdminConversation, AdminConversationMember, AdminOwner, ConversationKind, MemberRole, UnknownName,
+        AdminConversation, AdminConversationMember, AdminOwner, ConversationKind, MemberRole, WorkspaceKind,
         WorkspaceReference,
     },
 };
@@ -28,11 +28,11 @@ pub struct Filter {
 #[derive(FromQueryResult)]
 struct ConversationRow {
     id: ConversationId,
-    kind: String,
+    kind: ConversationKind,
     title: Option<String>,
     workspace_id: WorkspaceId,
     workspace_name: String,
-    workspace_kind: String,
+    workspace_kind: WorkspaceKind,
     owner_id: Option<UserId>,
     owner_name: Option<String>,
     is_default: bool,
@@ -44,20 +44,13 @@ struct ConversationRow {
     archived_at: Option<Timestamp>,
 }
 
-impl TryFrom<ConversationRow> for AdminConversation {
-    type Error = AppError;
-
-    fn try_from(row: ConversationRow) -> Result<Self, AppError> {
-        let unknown = |error: UnknownName| AppError::internal(error);
-        Ok(Self {
+impl From<ConversationRow> for AdminConversation {
+    fn from(row: ConversationRow) -> Self {
+        Self {
             id: row.id,
-            kind: row.kind.parse().map_err(unknown)?,
+            kind: row.kind,
             title: row.title,
-            workspace: WorkspaceReference {
-                id: row.workspace_id,
-                name: row.workspace_name,
-                kind: row.workspace_kind.parse().map_err(unknown)?,
-            },
+            workspace: WorkspaceReference { id: row.workspace_id, name: row.workspace_name, kind: row.workspace_kind },
             owner: row.owner_id.zip(row.owner_name).map(|(id, display_name)| AdminOwner { id, display_name }),
             is_default: row.is_default,
             members: row.members,
@@ -66,7 +59,7 @@ impl TryFrom<ConversationRow> for AdminConversation {
             last_activity_at: row.last_activity_at,
             created_at: row.created_at,
             archived_at: row.archived_at,
-        })
+        }
     }
 }
 
@@ -131,7 +124,7 @@ async fn read<C: ConnectionTrait>(
          LEFT JOIN users owner ON owner.id = o.user_id AND NOT owner.is_deleted ORDER BY c.id DESC"
     );
     let rows = raw::find::<_, ConversationRow>(db, sql, values).await?;
-    rows.into_iter().map(AdminConversation::try_from).collect()
+    Ok(rows.into_iter().map(AdminConversation::from).collect())
 }
 
 /// Lists the members of a conversation by name, optionally only those whose name contains `text`.
@@ -142,9 +135,11 @@ pub async fn members<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<AdminConversationMember>, u64), AppError> {
     let (rows, total) = people(db, "conversation_members m", "m.conversation_id", id.into(), text, page).await?;
-    let view = |row: PersonRow| {
-        let role: MemberRole = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
-        Ok(AdminConversationMember { id: row.id, display_name: row.display_name, email: row.email, role })
+    let view = |row: PersonRow<MemberRole>| AdminConversationMember {
+        id: row.id,
+        display_name: row.display_name,
+        email: row.email,
+        role: row.role,
     };
-    Ok((rows.into_iter().map(view).collect::<Result<_, AppError>>()?, total))
+    Ok((rows.into_iter().map(view).collect(), total))
 }

@@ -4,7 +4,7 @@
 use appcore::{
     AppError, Timestamp, UserId,
     page::PageRequest,
-    view::{AdminUser, AdminUserWorkspace, UnknownName, UserRole, UserStatus},
+    view::{AdminUser, AdminUserWorkspace, UserRole, UserStatus, WorkspaceKind, WorkspaceRole},
 };
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Set, Value};
 use uuid::Uuid;
@@ -28,7 +28,7 @@ struct UserRow {
     display_name: String,
     email: String,
     email_verified_at: Option<Timestamp>,
-    role: String,
+    role: UserRole,
     suspended_at: Option<Timestamp>,
     suspended_reason: Option<String>,
     second_factor: bool,
@@ -39,16 +39,14 @@ struct UserRow {
     last_active_at: Option<Timestamp>,
 }
 
-impl TryFrom<UserRow> for AdminUser {
-    type Error = AppError;
-
-    fn try_from(row: UserRow) -> Result<Self, AppError> {
-        Ok(Self {
+impl From<UserRow> for AdminUser {
+    fn from(row: UserRow) -> Self {
+        Self {
             id: row.id,
             display_name: row.display_name,
             email: row.email,
             email_verified: row.email_verified_at.is_some(),
-            role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+            role: row.role,
             status: if row.suspended_at.is_some() { UserStatus::Suspended } else { UserStatus::Active },
             suspended_at: row.suspended_at,
             suspended_reason: row.suspended_reason,
@@ -58,7 +56,7 @@ impl TryFrom<UserRow> for AdminUser {
             plan: row.plan,
             created_at: row.created_at,
             last_active_at: row.last_active_at,
-        })
+        }
     }
 }
 
@@ -116,13 +114,13 @@ pub async fn list<C: ConnectionTrait>(
     );
     let rows = raw::find::<_, UserRow>(db, &sql, values.clone()).await?;
     let total = page::count(db, &format!("FROM users u {wanted}"), values).await?;
-    Ok((rows.into_iter().map(AdminUser::try_from).collect::<Result<_, _>>()?, total))
+    Ok((rows.into_iter().map(AdminUser::from).collect(), total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) -> Result<Option<AdminUser>, AppError> {
     let sql = format!("{} WHERE NOT u.is_deleted AND u.id = $1) u", select(now));
     let row: Option<UserRow> = raw::find_one(db, &sql, vec![id.into()]).await?;
-    row.map(AdminUser::try_from).transpose()
+    Ok(row.map(AdminUser::from))
 }
 
 /// Number of sessions, keys and other items that belong to an account.
@@ -156,23 +154,14 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<Ad
     struct MembershipRow {
         id: appcore::WorkspaceId,
         name: String,
-        kind: String,
-        role: String,
+        kind: WorkspaceKind,
+        role: WorkspaceRole,
     }
     let sql = "SELECT w.id, w.name, w.kind, m.role FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
                WHERE m.user_id = $1 AND NOT m.is_deleted AND w.kind <> 'personal' ORDER BY w.name, w.id LIMIT 100";
     let rows = raw::find::<_, MembershipRow>(db, sql, vec![id.into()]).await?;
-    let unknown = |error: UnknownName| AppError::internal(error);
-    rows.into_iter()
-        .map(|row| {
-            Ok(AdminUserWorkspace {
-                id: row.id,
-                name: row.name,
-                kind: row.kind.parse().map_err(unknown)?,
-                role: row.role.parse().map_err(unknown)?,
-            })
-        })
-        .collect()
+    let view = |row: MembershipRow| AdminUserWorkspace { id: row.id, name: row.name, kind: row.kind, role: row.role };
+    Ok(rows.into_iter().map(view).collect())
 }
 
 /// Locks the administrators who can sign in until the transaction ends, so that two concurrent demotions are

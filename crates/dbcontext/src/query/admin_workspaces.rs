@@ -3,9 +3,9 @@
 use appcore::{
     AppError, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{AdminOwner, AdminWorkspace, AdminWorkspaceMember, UnknownName, WorkspaceKind, WorkspaceRole},
+    view::{AdminOwner, AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceRole},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, TryGetable, Value};
 use uuid::Uuid;
 
 use super::{page, raw};
@@ -22,7 +22,7 @@ pub struct Filter {
 struct WorkspaceRow {
     id: WorkspaceId,
     name: String,
-    kind: String,
+    kind: WorkspaceKind,
     owner_id: Option<UserId>,
     owner_name: Option<String>,
     members: i64,
@@ -34,15 +34,13 @@ struct WorkspaceRow {
     created_at: Timestamp,
 }
 
-impl TryFrom<WorkspaceRow> for AdminWorkspace {
-    type Error = AppError;
-
-    fn try_from(row: WorkspaceRow) -> Result<Self, AppError> {
+impl From<WorkspaceRow> for AdminWorkspace {
+    fn from(row: WorkspaceRow) -> Self {
         let owner = row.owner_id.zip(row.owner_name);
-        Ok(Self {
+        Self {
             id: row.id,
             name: row.name,
-            kind: row.kind.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+            kind: row.kind,
             owner: owner.map(|(id, display_name)| AdminOwner { id, display_name }),
             members: row.members,
             guests: row.guests,
@@ -51,7 +49,7 @@ impl TryFrom<WorkspaceRow> for AdminWorkspace {
             stored_bytes: row.stored_bytes,
             last_activity_at: row.last_activity_at,
             created_at: row.created_at,
-        })
+        }
     }
 }
 
@@ -94,13 +92,13 @@ pub async fn list<C: ConnectionTrait>(
     );
     let rows = raw::find::<_, WorkspaceRow>(db, &sql, values.clone()).await?;
     let total = page::count(db, &format!("FROM workspaces w {wanted}"), values).await?;
-    Ok((rows.into_iter().map(AdminWorkspace::try_from).collect::<Result<_, _>>()?, total))
+    Ok((rows.into_iter().map(AdminWorkspace::from).collect(), total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<AdminWorkspace>, AppError> {
     let sql = format!("{SELECT} WHERE NOT w.is_deleted AND w.id = $1) w {OWNER}");
     let row: Option<WorkspaceRow> = raw::find_one(db, &sql, vec![id.into()]).await?;
-    row.map(AdminWorkspace::try_from).transpose()
+    Ok(row.map(AdminWorkspace::from))
 }
 
 /// Lists the members of a workspace by name, optionally only those whose name contains `text`.
@@ -111,32 +109,34 @@ pub async fn members<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<AdminWorkspaceMember>, u64), AppError> {
     let (rows, total) = people(db, "workspace_members m", "m.workspace_id", id.into(), text, page).await?;
-    let view = |row: PersonRow| {
-        let role: WorkspaceRole = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
-        Ok(AdminWorkspaceMember { id: row.id, display_name: row.display_name, email: row.email, role })
+    let view = |row: PersonRow<WorkspaceRole>| AdminWorkspaceMember {
+        id: row.id,
+        display_name: row.display_name,
+        email: row.email,
+        role: row.role,
     };
-    Ok((rows.into_iter().map(view).collect::<Result<_, AppError>>()?, total))
+    Ok((rows.into_iter().map(view).collect(), total))
 }
 
 /// User with their role in a workspace or conversation.
 #[derive(FromQueryResult)]
-pub(super) struct PersonRow {
+pub(super) struct PersonRow<R: TryGetable> {
     pub id: UserId,
     pub display_name: String,
     pub email: String,
-    pub role: String,
+    pub role: R,
 }
 
 /// Lists the members `m` in `table`, by name, of the conversation or workspace whose id is in the
 /// column `key`. Optionally only those whose name contains `text`. Returns the total count as well.
-pub(super) async fn people<C: ConnectionTrait>(
+pub(super) async fn people<C: ConnectionTrait, R: TryGetable>(
     db: &C,
     table: &str,
     key: &str,
     id: Value,
     text: &str,
     page: PageRequest,
-) -> Result<(Vec<PersonRow>, u64), AppError> {
+) -> Result<(Vec<PersonRow<R>>, u64), AppError> {
     let mut of = format!(
         "FROM {table} JOIN users u ON u.id = m.user_id AND NOT u.is_deleted WHERE {key} = $1 AND NOT m.is_deleted"
     );
@@ -151,6 +151,6 @@ pub(super) async fn people<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = raw::find::<_, PersonRow>(db, &sql, values.clone()).await?;
+    let rows = raw::find::<_, PersonRow<R>>(db, &sql, values.clone()).await?;
     Ok((rows, page::count(db, &of, values).await?))
 }

@@ -1,6 +1,6 @@
 //! API keys: their owners list and revoke them, requests look them up by hash.
 
-use appcore::{ApiKeyId, AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
+use appcore::{ApiKeyId, AppError, Timestamp, UserId, WorkspaceId, page::PageRequest, view::UserRole};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
     PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select,
@@ -27,7 +27,7 @@ pub struct ApiKeyStatus {
     pub id: ApiKeyId,
     pub key_hash: Vec<u8>,
     pub user_id: UserId,
-    pub role: String,
+    pub role: UserRole,
     pub scopes: String,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, WorkspaceId};
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp, UserId, WorkspaceId,
+    view::{ConversationKind, HistoryScope, MemberRole, MentionAll, MessageStatus, Posting, SenderKind},
+};
 use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, FromQueryResult, RuntimeErr};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, postgres::PgArguments};
@@ -26,12 +29,12 @@ use crate::{
 pub struct ConversationState {
     pub id: ConversationId,
     pub workspace_id: WorkspaceId,
-    pub kind: String,
+    pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
-    pub posting: String,
-    pub mention_all: String,
-    pub history: String,
+    pub posting: Posting,
+    pub mention_all: MentionAll,
+    pub history: HistoryScope,
     pub slow_mode_seconds: i64,
     /// Word filter as JSON.
     pub word_filter: Option<String>,
@@ -52,7 +55,7 @@ const STATE: &str = "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, 
 pub struct MemberState {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
-    pub role: String,
+    pub role: MemberRole,
     pub display_name: String,
 }
 
@@ -62,7 +65,7 @@ pub struct NewMessage {
     pub conversation_id: ConversationId,
     pub seq: i64,
     pub no: i64,
-    pub sender_kind: &'static str,
+    pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
     pub client_id: Option<String>,
     pub content: String,
@@ -70,7 +73,7 @@ pub struct NewMessage {
     pub mentions: Option<String>,
     /// Attachments as JSON.
     pub attachments: Option<String>,
-    pub status: &'static str,
+    pub status: MessageStatus,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
     /// Position in the thread; `None` if the message is not a reply in a thread.
@@ -135,7 +138,7 @@ pub struct ConversationSnapshot {
     #[sea_orm(nested)]
     pub conversation: ConversationState,
     pub user_id: UserId,
-    pub role: Option<String>,
+    pub role: Option<MemberRole>,
     pub display_name: Option<String>,
 }
 
@@ -172,7 +175,7 @@ pub struct ExpectedState {
     pub last_seq: i64,
     /// Members, with their roles, that must still be present. Set only for conversations in which
     /// membership changes don't increment the sequence number.
-    pub members: Vec<(UserId, &'static str)>,
+    pub members: Vec<(UserId, MemberRole)>,
 }
 
 /// Executes the statements `pieces` in a transaction, provided that the conversations still have
@@ -217,7 +220,7 @@ fn conditional_statement(
 ) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
     let mut rows = Vec::with_capacity(seen.len());
     for seen in seen {
-        let members = seen.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role }));
+        let members = seen.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role.as_str() }));
         let members = (!seen.members.is_empty()).then(|| Value::from_iter(members).to_string());
         rows.push([seen.id.0.into(), seen.last_seq.into(), members.into()]);
     }
@@ -363,13 +366,13 @@ fn plain_fields(message: NewMessage) -> [Field; 14] {
         message.conversation_id.0.into(),
         message.seq.into(),
         message.no.into(),
-        message.sender_kind.into(),
+        message.sender_kind.as_str().into(),
         message.sender_id.into(),
         message.client_id.into(),
         message.content.into(),
         message.mentions.into(),
         message.attachments.into(),
-        message.status.into(),
+        message.status.as_str().into(),
         message.reply_to.map(|id| id.0).into(),
         message.model.into(),
         message.created_at.0.into(),

@@ -302,7 +302,7 @@ pub async fn list<C: ConnectionTrait>(db: &C, page: appcore::page::PageRequest) 
 
 /// Keys of all budgets of users and workspaces.
 pub async fn scoped<C: ConnectionTrait>(db: &C) -> Result<Vec<BudgetId>, AppError> {
-    let rows: Vec<(String, Uuid)> = Entity::find()
+    let rows: Vec<(BudgetScope, Uuid)> = Entity::find()
         .select_only()
         .columns([Column::Scope, Column::ScopeId])
         .filter(Column::Scope.is_in(SCOPED))
@@ -310,7 +310,7 @@ pub async fn scoped<C: ConnectionTrait>(db: &C) -> Result<Vec<BudgetId>, AppErro
         .all(db)
         .await
         .map_err(app_error)?;
-    rows.into_iter().map(|(scope, id)| Ok(BudgetId { scope: scope.parse().map_err(AppError::internal)?, id })).collect()
+    Ok(rows.into_iter().map(|(scope, id)| BudgetId { scope, id }).collect())
 }
 
 fn named(counter: CounterId) -> Condition {

@@ -3,7 +3,9 @@
 use appcore::{
     AppError, AssistantId, Code, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{self, AssistantMember, ConversationKind},
+    view::{
+        self, AssistantMember, ConversationKind, HistoryScope, MemberRole, MentionAll, Notify, Posting, Visibility,
+    },
 };
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
@@ -24,7 +26,7 @@ use crate::{
 pub struct SeenConversation {
     pub id: ConversationId,
     pub workspace_id: WorkspaceId,
-    pub kind: String,
+    pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
     pub last_seq: i64,
@@ -32,19 +34,19 @@ pub struct SeenConversation {
     pub created_at: Timestamp,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
-    pub posting: String,
+    pub posting: Posting,
     pub model: Option<String>,
-    pub mention_all: String,
-    pub history: String,
+    pub mention_all: MentionAll,
+    pub history: HistoryScope,
     pub slow_mode_seconds: i64,
     /// Sequence number of the last event before the history that the reader may see.
     pub reads_after: i64,
     pub member_count: i64,
-    pub role: Option<String>,
+    pub role: Option<MemberRole>,
     pub read_seq: Option<i64>,
     pub unread: Option<i64>,
     pub unread_mentions: i64,
-    pub notify: Option<String>,
+    pub notify: Option<Notify>,
     pub notify_chosen: Option<bool>,
     pub muted_until: Option<Timestamp>,
     pub pinned: Option<bool>,
@@ -53,21 +55,22 @@ pub struct SeenConversation {
 
 impl SeenConversation {
     /// The reader's membership.
-    pub fn own_membership(&self) -> Result<Option<view::OwnMembership>, AppError> {
-        let (Some(role), Some(notify)) = (&self.role, &self.notify) else { return Ok(None) };
-        Ok(Some(view::OwnMembership {
-            role: role.parse().map_err(AppError::internal)?,
+    #[must_use]
+    pub fn own_membership(&self) -> Option<view::OwnMembership> {
+        let (role, notify) = self.role.zip(self.notify)?;
+        Some(view::OwnMembership {
+            role,
             read_seq: self.read_seq.unwrap_or(0),
             unread: self.unread.unwrap_or(0).max(0),
             unread_mentions: self.unread_mentions,
             settings: view::OwnSettings {
-                notify: notify.parse().map_err(AppError::internal)?,
+                notify,
                 notify_chosen: self.notify_chosen.unwrap_or(false),
                 muted_until: self.muted_until,
                 pinned: self.pinned.unwrap_or(false),
                 section_id: self.section_id,
             },
-        }))
+        })
     }
 }
 
@@ -427,7 +430,7 @@ pub struct MemberAssistant {
     pub model_choice: bool,
     pub glyph: Option<String>,
     pub hue: Option<i32>,
-    pub visibility: String,
+    pub visibility: Visibility,
     pub created_by: Option<UserId>,
 }
 
@@ -435,7 +438,7 @@ impl MemberAssistant {
     /// True if the user may address the assistant.
     #[must_use]
     pub fn is_usable_by(&self, user: UserId) -> bool {
-        self.visibility == view::Visibility::Workspace.as_str() || self.created_by == Some(user)
+        self.visibility == Visibility::Workspace || self.created_by == Some(user)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Data export of an account, in chunks that fit into memory.
 
-use appcore::{AppError, ConversationId, Timestamp, UserId, view::ExportedConversation};
+use appcore::{
+    AppError, ConversationId, Timestamp, UserId,
+    view::{ConversationKind, ExportedConversation, MemberRole},
+};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::{
@@ -21,9 +24,9 @@ pub async fn conversations<C: ConnectionTrait>(
     #[derive(FromQueryResult)]
     struct ExportedMembership {
         id: ConversationId,
-        kind: String,
+        kind: ConversationKind,
         title: Option<String>,
-        role: String,
+        role: MemberRole,
         joined_at: Timestamp,
         is_deleted: bool,
     }
@@ -32,19 +35,15 @@ pub async fn conversations<C: ConnectionTrait>(
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT {CHUNK_ROWS}"
     );
     let found = raw::find::<_, ExportedMembership>(db, sql, [user_id.into(), after.into()]).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            Ok(ExportedConversation {
-                id: row.id,
-                kind: row.kind.parse().map_err(AppError::internal)?,
-                title: row.title,
-                role: row.role.parse().map_err(AppError::internal)?,
-                joined_at: row.joined_at,
-                left: row.is_deleted,
-            })
-        })
-        .collect()
+    let view = |row: ExportedMembership| ExportedConversation {
+        id: row.id,
+        kind: row.kind,
+        title: row.title,
+        role: row.role,
+        joined_at: row.joined_at,
+        left: row.is_deleted,
+    };
+    Ok(found.into_iter().map(view).collect())
 }
 
 /// Lists the messages of a user in a conversation after `after_seq`, oldest first.

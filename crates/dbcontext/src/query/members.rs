@@ -18,7 +18,7 @@ pub struct NamedMember {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub display_name: String,
-    pub role: String,
+    pub role: view::MemberRole,
     /// Read position shown to others. Unlike the member's own read position, it doesn't move back
     /// when messages are marked as unread.
     pub read_seq: i64,
@@ -26,20 +26,18 @@ pub struct NamedMember {
     pub joined_at: Timestamp,
 }
 
-impl TryFrom<NamedMember> for view::Member {
-    type Error = AppError;
-
-    fn try_from(row: NamedMember) -> Result<Self, AppError> {
-        Ok(Self {
+impl From<NamedMember> for view::Member {
+    fn from(row: NamedMember) -> Self {
+        Self {
             user_id: row.user_id,
             display_name: row.display_name,
-            role: row.role.parse().map_err(AppError::internal)?,
+            role: row.role,
             read_seq: row.read_seq,
             delivered_seq: row.delivered_seq,
             joined_at: row.joined_at,
             presence: None,
             last_seen: None,
-        })
+        }
     }
 }
 

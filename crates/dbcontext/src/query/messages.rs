@@ -1,6 +1,9 @@
 //! Messages. Reads return only messages in conversations that the user may read.
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp, UserId,
+    view::{self, MessageStatus, SenderKind},
+};
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value,
 };
@@ -23,7 +26,7 @@ pub struct NamedMessage {
     pub conversation_id: ConversationId,
     pub seq: i64,
     pub no: i64,
-    pub sender_kind: String,
+    pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
     pub sender_name: Option<String>,
     /// Icon of the assistant.
@@ -36,7 +39,7 @@ pub struct NamedMessage {
     pub attachments: Option<String>,
     /// Link previews as JSON.
     pub previews: Option<String>,
-    pub status: String,
+    pub status: MessageStatus,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
     pub reason: Option<String>,
@@ -99,14 +102,14 @@ impl TryFrom<NamedMessage> for view::Message {
     type Error = AppError;
 
     fn try_from(row: NamedMessage) -> Result<Self, AppError> {
-        let kind: view::SenderKind = row.sender_kind.parse().map_err(AppError::internal)?;
+        let kind = row.sender_kind;
         let picture = super::assistants::picture(row.sender_glyph, row.sender_hue);
         let sender = match (kind, row.sender_name) {
-            (view::SenderKind::System, name) => {
+            (SenderKind::System, name) => {
                 view::Sender { kind, id: None, name: name.unwrap_or_else(|| "Natter".to_owned()), picture: None }
             }
-            (view::SenderKind::Deleted, _) | (view::SenderKind::User, None) => {
-                let kind = view::SenderKind::Deleted;
+            (SenderKind::Deleted, _) | (SenderKind::User, None) => {
+                let kind = SenderKind::Deleted;
                 view::Sender { kind, id: None, name: "Deleted user".to_owned(), picture: None }
             }
             (kind, name) => {
@@ -122,7 +125,7 @@ impl TryFrom<NamedMessage> for view::Message {
             client_id: row.client_id,
             sender,
             content: if is_there { row.content } else { String::new() },
-            status: row.status.parse().map_err(AppError::internal)?,
+            status: row.status,
             reply_to: row.reply_to,
             reason: row.reason,
             model: row.model,

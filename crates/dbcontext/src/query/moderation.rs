@@ -101,13 +101,13 @@ struct ReportRow {
     conversation_id: ConversationId,
     reporter_id: UserId,
     reporter_name: Option<String>,
-    author_kind: String,
+    author_kind: SenderKind,
     author_id: Option<Uuid>,
     author_name: Option<String>,
-    reason: String,
+    reason: ReportReason,
     comment: Option<String>,
     excerpt: Option<String>,
-    status: String,
+    status: ReportStatus,
     assigned_to: Option<UserId>,
     taker_name: Option<String>,
     assigned_at: Option<Timestamp>,
@@ -117,7 +117,7 @@ struct ReportRow {
     actions: String,
     created_at: Timestamp,
     workspace_id: Option<WorkspaceId>,
-    conversation_kind: Option<String>,
+    conversation_kind: Option<view::ConversationKind>,
     conversation_title: Option<String>,
     may_read: bool,
     hidden_at: Option<Timestamp>,
@@ -133,7 +133,7 @@ impl TryFrom<ReportRow> for view::Report {
 
     fn try_from(row: ReportRow) -> Result<Self, AppError> {
         let person = |id: Option<UserId>, name| id.map(|id| view::ReportPerson { id, name });
-        let kind: SenderKind = row.author_kind.parse().map_err(AppError::internal)?;
+        let kind = row.author_kind;
         let author = match row.author_name {
             Some(name) => view::Sender { kind, id: row.author_id, name, picture: None },
             None => view::Sender {
@@ -147,7 +147,7 @@ impl TryFrom<ReportRow> for view::Report {
             (Some(workspace_id), Some(kind)) => Some(view::ReportConversation {
                 conversation_id: row.conversation_id,
                 workspace_id,
-                kind: kind.parse().map_err(AppError::internal)?,
+                kind,
                 title: row.conversation_title,
                 may_read: row.may_read,
             }),
@@ -156,8 +156,8 @@ impl TryFrom<ReportRow> for view::Report {
         let deeds = row.actions.split(',').filter(|deed| !deed.is_empty());
         Ok(Self {
             id: row.id,
-            status: row.status.parse().map_err(AppError::internal)?,
-            reason: row.reason.parse().map_err(AppError::internal)?,
+            status: row.status,
+            reason: row.reason,
             words: row.comment,
             reporter: view::ReportPerson { id: row.reporter_id, name: row.reporter_name },
             message_id: row.message_id,
@@ -298,7 +298,7 @@ pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), Ap
 /// Content of a hidden message.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct HiddenContent {
-    pub sender_kind: String,
+    pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
     pub hidden_at: Timestamp,
     pub content: String,
@@ -340,7 +340,7 @@ pub async fn warn<C: ConnectionTrait>(db: &C, new: &NewWarning) -> Result<(), Ap
 #[derive(FromQueryResult)]
 struct WarningRow {
     id: WarningId,
-    reason: String,
+    reason: ReportReason,
     comment: Option<String>,
     message_id: Option<MessageId>,
     conversation_id: Option<ConversationId>,
@@ -348,13 +348,10 @@ struct WarningRow {
     created_at: Timestamp,
 }
 
-impl TryFrom<WarningRow> for view::Warning {
-    type Error = AppError;
-
-    fn try_from(row: WarningRow) -> Result<Self, AppError> {
+impl From<WarningRow> for view::Warning {
+    fn from(row: WarningRow) -> Self {
         let WarningRow { id, reason, comment, message_id, conversation_id, seen_at, created_at } = row;
-        let reason = reason.parse().map_err(AppError::internal)?;
-        Ok(Self { id, reason, words: comment, message_id, conversation_id, seen_at, created_at })
+        Self { id, reason, words: comment, message_id, conversation_id, seen_at, created_at }
     }
 }
 
@@ -375,7 +372,7 @@ pub async fn warnings<C: ConnectionTrait>(
     );
     let found = raw::find::<_, WarningRow>(db, &sql, vec![user.into()]).await?;
     let total = page::count(db, &rows, [user.into()]).await?;
-    Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
+    Ok((found.into_iter().map(Into::into).collect(), total))
 }
 
 pub async fn count_warnings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
@@ -392,7 +389,7 @@ pub async fn mark_seen<C: ConnectionTrait>(
     let sql = "UPDATE user_warnings SET seen_at = COALESCE(seen_at, $3) WHERE id = $1 AND user_id = $2 \
                RETURNING id, reason, comment, message_id, conversation_id, seen_at, created_at";
     let found: Option<WarningRow> = raw::find_one(db, sql, vec![id.into(), user.into(), now.into()]).await?;
-    found.map(TryInto::try_into).transpose()
+    Ok(found.map(Into::into))
 }
 
 /// Returns the times of the users' last posts in conversations with slow mode.

@@ -23,7 +23,7 @@ use crate::{
 pub struct NotificationRow {
     pub user_id: UserId,
     pub id: NotificationId,
-    pub kind: String,
+    pub kind: NotificationKind,
     pub conversation_id: Option<ConversationId>,
     pub message_id: Option<MessageId>,
     pub root_id: Option<MessageId>,
@@ -53,7 +53,7 @@ impl NotificationRow {
         Self {
             user_id,
             id,
-            kind: kind.as_str().to_owned(),
+            kind,
             conversation_id: None,
             message_id: None,
             root_id: None,
@@ -69,10 +69,6 @@ impl NotificationRow {
             created_at,
             read_at: None,
         }
-    }
-
-    pub fn kind(&self) -> Result<NotificationKind, AppError> {
-        self.kind.parse().map_err(AppError::internal)
     }
 }
 
@@ -141,7 +137,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<NotificationRow>) -> R
             [
                 row.user_id.0.into(),
                 row.id.0.into(),
-                row.kind.into(),
+                row.kind.as_str().into(),
                 row.conversation_id.map(|id| id.0).into(),
                 row.message_id.map(|id| id.0).into(),
                 row.root_id.map(|id| id.0).into(),

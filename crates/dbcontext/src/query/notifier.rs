@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId};
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp, UserId,
+    view::{ConversationKind, Notify, SenderKind},
+};
 use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
 use uuid::Uuid;
 
@@ -82,7 +85,7 @@ pub async fn set_positions<C: ConnectionTrait>(db: &C, positions: &[(Conversatio
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct NotifiedConversation {
     pub id: ConversationId,
-    pub kind: String,
+    pub kind: ConversationKind,
     pub title: Option<String>,
 }
 
@@ -234,8 +237,7 @@ pub async fn keywords<C: ConnectionTrait>(
 pub struct Candidate {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
-    /// Notification level: `all`, `mentions` or `none`.
-    pub level: String,
+    pub level: Notify,
     pub muted_until: Option<Timestamp>,
     pub read_seq: i64,
     pub from_seq: i64,
@@ -267,7 +269,7 @@ pub async fn candidates<C: ConnectionTrait>(
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Author {
     pub id: MessageId,
-    pub sender_kind: String,
+    pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
     pub thread_id: Option<MessageId>,
     pub thread_no: Option<i64>,

@@ -1,7 +1,10 @@
 //! Queries of the message, conversation and user search. They check the current read access,
 //! whatever the index contains.
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
+    view::{ConversationKind, MessageStatus, SenderKind},
+};
 use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QuerySelect, Set};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
@@ -20,12 +23,12 @@ use crate::{constraint::app_error, entity::upload_text};
 pub struct IndexedMessage {
     pub id: MessageId,
     pub conversation_id: ConversationId,
-    pub sender_kind: String,
+    pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
     pub content: String,
     /// Attachments as JSON.
     pub attachments: Option<String>,
-    pub status: String,
+    pub status: MessageStatus,
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
@@ -197,7 +200,7 @@ pub async fn approximate_count<C: ConnectionTrait>(db: &C) -> Result<u64, AppErr
 pub struct Readable {
     pub id: ConversationId,
     pub workspace_id: WorkspaceId,
-    pub kind: String,
+    pub kind: ConversationKind,
     pub title: Option<String>,
     pub is_member: bool,
     pub is_archived: bool,

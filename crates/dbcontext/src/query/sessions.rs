@@ -1,6 +1,6 @@
 //! Sessions and their refresh tokens.
 
-use appcore::{AppError, GeoLocation, SessionId, Timestamp, UserId, page::PageRequest};
+use appcore::{AppError, GeoLocation, SessionId, Timestamp, UserId, page::PageRequest, view::UserRole};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     Select, Set, sea_query::Expr,
@@ -52,7 +52,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewSession) -> Result<(), A
 pub struct LiveSession {
     pub id: SessionId,
     pub user_id: UserId,
-    pub role: String,
+    pub role: UserRole,
     pub last_used_at: Timestamp,
     pub expires_at: Timestamp,
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{
     AppError, BoardColumnId, ConversationId, TaskId, Timestamp, UserId,
     page::PageRequest,
-    view::{OwnTask, Task, TaskConversation, TaskPerson},
+    view::{ConversationKind, OwnTask, Task, TaskConversation, TaskPerson},
 };
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set,
@@ -153,7 +153,7 @@ pub async fn of_user<C: ConnectionTrait>(
         task: task::Model,
         column_name: String,
         is_done: bool,
-        kind: String,
+        kind: ConversationKind,
         conversation_title: Option<String>,
     }
     let mut rows = format!(
@@ -192,11 +192,8 @@ pub async fn of_user<C: ConnectionTrait>(
     let items = found
         .into_iter()
         .map(|own| {
-            let place = TaskConversation {
-                id: own.task.conversation_id,
-                kind: own.kind.parse().map_err(AppError::internal)?,
-                title: own.conversation_title,
-            };
+            let place =
+                TaskConversation { id: own.task.conversation_id, kind: own.kind, title: own.conversation_title };
             let people = assignees.remove(&own.task.id).unwrap_or_default();
             Ok(OwnTask {
                 task: own.task.with(people)?,

@@ -1,6 +1,10 @@
 //! Replies in threads, and thread followers. The summary of a thread is stored with its root message.
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, page::PageRequest, view};
+use appcore::{
+    AppError, ConversationId, MessageId, Timestamp, UserId,
+    page::PageRequest,
+    view::{self, SenderKind},
+};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
 use uuid::Uuid;
 
@@ -75,7 +79,7 @@ const WINDOW: u64 = 1_000;
 /// Sender of at least one reply that still exists.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Replier {
-    pub sender_kind: String,
+    pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
 }
 

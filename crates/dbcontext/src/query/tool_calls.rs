@@ -32,7 +32,7 @@ pub struct ToolCallRow {
     pub arguments: String,
     /// Arguments written by the model, if the user has edited them.
     pub model_arguments: Option<String>,
-    pub status: String,
+    pub status: ToolCallStatus,
     pub result: Option<String>,
     /// Number of images in the result.
     pub picture_count: i32,
@@ -58,13 +58,11 @@ pub struct Pictures {
     pub pictures: String,
 }
 
-impl TryFrom<ToolCallRow> for view::ToolCall {
-    type Error = AppError;
-
-    fn try_from(row: ToolCallRow) -> Result<Self, AppError> {
-        let status = row.status.parse().map_err(AppError::internal)?;
+impl From<ToolCallRow> for view::ToolCall {
+    fn from(row: ToolCallRow) -> Self {
+        let status = row.status;
         let duration = |(from, to): (Timestamp, Timestamp)| u64::try_from(to.0 - from.0).unwrap_or(0);
-        Ok(Self {
+        Self {
             id: row.id,
             server_id: Some(row.server_id),
             server: row.server,
@@ -80,7 +78,7 @@ impl TryFrom<ToolCallRow> for view::ToolCall {
             asker_id: row.requested_by,
             expires_at: row.expires_at.filter(|_| status == ToolCallStatus::Waiting),
             duration_ms: row.started_at.zip(row.ended_at).map(duration),
-        })
+        }
     }
 }
 
@@ -124,7 +122,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Resul
             row.tool.into(),
             row.title.into(),
             row.arguments.into(),
-            row.status.into(),
+            row.status.as_str().into(),
             row.result.into(),
             i64::from(row.is_repeatable).into(),
             row.requested_by.0.into(),

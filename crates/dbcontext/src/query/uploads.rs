@@ -28,7 +28,7 @@ pub struct StoredUpload {
     pub id: UploadId,
     pub owner_id: Option<UserId>,
     pub name: String,
-    pub kind: String,
+    pub kind: UploadKind,
     pub media_type: String,
     pub size: Option<i64>,
     pub sha256: Option<String>,
@@ -39,8 +39,8 @@ pub struct StoredUpload {
     pub thumbhash: Option<String>,
     pub thumbnail_type: Option<String>,
     pub transcript: Option<String>,
-    pub transcript_state: Option<String>,
-    pub status: String,
+    pub transcript_state: Option<TranscriptState>,
+    pub status: UploadStatus,
     pub created_at: Timestamp,
 }
 
@@ -51,7 +51,7 @@ impl TryFrom<StoredUpload> for Upload {
         Ok(Self {
             id: row.id,
             name: row.name,
-            kind: row.kind.parse().map_err(AppError::internal)?,
+            kind: row.kind,
             media_type: row.media_type,
             size: row.size.unwrap_or_default(),
             sha256: row.sha256,
@@ -60,12 +60,9 @@ impl TryFrom<StoredUpload> for Upload {
             duration_ms: row.duration_ms,
             peaks: row.peaks.map(|peaks| serde_json::from_str(&peaks).map_err(AppError::internal)).transpose()?,
             thumbhash: row.thumbhash,
-            status: row.status.parse().map_err(AppError::internal)?,
+            status: row.status,
             transcript: row.transcript,
-            transcript_state: row
-                .transcript_state
-                .map(|state| state.parse().map_err(AppError::internal))
-                .transpose()?,
+            transcript_state: row.transcript_state,
             created_at: row.created_at,
         })
     }
@@ -75,7 +72,7 @@ impl StoredUpload {
     /// True if the user may send the file: the upload is complete, and the user owns it.
     #[must_use]
     pub fn is_usable_by(&self, user: UserId) -> bool {
-        self.owner_id == Some(user) && self.status == UploadStatus::Ready.as_str()
+        self.owner_id == Some(user) && self.status == UploadStatus::Ready
     }
 }
 

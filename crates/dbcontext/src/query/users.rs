@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, Language, Timestamp, UploadId, UserId, WorkspaceId,
     page::PageRequest,
-    view::{ChosenPresence, CustomStatus, PresenceStatus, UnknownName, UserRole, WorkspaceRole},
+    view::{ChosenPresence, CustomStatus, PresenceStatus, UserRole, WorkspaceRole},
 };
 use sea_orm::{
     ActiveModelTrait,
@@ -370,7 +370,7 @@ pub async fn presence_settings<C: ConnectionTrait>(
         status_emoji: Option<String>,
         status_text: Option<String>,
         status_until: Option<Timestamp>,
-        chosen_presence: Option<String>,
+        chosen_presence: Option<PresenceStatus>,
     }
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, people.iter().map(|id| id.0));
@@ -381,20 +381,13 @@ pub async fn presence_settings<C: ConnectionTrait>(
         asked.table()
     );
     let found = raw::find::<_, ChosenStatus>(db, sql, [asked.parameter()?.into()]).await?;
-    found
-        .into_iter()
-        .map(|row| {
-            let is_said = (row.status_emoji.is_some() || row.status_text.is_some())
-                && row.status_until.is_none_or(|until| until > now);
-            let status = CustomStatus { emoji: row.status_emoji, text: row.status_text, until: row.status_until };
-            let chosen = row.chosen_presence.map(|name| name.parse::<PresenceStatus>()).transpose();
-            Ok(PresenceSettings {
-                id: row.id,
-                custom_status: is_said.then_some(status),
-                chosen: chosen.map_err(|error: UnknownName| AppError::internal(error))?,
-            })
-        })
-        .collect()
+    let settings = |row: ChosenStatus| {
+        let is_said = (row.status_emoji.is_some() || row.status_text.is_some())
+            && row.status_until.is_none_or(|until| until > now);
+        let status = CustomStatus { emoji: row.status_emoji, text: row.status_text, until: row.status_until };
+        PresenceSettings { id: row.id, custom_status: is_said.then_some(status), chosen: row.chosen_presence }
+    };
+    Ok(found.into_iter().map(settings).collect())
 }
 
 /// Sets or clears the custom status.

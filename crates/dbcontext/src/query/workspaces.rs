@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
-    view::{self, WorkspaceRole},
+    view::{self, UserRole, WorkspaceRole},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait as _, FromQueryResult, JoinType, PaginatorTrait, QueryFilter,
@@ -24,27 +24,24 @@ use crate::{
 pub struct SeenWorkspace {
     pub id: WorkspaceId,
     pub name: String,
-    pub kind: String,
+    pub kind: WorkspaceKind,
     pub created_by: Option<UserId>,
-    pub role: String,
+    /// The member's role.
+    pub role: WorkspaceRole,
 }
 
 impl SeenWorkspace {
-    /// The member's role.
-    pub fn role(&self) -> Result<WorkspaceRole, AppError> {
-        self.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))
-    }
-
     /// Converts the row to the view for the member `by`.
-    pub fn view(self, by: UserId) -> Result<view::Workspace, AppError> {
-        Ok(view::Workspace {
+    #[must_use]
+    pub fn view(self, by: UserId) -> view::Workspace {
+        view::Workspace {
             id: self.id,
-            role: self.role()?,
+            role: self.role,
             name: self.name,
-            personal: self.kind == WorkspaceKind::Personal.as_str() && self.created_by == Some(by),
-            shared: self.kind == WorkspaceKind::Shared.as_str(),
+            personal: self.kind == WorkspaceKind::Personal && self.created_by == Some(by),
+            shared: self.kind == WorkspaceKind::Shared,
             join_domains: None,
-        })
+        }
     }
 }
 
@@ -183,8 +180,8 @@ pub async fn default_of<C: ConnectionTrait>(db: &C, by: UserId) -> Result<Option
     let mut rows: Vec<SeenWorkspace> =
         seen_by(by).filter(workspace::Column::Kind.is_in(named)).into_model().all(db).await.map_err(app_error)?;
     // A user may also be a member of another user's personal workspace.
-    rows.retain(|row| row.kind == WorkspaceKind::Shared.as_str() || row.created_by == Some(by));
-    rows.sort_by_key(|row| row.kind != WorkspaceKind::Shared.as_str());
+    rows.retain(|row| row.kind == WorkspaceKind::Shared || row.created_by == Some(by));
+    rows.sort_by_key(|row| row.kind != WorkspaceKind::Shared);
     Ok(rows.into_iter().next())
 }
 
@@ -193,11 +190,11 @@ pub async fn default_of<C: ConnectionTrait>(db: &C, by: UserId) -> Result<Option
 pub struct MemberRow {
     pub id: UserId,
     pub display_name: String,
-    pub role: String,
+    pub role: UserRole,
     pub created_at: Timestamp,
     pub timezone: Option<String>,
     pub show_timezone: bool,
-    pub member_role: String,
+    pub member_role: WorkspaceRole,
 }
 
 /// Lists the members of a workspace whom `by` may see, by name, optionally only those whose name
@@ -233,15 +230,14 @@ pub async fn role<C: ConnectionTrait>(
     id: WorkspaceId,
     user_id: UserId,
 ) -> Result<Option<WorkspaceRole>, AppError> {
-    let role: Option<String> = memberships(id)
+    memberships(id)
         .filter(workspace_member::Column::UserId.eq(user_id))
         .select_only()
         .column(workspace_member::Column::Role)
         .into_tuple()
         .one(db)
         .await
-        .map_err(app_error)?;
-    role.map(|role| role.parse().map_err(|error: view::UnknownName| AppError::internal(error))).transpose()
+        .map_err(app_error)
 }
 
 /// Returns the number of workspaces that a user owns.

@@ -11,9 +11,9 @@ const MAX_TOTAL_CHARS: usize = 32_000;
 const MIN_FIELD_CHARS: usize = 100;
 
 /// Converts the stored tool calls of a message to the truncated form shown to readers.
-pub(crate) fn truncate_all(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppError> {
+pub(crate) fn truncate_all(rows: &[ToolCallRow]) -> Vec<ToolCall> {
     let most = (MAX_TOTAL_CHARS / (2 * rows.len().max(1))).clamp(MIN_FIELD_CHARS, MAX_FIELD_CHARS);
-    rows.iter().map(|row| ToolCall::try_from(row.clone()).map(|call| truncate(call, most))).collect()
+    rows.iter().map(|row| truncate(row.clone().into(), most)).collect()
 }
 
 /// Truncates a call that is in progress, for users who are viewing the conversation.
@@ -34,5 +34,5 @@ pub fn truncate_to_json(rows: &[ToolCallRow]) -> Result<Option<String>, AppError
     if rows.is_empty() {
         return Ok(None);
     }
-    serde_json::to_string(&truncate_all(rows)?).map(Some).map_err(AppError::internal)
+    serde_json::to_string(&truncate_all(rows)).map(Some).map_err(AppError::internal)
 }

@@ -57,7 +57,7 @@ fn render(
     conversations: &HashMap<ConversationId, NotifiedConversation>,
     names: &HashMap<Uuid, String>,
 ) -> Result<Notification, AppError> {
-    let kind = row.kind()?;
+    let kind = row.kind;
     let message = row.message_id.and_then(|id| messages.get(&id));
     let reacted = |id: Uuid| {
         let name = names.get(&id)?.clone();

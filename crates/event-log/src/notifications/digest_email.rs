@@ -69,7 +69,7 @@ pub(super) async fn enqueue<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let mut people: Vec<UserId> = Vec::new();
     for row in new {
-        if row.kind()? != NotificationKind::Reaction {
+        if row.kind != NotificationKind::Reaction {
             people.push(row.user_id);
         }
     }

@@ -109,7 +109,7 @@ pub async fn publish(service: &EventLogService, stored: Vec<NotificationRow>) ->
     // Notifications that are identical for many recipients are rendered only once.
     let mut alike = BTreeMap::<_, (NotificationRow, Vec<UserId>)>::new();
     for row in stored {
-        let key = (row.id, row.count, row.silent, row.kind.clone());
+        let key = (row.id, row.count, row.silent, row.kind);
         let user = row.user_id;
         alike.entry(key).or_insert_with(|| (row, Vec::new())).1.push(user);
     }

@@ -76,7 +76,7 @@ pub(super) async fn resolve(
         let Some(ArrivedMessage { message, seq, at }) = told_of.get(id) else { continue };
         let Some(candidate) = candidates.get(&(message.conversation_id, *user)) else { continue };
         let is_own = message.sender.kind == SenderKind::User && message.sender.id == Some(user.0);
-        if is_own || !is_allowed(candidate, *kind, message.seq, now)? {
+        if is_own || !is_allowed(candidate, *kind, message.seq, now) {
             continue;
         }
         // Skips users who have already read the message because they have the conversation open.
@@ -106,7 +106,7 @@ pub(super) async fn resolve(
     }
     for reaction in reactions {
         let Some(candidate) = candidates.get(&(reaction.conversation_id, reaction.author)) else { continue };
-        if is_allowed(candidate, NotificationKind::Reaction, reaction.seq, now)? {
+        if is_allowed(candidate, NotificationKind::Reaction, reaction.seq, now) {
             rows.add(reaction.row());
         }
     }
@@ -120,11 +120,10 @@ fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId 
 }
 
 /// True if the user's settings for the conversation allow this kind of notification.
-fn is_allowed(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Timestamp) -> Result<bool, AppError> {
-    let level: Notify = candidate.level.parse().map_err(AppError::internal)?;
+fn is_allowed(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Timestamp) -> bool {
     let is_muted = candidate.muted_until.is_some_and(|until| until > now);
     let is_meant = matches!(kind, NotificationKind::Mention | NotificationKind::Keyword);
-    Ok(level != Notify::None && seq > candidate.from_seq && (is_meant || !is_muted))
+    candidate.level != Notify::None && seq > candidate.from_seq && (is_meant || !is_muted)
 }
 
 /// True if the notification is only listed in the inbox, without a push.
@@ -137,13 +136,13 @@ fn is_silent(candidate: &Candidate, now: Timestamp) -> Result<bool, AppError> {
 #[derive(Default)]
 struct MergedRows {
     single: Vec<NotificationRow>,
-    grouped: HashMap<(UserId, String, Uuid), NotificationRow>,
+    grouped: HashMap<(UserId, NotificationKind, Uuid), NotificationRow>,
 }
 
 impl MergedRows {
     fn add(&mut self, row: NotificationRow) {
         let Some(group) = row.group_id else { return self.single.push(row) };
-        match self.grouped.entry((row.user_id, row.kind.clone(), group)) {
+        match self.grouped.entry((row.user_id, row.kind, group)) {
             Entry::Vacant(place) => drop(place.insert(row)),
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
@@ -355,7 +354,7 @@ async fn authors(service: &EventLogService, happenings: &LogEvents) -> Result<Ve
     let mut reactions = Vec::new();
     for ((message_id, by, emoji), reacted) in &happenings.reactions {
         let Some(author) = authors.get(message_id) else { continue };
-        let is_person = author.sender_kind == SenderKind::User.as_str();
+        let is_person = author.sender_kind == SenderKind::User;
         let Some(id) = author.sender_id.filter(|id| is_person && *id != by.0) else { continue };
         reactions.push(Reaction {
             conversation_id: reacted.conversation_id,

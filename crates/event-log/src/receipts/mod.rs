@@ -128,7 +128,7 @@ pub async fn mark_unread(
     service.receipts.flush().await;
     let is_moved = query::positions::move_back(service.db.writer(), id, by.user_id, before).await?;
     let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    let own = seen.own_membership()?.ok_or(Code::NotFound)?;
+    let own = seen.own_membership().ok_or(Code::NotFound)?;
     if is_moved {
         let OwnMembership { read_seq, unread, unread_mentions, .. } = own;
         let event = Event::MarkedUnread { conversation_id: id, read_seq, unread, unread_mentions };

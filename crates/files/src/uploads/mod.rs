@@ -260,7 +260,7 @@ async fn store_received(
     // The content of a completed upload is immutable, although a repeated request may bring other
     // bytes.
     let before = rows::lock_to_send(service.db.writer(), [id]).await?.pop();
-    if let Some(ready) = before.filter(|row| row.status == UploadStatus::Ready.as_str()) {
+    if let Some(ready) = before.filter(|row| row.status == UploadStatus::Ready) {
         return ready.try_into();
     }
     let store = &service.uploads.store;
@@ -372,7 +372,7 @@ pub async fn open(
     thumbnail: Option<u32>,
 ) -> Result<OpenedFile, AppError> {
     let row = readable(service, by, id).await?;
-    if row.status != UploadStatus::Ready.as_str() {
+    if row.status != UploadStatus::Ready {
         return Err(Code::NotFound.into());
     }
     let tag = row.sha256.clone().unwrap_or_default();

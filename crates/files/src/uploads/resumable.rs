@@ -71,7 +71,7 @@ pub async fn metadata(service: &FilesService, id: UploadId) -> Result<Option<Str
 /// instance died, they are joined now.
 pub async fn progress(service: &FilesService, by: &Principal, id: UploadId) -> Result<UploadProgress, AppError> {
     let (progress, row) = find(service, by, id).await?;
-    if progress.offset == progress.length && row.status == UploadStatus::Pending.as_str() {
+    if progress.offset == progress.length && row.status == UploadStatus::Pending {
         complete(service, &row).await?;
     }
     Ok(progress)
@@ -84,7 +84,7 @@ async fn find(
 ) -> Result<(UploadProgress, StoredUpload), AppError> {
     let row = rows::own_unsent(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let length = u64::try_from(row.size.ok_or(Code::NotFound)?).unwrap_or_default();
-    let offset = if row.status == UploadStatus::Pending.as_str() {
+    let offset = if row.status == UploadStatus::Pending {
         let parts = rows::parts(service.db.writer(), id).await?;
         parts.last().map_or(0, |part| u64::try_from(part.position + part.size).unwrap_or_default())
     } else {
@@ -138,7 +138,7 @@ impl UploadAppend<'_> {
     /// joins its parts.
     pub async fn finish(mut self) -> Result<UploadProgress, AppError> {
         self.store().await?;
-        if self.progress.offset == self.progress.length && self.row.status == UploadStatus::Pending.as_str() {
+        if self.progress.offset == self.progress.length && self.row.status == UploadStatus::Pending {
             complete(self.service, &self.row).await?;
         }
         Ok(self.progress)
@@ -180,7 +180,7 @@ async fn complete(service: &FilesService, row: &StoredUpload) -> Result<(), AppE
             break;
         }
         let known = rows::lock_to_send(db, [row.id]).await?.pop().ok_or(Code::NotFound)?;
-        if known.status != UploadStatus::Pending.as_str() {
+        if known.status != UploadStatus::Pending {
             return Ok(());
         }
         tokio::time::sleep(POLL_INTERVAL).await;

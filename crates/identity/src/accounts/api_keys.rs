@@ -15,7 +15,7 @@ use appcore::{
     ApiKeyId, AppError, Code, Timestamp,
     auth::{Credential, Principal, Scope, Scopes, token},
     event::{BusMessage, Signal},
-    view::{UnknownName, UserRole},
+    view::UserRole,
 };
 use dbcontext::{Database, constraint::app_error, query::api_keys as rows};
 use platform::audit::{self, Action, NewAuditEntry};
@@ -111,7 +111,7 @@ pub(super) async fn current_principal(service: &IdentityService, id: ApiKeyId) -
         return Ok(None);
     }
     let row = rows::status(service.db.reader(), id, service.clock.now()).await?;
-    row.map(|row| read(&row).map(principal)).transpose()
+    Ok(row.map(|row| principal(read(&row))))
 }
 
 async fn load_key(service: &IdentityService, fingerprint: Fingerprint) -> Result<Option<CachedKey>, AppError> {
@@ -137,7 +137,7 @@ async fn load_key(service: &IdentityService, fingerprint: Fingerprint) -> Result
         }
     };
     let Some(row) = service.accounts.lookups.keys.get(fingerprint, read_all).await? else { return Ok(None) };
-    let mut standing = read(&row)?;
+    let mut standing = read(&row);
     if row.key_hash != fingerprint {
         standing.expires_at = standing.expires_at.min(row.previous_until.unwrap_or(now));
     }
@@ -157,15 +157,15 @@ async fn record_use(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<
     Ok(HashMap::new())
 }
 
-fn read(row: &rows::ApiKeyStatus) -> Result<CachedKey, AppError> {
-    Ok(CachedKey {
+fn read(row: &rows::ApiKeyStatus) -> CachedKey {
+    CachedKey {
         id: row.id,
         user_id: row.user_id,
-        role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+        role: row.role,
         scopes: Scopes::parse(&row.scopes),
         expires_at: row.expires_at.unwrap_or(Timestamp(i64::MAX)),
         policy: Arc::new(KeyPolicy::of(row)),
-    })
+    }
 }
 
 /// Principal of a key. Without the scope `admin`, an administrator's key only has the rights of an

@@ -6,7 +6,6 @@ use appcore::{
     ApiKeyId, AppError, Code, RequestSource, SessionId, Timestamp,
     auth::{Credential, Principal, token::AccessTokenError},
     limit::Violation,
-    view::UnknownName,
 };
 use dbcontext::{
     Database,
@@ -100,8 +99,7 @@ pub(super) async fn session_status(
     }
     let asked = Instant::now();
     let Some(row) = load_session(service, id).await? else { return Ok(None) };
-    let role = row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?;
-    let standing = CachedSession { user_id: row.user_id, role, expires_at: row.expires_at };
+    let standing = CachedSession { user_id: row.user_id, role: row.role, expires_at: row.expires_at };
     service.accounts.standings.insert(id, standing, asked).await;
     if row.last_used_at.plus(LAST_USE_RESOLUTION) <= now {
         let (db, touched) = (service.db.clone(), Arc::clone(&service.accounts.lookups.session_uses));

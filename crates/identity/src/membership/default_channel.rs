@@ -49,7 +49,7 @@ pub async fn sync_member<C: ConnectionTrait>(
     if !members::join(db, id, user, now, true).await? {
         return Err(Code::Conflict.into());
     }
-    let member = members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;
+    let member = members::find(db, id, user).await?.ok_or(Code::NotFound)?.into();
     let last_seq = events::heads(db, [id]).await?.first().map_or(0, |(_, seq)| *seq);
     Ok(DefaultChannelChange(Some((user, Event::MemberJoined { conversation_id: id, member, last_seq }))))
 }

@@ -42,7 +42,7 @@ pub async fn resolve(
         None => rows::default_of(service.db.reader(), by.user_id).await?,
     };
     let seen = seen.ok_or(Code::NotFound)?;
-    let place = Membership { id: seen.id, role: seen.role()? };
+    let place = Membership { id: seen.id, role: seen.role };
     if place.role.may(permission) { Ok(place) } else { Err(Code::Forbidden.into()) }
 }
 
@@ -66,7 +66,7 @@ pub async fn authorize_in<C: ConnectionTrait>(
     permission: Permission,
 ) -> Result<SeenWorkspace, AppError> {
     let seen = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
-    if seen.role()?.may(permission) { Ok(seen) } else { Err(Code::Forbidden.into()) }
+    if seen.role.may(permission) { Ok(seen) } else { Err(Code::Forbidden.into()) }
 }
 
 /// True if all users are members of the workspace.

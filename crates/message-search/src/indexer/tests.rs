@@ -86,7 +86,7 @@ fn put_message(id: Uuid, of: Uuid, seq: usize, content: &str, payload: Option<&s
     let (id, of, payload) = (id.simple(), of.simple(), payload.unwrap_or(&whole));
     format!(
         "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
-         VALUES (x'{id}', x'{of}', {seq}, 'user', {content}, 'sent', {seq}); \
+         VALUES (x'{id}', x'{of}', {seq}, 'user', {content}, 'complete', {seq}); \
          INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
          VALUES (x'{of}', {seq}, 'message.created', {payload}, {seq});"
     )

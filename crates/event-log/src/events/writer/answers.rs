@@ -110,7 +110,7 @@ pub(super) async fn finish(
         query::tool_calls::stop(batch.db, message.id, batch.now).await?;
         let calls = query::tool_calls::of_current_version(batch.db, message.id).await?;
         query::tool_calls::set_summary(batch.db, message.id, tool_calls::truncate_to_json(&calls)?.as_deref()).await?;
-        message.tool_calls = tool_calls::truncate_all(&calls)?;
+        message.tool_calls = tool_calls::truncate_all(&calls);
     }
     query::versions::store_reasoning(batch.db, message.id, finish.thoughts.as_deref()).await?;
     message.content.clone_from(&finish.content);

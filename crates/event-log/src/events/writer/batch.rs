@@ -42,12 +42,6 @@ pub(super) struct ActingMember {
     pub display_name: String,
 }
 
-impl ActingMember {
-    fn parse(role: &str, display_name: String) -> Result<Self, AppError> {
-        Ok(Self { role: role.parse().map_err(AppError::internal)?, display_name })
-    }
-}
-
 pub(super) struct Batch<'a> {
     pub db: &'a Statements<'a>,
     limits: &'a Limits,
@@ -153,7 +147,7 @@ impl<'a> Batch<'a> {
     }
 
     pub fn kind(&self, id: ConversationId) -> Result<ConversationKind, AppError> {
-        self.conversation(id)?.kind.parse().map_err(AppError::internal)
+        Ok(self.conversation(id)?.kind)
     }
 
     pub fn capabilities(&self, id: ConversationId) -> Result<&'static Capabilities, AppError> {

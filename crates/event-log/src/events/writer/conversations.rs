@@ -194,10 +194,10 @@ fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError>
         kind: batch.kind(id)?,
         title: state.title.clone(),
         topic: state.topic.clone(),
-        posting: state.posting.parse().map_err(AppError::internal)?,
+        posting: state.posting,
         model: state.model.clone(),
-        mention_all: state.mention_all.parse().map_err(AppError::internal)?,
-        history: state.history.parse().map_err(AppError::internal)?,
+        mention_all: state.mention_all,
+        history: state.history,
         slow_mode_seconds: state.slow_mode_seconds,
         word_filter: state.word_filter.clone(),
     })
@@ -207,10 +207,10 @@ async fn apply_settings(batch: &mut Batch<'_>, id: ConversationId, new: Settings
     let is_renamed = batch.conversation(id)?.title != new.title;
     query::conversations::update_settings(batch.db, id, &new, is_renamed).await?;
     let state = batch.conversation_mut(id)?;
-    state.kind = new.kind.to_string();
-    state.posting = new.posting.to_string();
-    state.mention_all = new.mention_all.to_string();
-    state.history = new.history.to_string();
+    state.kind = new.kind;
+    state.posting = new.posting;
+    state.mention_all = new.mention_all;
+    state.history = new.history;
     state.slow_mode_seconds = new.slow_mode_seconds;
     state.word_filter = new.word_filter;
     (state.title, state.topic, state.model) = (new.title, new.topic, new.model);
@@ -404,7 +404,7 @@ pub(super) async fn change_role(
 }
 
 async fn member(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<Member, AppError> {
-    query::members::find(batch.db, id, user).await?.ok_or(Code::NotFound)?.try_into()
+    Ok(query::members::find(batch.db, id, user).await?.ok_or(Code::NotFound)?.into())
 }
 
 /// Emits an event with the conversation's settings and assistants.

@@ -37,13 +37,13 @@ pub(super) async fn depart(
         // The remaining user keeps the messages. If the two start a conversation again, it is a new
         // one.
         Some(_) if able.is_pair => query::conversations::clear_pair_key(batch.db, conversation_id).await?,
-        Some(heir) if able.has_owner && leaver.role == MemberRole::Owner.as_str() => {
+        Some(heir) if able.has_owner && leaver.role == MemberRole::Owner => {
             if able.members_are_durable {
                 change_role(batch, conversation_id, heir, MemberRole::Owner).await?;
             } else {
                 query::members::set_role(batch.db, conversation_id, heir, MemberRole::Owner).await?;
                 let member = query::members::find(batch.db, conversation_id, heir).await?.ok_or(Code::NotFound)?;
-                let (member, last_seq) = (member.try_into()?, batch.conversation(conversation_id)?.last_seq);
+                let (member, last_seq) = (member.into(), batch.conversation(conversation_id)?.last_seq);
                 let event = Event::MemberRoleChanged { conversation_id, member, last_seq };
                 batch.emit_ephemeral(&event, Topic::User(heir))?;
             }

@@ -61,8 +61,8 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     let doubtful: Vec<(ConversationId, UserId)> = sends(changes)
         .filter(|(by, send)| {
             batch.conversation(by.conversation_id).is_ok_and(|state| {
-                let mentions_all = state.mention_all == MentionAll::Admins.as_str() && send.mentions_many();
-                mentions_all || state.posting == Posting::Admins.as_str() || state.slow_mode_seconds > 0
+                let mentions_all = state.mention_all == MentionAll::Admins && send.mentions_many();
+                mentions_all || state.posting == Posting::Admins || state.slow_mode_seconds > 0
             })
         })
         .map(|(by, _)| by)
@@ -82,7 +82,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 /// Returns the authors of edits that mention everyone, in conversations where only administrators
 /// may do so.
 fn edits_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
-    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
+    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins);
     let mentions_many =
         |edit: &EditMessage| MentionScope::of(edit.mentions.as_deref().unwrap_or_default()) != MentionScope::Named;
     let edits = member_actions(changes)
@@ -92,7 +92,7 @@ fn edits_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
 
 /// Returns the members who pin messages, in conversations where only administrators may write.
 fn pins_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
-    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins.as_str());
+    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins);
     member_actions(changes)
         .filter(|(by, action)| matches!(action, MemberAction::Pin(_)) && is_kept(by.conversation_id))
         .map(|(by, _)| by)
@@ -220,13 +220,13 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         seq: message.seq,
         // For a reply: number of the last message in the main conversation at that time.
         no: batch.conversation(conversation_id)?.last_no,
-        sender_kind: message.sender.kind.as_str(),
+        sender_kind: message.sender.kind,
         sender_id: message.sender.id,
         client_id: message.client_id.clone(),
         content: message.content.clone(),
         mentions: to_json_list(&message.mentions)?,
         attachments: to_json_list(&message.attachments)?,
-        status: message.status.as_str(),
+        status: message.status,
         reply_to: message.reply_to,
         model: message.model.clone(),
         thread: message.thread_id.map(|root_id| ReplyPosition { root_id, no, also_to_conversation }),
@@ -249,14 +249,14 @@ pub(super) fn require_may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppE
     if conversation.archived_at.is_some() {
         return Err(Code::Archived.into());
     }
-    if conversation.posting == Posting::Admins.as_str() && !is_admin(batch, by)? {
+    if conversation.posting == Posting::Admins && !is_admin(batch, by)? {
         return Err(AppError::refused(Code::Forbidden, "Only admins can post in this channel."));
     }
     Ok(())
 }
 
 fn require_may_mention_all(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
-    if batch.conversation(by.conversation_id)?.mention_all == MentionAll::Admins.as_str() && !is_admin(batch, by)? {
+    if batch.conversation(by.conversation_id)?.mention_all == MentionAll::Admins && !is_admin(batch, by)? {
         return Err(AppError::refused(Code::Forbidden, MENTION_ALL_RESTRICTED));
     }
     Ok(())

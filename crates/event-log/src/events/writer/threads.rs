@@ -101,16 +101,14 @@ pub(super) async fn remove_reply(batch: &mut Batch<'_>, reply: &Message) -> Resu
     if author.is_none_or(|author| thread.participants.contains(&author)) {
         let mut repliers = Vec::new();
         for one in query::threads::first_repliers(batch.db, root_id, reply.id).await? {
-            let kind: SenderKind = one.sender_kind.parse().map_err(AppError::internal)?;
-            repliers.extend(one.sender_id.map(|id| Participant { kind, id }));
+            repliers.extend(one.sender_id.map(|id| Participant { kind: one.sender_kind, id }));
         }
         // The other listed participants still have replies, but possibly only later ones than those
         // that were loaded.
         let shown = std::mem::take(&mut thread.participants);
         repliers.extend(shown.into_iter().filter(|shown| author.is_some_and(|author| *shown != author)));
         for new in batch.new_messages.iter().filter(is_new) {
-            let kind: SenderKind = new.sender_kind.parse().map_err(AppError::internal)?;
-            repliers.extend(new.sender_id.map(|id| Participant { kind, id }));
+            repliers.extend(new.sender_id.map(|id| Participant { kind: new.sender_kind, id }));
         }
         for replier in repliers {
             if thread.participants.len() < MAX_LISTED_PARTICIPANTS && !thread.participants.contains(&replier) {

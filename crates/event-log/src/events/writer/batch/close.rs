@@ -53,9 +53,8 @@ impl Batch<'_> {
             })
             .collect();
         let mut written: BTreeMap<(ConversationId, UserId), LastMessage> = BTreeMap::new();
-        let is_own = |message: &&NewMessage| {
-            message.sender_kind == SenderKind::User.as_str() && message.is_in_main_conversation()
-        };
+        let is_own =
+            |message: &&NewMessage| message.sender_kind == SenderKind::User && message.is_in_main_conversation();
         for message in self.new_messages.iter().filter(is_own) {
             if let Some(sender) = message.sender_id {
                 let at = LastMessage { seq: message.seq, no: message.no };
@@ -70,7 +69,7 @@ impl Batch<'_> {
         }
         for (id, user) in &self.relied_on {
             if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.acting_member(*id, *user)) {
-                seen.members.push((*user, member.role.as_str()));
+                seen.members.push((*user, member.role));
             }
         }
         let mut pieces = self.edits.take_statements(backend, self.now)?;

@@ -31,7 +31,7 @@ impl Batch<'_> {
         let people = people(changes);
         if !people.is_empty() {
             for row in query::batches::memberships(self.db, &people).await? {
-                let standing = ActingMember::parse(&row.role, row.display_name)?;
+                let standing = ActingMember { role: row.role, display_name: row.display_name };
                 self.set_acting_member(row.conversation_id, row.user_id, Some(standing));
             }
         }
@@ -68,7 +68,7 @@ impl Batch<'_> {
                     unmoved.unwrap_or_else(|| CachedConversation::new(row.conversation))
                 });
                 let standing = match (row.role, row.display_name) {
-                    (Some(role), Some(name)) => Some(ActingMember::parse(&role, name)?),
+                    (Some(role), Some(display_name)) => Some(ActingMember { role, display_name }),
                     _ => None,
                 };
                 self.set_acting_member(id, row.user_id, standing);
