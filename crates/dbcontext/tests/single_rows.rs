@@ -10,8 +10,8 @@ use appcore::{
     credits::MicroCredits,
     page::PageRequest,
     view::{
-        BoardColumn, Draft, KnowledgeState, McpAuth, Note, NotificationSettings, Section, Severity, Task, ToolMode,
-        ToolVisibility, TranscriptState, UploadKind, Visibility,
+        BoardColumn, Draft, KnowledgeState, McpAuth, McpTransport, Note, NotificationSettings, Section, Severity, Task,
+        ToolMode, ToolVisibility, TranscriptState, UploadKind, Visibility,
     },
 };
 use dbcontext::{Database, query};
@@ -346,7 +346,7 @@ async fn tools(db: &DatabaseConnection) {
         name: "Docs".to_owned(),
         search_name: "docs".to_owned(),
         description: None,
-        transport: "http".to_owned(),
+        transport: McpTransport::Http,
         url: None,
         command: None,
         secrets: None,

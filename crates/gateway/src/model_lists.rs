@@ -45,15 +45,15 @@ pub(super) struct ModelLists(RwLock<HashMap<BudgetId, Vec<String>>>);
 
 impl ModelLists {
     pub fn replace(&self, rows: Vec<model_list::Model>) {
-        let read = |row: model_list::Model| match (budgets::scope(&row.scope), serde_json::from_str(&row.models)) {
-            (Ok(scope), Ok(models)) => Some((BudgetId { scope, id: row.scope_id }, models)),
-            _ => {
+        let read = |row: model_list::Model| {
+            let models = serde_json::from_str(&row.models).unwrap_or_else(|_| {
                 // A list that can't be read allows no model instead of all models.
                 tracing::error!(id = %row.scope_id, "failed to read model list");
-                budgets::scope(&row.scope).ok().map(|scope| (BudgetId { scope, id: row.scope_id }, Vec::new()))
-            }
+                Vec::new()
+            });
+            (BudgetId { scope: row.scope, id: row.scope_id }, models)
         };
-        let lists = rows.into_iter().filter_map(read).collect();
+        let lists = rows.into_iter().map(read).collect();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = lists;
     }
 
@@ -128,7 +128,7 @@ pub async fn set(
         return Err(Code::NotFound.into());
     }
     let row = model_list::Model {
-        scope: scope.as_str().to_owned(),
+        scope,
         scope_id: id,
         models: serde_json::to_string(&models).map_err(AppError::internal)?,
         updated_at: service.clock.now(),
@@ -160,5 +160,5 @@ async fn announce_lists_changed(service: &GatewayService) -> Result<(), AppError
 
 fn view(row: model_list::Model) -> Result<ModelList, AppError> {
     let models = serde_json::from_str(&row.models).map_err(AppError::internal)?;
-    Ok(ModelList { scope: budgets::scope(&row.scope)?, id: row.scope_id, models })
+    Ok(ModelList { scope: row.scope, id: row.scope_id, models })
 }

@@ -212,7 +212,7 @@ fn connection_target(
         tracing::error!(%error, connection_target = %row.id, "failed to decrypt secrets of tool server");
         McpError::Credentials
     })?;
-    if row.transport == McpTransport::Stdio.as_str() {
+    if row.transport == McpTransport::Stdio {
         let known = service.config.mcp.commands.iter().find(|known| Some(&known.name) == row.command.as_ref());
         let Some(known) = known else {
             return Err(McpError::StartFailed("this server's configuration doesn't name it any more".to_owned()));

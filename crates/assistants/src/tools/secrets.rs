@@ -69,7 +69,7 @@ pub(super) fn names(row: &McpServerRow) -> Result<Vec<String>, AppError> {
 pub(super) mod tests {
     use appcore::{
         McpServerId, Timestamp,
-        view::{McpAuth, ToolVisibility},
+        view::{McpAuth, McpTransport, ToolVisibility},
     };
 
     use super::*;
@@ -80,7 +80,7 @@ pub(super) mod tests {
             name: "Docs".to_owned(),
             search_name: "docs".to_owned(),
             description: None,
-            transport: "http".to_owned(),
+            transport: McpTransport::Http,
             auth: McpAuth::Secrets,
             url: None,
             command: None,

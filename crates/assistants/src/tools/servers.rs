@@ -119,7 +119,7 @@ pub async fn create(
         name: String::new(),
         search_name: String::new(),
         description: None,
-        transport: transport.to_string(),
+        transport,
         url: None,
         command: None,
         auth: McpAuth::Secrets,
@@ -287,7 +287,7 @@ pub(crate) async fn validate_choice(
 }
 
 fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFields) -> Result<(), AppError> {
-    let is_http = row.transport == McpTransport::Http.as_str();
+    let is_http = row.transport == McpTransport::Http;
     if let Some(name) = fields.name {
         row.name = parse_line("name", &name, MAX_NAME)?;
         row.search_name = ::search::folded_line(&row.name);
@@ -376,7 +376,7 @@ fn update_secrets(
     let mut kept = secrets::open(row, key)?;
     for (name, value) in changed {
         // Header names are case-insensitive.
-        let name = if row.transport == McpTransport::Http.as_str() { name.to_ascii_lowercase() } else { name };
+        let name = if row.transport == McpTransport::Http { name.to_ascii_lowercase() } else { name };
         match value {
             Some(value) => {
                 check_secret(service, row, &name, &value)?;
@@ -396,7 +396,7 @@ fn check_secret(service: &AssistantsService, row: &McpServerRow, name: &str, val
     if value.len() > MAX_SECRET {
         return refused("This value is too long.");
     }
-    if row.transport == McpTransport::Http.as_str() {
+    if row.transport == McpTransport::Http {
         if HeaderName::try_from(name).is_err() || HeaderValue::from_str(value).is_err() {
             return refused("Enter a name, and a value on one line.");
         }
@@ -449,7 +449,7 @@ fn view(row: McpServerRow, client_id: Option<String>) -> Result<McpServer, AppEr
         client_id,
         name: row.name,
         description: row.description,
-        transport: row.transport.parse().map_err(AppError::internal)?,
+        transport: row.transport,
         url: row.url,
         command: row.command,
         is_enabled: row.is_enabled,

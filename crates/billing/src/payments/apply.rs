@@ -135,7 +135,7 @@ pub(super) fn update_status(row: &mut payment::Model) -> Result<(), AppError> {
         is_disputed: row.is_disputed,
         is_quarantined: row.quarantine.is_some(),
     };
-    row.status = standing.status().as_str().to_owned();
+    row.status = standing.status();
     Ok(())
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
             Stage::Paid | Stage::Expired => row.payment_id = None,
         }
     }
-    if row.stopped.as_deref() == Some(StoppedTopUp::MonthlyLimit.as_str()) {
+    if row.stopped == Some(StoppedTopUp::MonthlyLimit) {
         // A top-up that was stopped by its monthly limit continues in the next month.
         row.stopped = None;
     }
@@ -76,7 +76,7 @@ pub(super) async fn advance<C: ConnectionTrait>(
     }
     row.check_at = if row.payment_id.is_some() {
         Some(now.plus(service.config.payment.reconcile_after))
-    } else if row.stopped.as_deref() == Some(StoppedTopUp::MonthlyLimit.as_str()) {
+    } else if row.stopped == Some(StoppedTopUp::MonthlyLimit) {
         month(now).map(|(_, end)| end)
     } else if row.is_on && balance < row.threshold {
         // No purchase was started although the balance is low: the gateway is switched off.
@@ -146,7 +146,7 @@ async fn stop<C: ConnectionTrait>(
     if why != StoppedTopUp::MonthlyLimit {
         row.is_on = false;
     }
-    row.stopped = Some(why.as_str().to_owned());
+    row.stopped = Some(why);
     let letter = MailContent::TopUpStopped { why, page: balances::page_of(Payer::from(&*row).holder()) };
     mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await
 }
@@ -194,7 +194,6 @@ pub async fn settings(service: &BillingService, payer: Payer) -> Result<CreditSe
     let plan = plan_rows::by_id(db, row.plan_id).await?.map(plans::view).transpose()?;
     let price = plan.and_then(|plan| plan.prices.into_iter().find(|price| price.currency == row.currency));
     let method = method_rows::by_id(db, row.method_id).await?.filter(|method| method.account_id == row.id);
-    let stopped = row.stopped.as_deref().map(str::parse).transpose();
     let top_up = TopUp {
         plan_id: row.plan_id.0,
         method_id: method.map(|method| method.id.0),
@@ -203,7 +202,7 @@ pub async fn settings(service: &BillingService, payer: Payer) -> Result<CreditSe
         monthly_limit: row.monthly_limit,
         spent_this_month: rows::topped_up_since(db, &row, since).await?,
         is_on: row.is_on,
-        stopped: stopped.map_err(|error: appcore::view::UnknownName| AppError::internal(error))?,
+        stopped: row.stopped,
         pending: row.payment_id.is_some(),
         currency: row.currency,
     };

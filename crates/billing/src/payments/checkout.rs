@@ -71,8 +71,7 @@ pub(super) fn started_checkout(service: &BillingService, row: &payment::Model) -
         Some(url) => url,
         None => absolute_url(&service.config, &result_of(row))?.to_string(),
     };
-    let status = row.status.parse().map_err(AppError::internal)?;
-    Ok(StartedCheckout { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
+    Ok(StartedCheckout { payment_id: row.id, redirect_url, expires_at: row.expires_at, status: row.status })
 }
 
 /// Path of the payment's result page.
@@ -119,7 +118,7 @@ pub(super) fn new_payment(
         amount: price.amount,
         currency: price.currency.code().to_owned(),
         stage: Stage::Created.as_str().to_owned(),
-        status: Stage::Created.as_str().to_owned(),
+        status: PaymentStatus::Created,
         // Clients can't send such a key, because it contains a space.
         idempotency_key: format!("own {id}"),
         return_path: None,

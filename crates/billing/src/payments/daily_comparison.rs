@@ -295,7 +295,7 @@ impl Comparison<'_> {
             recorded_amount: ours,
             reported_amount: theirs.map(|(amount, _)| amount),
             currency,
-            state: state.as_str().to_owned(),
+            state,
             note: None,
             found_at: self.now,
             closed_at: is_healed.then_some(self.now),
@@ -310,8 +310,8 @@ pub async fn differences(
     state: Option<DifferenceState>,
     page: PageRequest,
 ) -> Result<Page<PaymentDifference>, AppError> {
-    let found = reconciliation::list(service.db.reader(), state.map(DifferenceState::as_str), page).await?;
-    let items = found.0.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    let found = reconciliation::list(service.db.reader(), state, page).await?;
+    let items = found.0.into_iter().map(view).collect();
     Ok(Page::new(items, page, found.1))
 }
 
@@ -324,20 +324,20 @@ pub async fn close(
 ) -> Result<PaymentDifference, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = reconciliation::lock(&tx, id).await?.ok_or(Code::NotFound)?;
-    if row.state != DifferenceState::Open.as_str() {
+    if row.state != DifferenceState::Open {
         return Err(super::subscriptions::wrong_state("This is already closed."));
     }
-    row.state = DifferenceState::Closed.as_str().to_owned();
+    row.state = DifferenceState::Closed;
     row.note = Some(note);
     row.closed_at = Some(service.clock.now());
     reconciliation::store(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::PaymentDifferenceClosed, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    view(row)
+    Ok(view(row))
 }
 
-fn view(row: payment_difference::Model) -> Result<PaymentDifference, AppError> {
-    Ok(PaymentDifference {
+fn view(row: payment_difference::Model) -> PaymentDifference {
+    PaymentDifference {
         id: row.id.0,
         gateway: row.gateway,
         kind: row.kind,
@@ -346,9 +346,9 @@ fn view(row: payment_difference::Model) -> Result<PaymentDifference, AppError> {
         local: row.recorded_amount,
         remote: row.reported_amount,
         currency: row.currency,
-        state: row.state.parse().map_err(AppError::internal)?,
+        state: row.state,
         found_at: row.found_at,
         closed_at: row.closed_at,
         note: row.note,
-    })
+    }
 }

@@ -309,7 +309,7 @@ pub(super) async fn review_reason<C: ConnectionTrait>(
         return Ok(None);
     }
     let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
-    if plan.kind != PlanKind::Subscription.as_str() {
+    if plan.kind != PlanKind::Subscription {
         return Ok(None);
     }
     // Both checkouts started before there was a subscription. The first paid plan isn't discarded for the second.

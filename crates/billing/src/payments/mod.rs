@@ -178,7 +178,7 @@ pub async fn list_all(
     let filter = rows::Filter {
         user_id: wanted.user_id,
         workspace_id: None,
-        status: wanted.status.map(PaymentStatus::as_str),
+        status: wanted.status,
         gateway: wanted.gateway.map(GatewayName::as_str),
         is_refund_stuck: wanted.refund == Some(RefundFilter::Stuck),
     };
@@ -244,7 +244,7 @@ async fn views(service: &BillingService, found: Vec<payment::Model>) -> Result<V
         .map(|row| {
             let can_pay = stage(&row)?.is_open() && now < row.expires_at && row.quarantine.is_none();
             Ok(Payment {
-                status: row.status.parse().map_err(AppError::internal)?,
+                status: row.status,
                 plan_name: names.get(&row.plan_id).cloned().unwrap_or_default(),
                 redirect_url: row.redirect_url.filter(|_| can_pay),
                 receipt: receipts::number(row.receipt_year, row.receipt_number),

@@ -45,8 +45,8 @@ pub(super) fn view(row: pricing_plan::Model) -> Result<PricingPlan, AppError> {
     Ok(PricingPlan {
         id: row.id,
         name: row.name,
-        kind: row.kind.parse().map_err(AppError::internal)?,
-        interval: row.interval.as_deref().map(str::parse).transpose().map_err(AppError::internal)?,
+        kind: row.kind,
+        interval: row.interval,
         prices: serde_json::from_str(&row.prices).map_err(AppError::internal)?,
         credits: row.credits,
         quotas: serde_json::from_str(&row.quotas).map_err(AppError::internal)?,
@@ -93,8 +93,8 @@ fn row(
     Ok(pricing_plan::Model {
         id,
         name: definition.name,
-        kind: definition.kind.as_str().to_owned(),
-        interval: definition.interval.map(|interval| interval.as_str().to_owned()),
+        kind: definition.kind,
+        interval: definition.interval,
         prices: text(serde_json::to_string(&definition.prices))?,
         credits: definition.credits,
         quotas: text(serde_json::to_string(&definition.quotas))?,

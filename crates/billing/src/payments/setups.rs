@@ -97,7 +97,7 @@ pub async fn start(
         user_id: payer.user_id,
         workspace_id: payer.workspace_id,
         gateway: name.as_str().to_owned(),
-        state: SetupStatus::Open.as_str().to_owned(),
+        state: SetupStatus::Open,
         reference: None,
         redirect_url: None,
         return_path,
@@ -153,16 +153,12 @@ async fn view(service: &BillingService, row: Model) -> Result<PaymentMethodSetup
     };
     Ok(PaymentMethodSetup {
         id: row.id.0,
-        status: status(&row)?,
+        status: row.state,
         gateway: row.gateway,
         method: method.as_ref().map(subscriptions::method_view),
         workspace_id: row.workspace_id,
         expires_at: row.expires_at,
     })
-}
-
-fn status(row: &Model) -> Result<SetupStatus, AppError> {
-    row.state.parse().map_err(AppError::internal)
 }
 
 /// Handles the return of the payer's browser. The return proves nothing: the gateway is queried, and the browser is
@@ -177,7 +173,7 @@ pub async fn finish(
         None => None,
     };
     let Some(row) = row else { return Ok(BILLING_PATH.to_owned()) };
-    if status(&row)? == SetupStatus::Open
+    if row.state == SetupStatus::Open
         && let Err(error) = fetch_and_apply(service, row.id).await
     {
         tracing::info!(%error, setup = %row.id, "failed to fetch payment method setup on the payer's return");
@@ -231,7 +227,7 @@ async fn apply(service: &BillingService, id: PaymentMethodSetupId, state: SetupS
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let Some(mut row) = rows::lock_setup(&tx, id).await? else { return Ok(()) };
-    let before = status(&row)?;
+    let before = row.state;
     if before == SetupStatus::Saved {
         return Ok(());
     }
@@ -251,7 +247,7 @@ async fn apply(service: &BillingService, id: PaymentMethodSetupId, state: SetupS
         SetupState::Open if now >= row.expires_at.plus(EXPIRY_MARGIN) => SetupStatus::Expired,
         SetupState::Open => SetupStatus::Open,
     };
-    row.state = after.as_str().to_owned();
+    row.state = after;
     if after != SetupStatus::Open {
         row.check_at = None;
         row.redirect_url = None;

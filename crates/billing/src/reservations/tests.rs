@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use appcore::{Clock, PlanId, Timestamp, UserId, credits::MicroCredits, view::QuotaMetric};
+use appcore::{
+    Clock, PlanId, Timestamp, UserId,
+    credits::MicroCredits,
+    view::{PlanInterval, PlanKind, QuotaMetric},
+};
 use dbcontext::{
     Database,
     entity::{pricing_plan, subscription},
@@ -268,8 +272,8 @@ async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
     let plan = pricing_plan::Model {
         id: plan_id,
         name: "Calls".to_owned(),
-        kind: "subscription".to_owned(),
-        interval: Some("month".to_owned()),
+        kind: PlanKind::Subscription,
+        interval: Some(PlanInterval::Month),
         prices: "[]".to_owned(),
         credits: MicroCredits::ZERO,
         quotas: format!("{{\"gateway_calls\":{calls}}}"),

@@ -1,6 +1,6 @@
 //! Automatic top-up settings.
 
-use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
+use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits, view::StoppedTopUp};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -20,7 +20,7 @@ pub struct Model {
     /// Maximum amount per month, in the smallest unit of the currency.
     pub monthly_limit: i64,
     pub is_on: bool,
-    pub stopped: Option<String>,
+    pub stopped: Option<StoppedTopUp>,
     /// Top-up payment in progress.
     pub payment_id: Option<Uuid>,
     pub check_at: Option<Timestamp>,

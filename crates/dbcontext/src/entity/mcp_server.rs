@@ -2,7 +2,7 @@
 
 use appcore::{
     McpServerId, Timestamp,
-    view::{McpAuth, ToolVisibility},
+    view::{McpAuth, McpTransport, ToolVisibility},
 };
 use sea_orm::entity::prelude::*;
 
@@ -14,8 +14,7 @@ pub struct Model {
     pub name: String,
     pub search_name: String,
     pub description: Option<String>,
-    /// `http`, `stdio`, or the transport of the built-in tools.
-    pub transport: String,
+    pub transport: McpTransport,
     pub url: Option<String>,
     pub command: Option<String>,
     /// Headers or environment as JSON, sealed if a secret is configured.

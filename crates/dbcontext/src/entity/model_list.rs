@@ -1,13 +1,13 @@
 //! Models allowed to a user or a workspace.
 
-use appcore::Timestamp;
+use appcore::{Timestamp, view::BudgetScope};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "model_lists")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub scope: String,
+    pub scope: BudgetScope,
     #[sea_orm(primary_key, auto_increment = false)]
     pub scope_id: Uuid,
     /// Allowed models as JSON.

@@ -1,6 +1,6 @@
 //! Payments and their state at the gateway.
 
-use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
+use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits, view::PaymentStatus};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -15,7 +15,7 @@ pub struct Model {
     pub currency: String,
     /// Progress of the payer through the checkout; `status` also covers refunds and disputes.
     pub stage: String,
-    pub status: String,
+    pub status: PaymentStatus,
     pub idempotency_key: String,
     pub return_path: Option<String>,
     /// Id of the order at the gateway; `charge` is the gateway's id of the paid charge.

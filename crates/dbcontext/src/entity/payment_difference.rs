@@ -1,6 +1,6 @@
 //! Differences between the records of a gateway and ours.
 
-use appcore::{PaymentDifferenceId, Timestamp};
+use appcore::{PaymentDifferenceId, Timestamp, view::DifferenceState};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -16,7 +16,7 @@ pub struct Model {
     pub recorded_amount: Option<i64>,
     pub reported_amount: Option<i64>,
     pub currency: Option<String>,
-    pub state: String,
+    pub state: DifferenceState,
     pub note: Option<String>,
     pub found_at: Timestamp,
     pub closed_at: Option<Timestamp>,

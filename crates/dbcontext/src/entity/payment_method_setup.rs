@@ -1,6 +1,6 @@
 //! Payment methods that are being saved without a payment.
 
-use appcore::{PaymentMethodId, PaymentMethodSetupId, Timestamp, UserId, WorkspaceId};
+use appcore::{PaymentMethodId, PaymentMethodSetupId, Timestamp, UserId, WorkspaceId, view::SetupStatus};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -12,7 +12,7 @@ pub struct Model {
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
     pub gateway: String,
-    pub state: String,
+    pub state: SetupStatus,
     pub reference: Option<String>,
     pub redirect_url: Option<String>,
     pub return_path: String,

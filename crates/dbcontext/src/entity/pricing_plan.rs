@@ -1,6 +1,10 @@
 //! Plans that can be bought. A changed plan is a new version in the same family.
 
-use appcore::{PlanId, Timestamp, credits::MicroCredits};
+use appcore::{
+    PlanId, Timestamp,
+    credits::MicroCredits,
+    view::{PlanInterval, PlanKind},
+};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -9,9 +13,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: PlanId,
     pub name: String,
-    pub kind: String,
+    pub kind: PlanKind,
     /// Billing interval of subscriptions.
-    pub interval: Option<String>,
+    pub interval: Option<PlanInterval>,
     /// Prices per currency as JSON.
     pub prices: String,
     pub credits: MicroCredits,

@@ -29,8 +29,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppErr
 
 /// Deletes a list; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, of: BudgetId) -> Result<bool, AppError> {
-    let key = (of.scope.as_str().to_owned(), of.id);
-    let done = Entity::delete_by_id(key).exec(db).await.map_err(app_error)?;
+    let done = Entity::delete_by_id((of.scope, of.id)).exec(db).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 

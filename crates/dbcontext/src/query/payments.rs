@@ -1,6 +1,6 @@
 //! Payments, gateway events, refunds and disputes.
 
-use appcore::{AppError, PaymentRefundId, Timestamp, UserId, WorkspaceId, page::PageRequest};
+use appcore::{AppError, PaymentRefundId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::PaymentStatus};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect as _, QueryTrait as _, Set, sea_query::OnConflict,
@@ -62,7 +62,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppErr
 pub struct Filter<'a> {
     pub user_id: Option<UserId>,
     pub workspace_id: Option<WorkspaceId>,
-    pub status: Option<&'a str>,
+    pub status: Option<PaymentStatus>,
     pub gateway: Option<&'a str>,
     /// If true, selects only payments with an unfinished refund that is no longer polled.
     pub is_refund_stuck: bool,

@@ -1,6 +1,6 @@
 //! Daily comparison of our payments with the gateways' records, and the differences found.
 
-use appcore::{AppError, PaymentDifferenceId, Timestamp, page::PageRequest};
+use appcore::{AppError, PaymentDifferenceId, Timestamp, page::PageRequest, view::DifferenceState};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
     QueryOrder, QuerySelect as _, Set,
@@ -109,10 +109,10 @@ pub async fn resolve<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     use payment_difference::Column;
     payment_difference::Entity::update_many()
-        .col_expr(Column::State, Expr::value("healed"))
+        .col_expr(Column::State, Expr::value(DifferenceState::Healed))
         .col_expr(Column::ClosedAt, Expr::value(now))
         .filter(Column::Gateway.eq(gateway))
-        .filter(Column::State.eq("open"))
+        .filter(Column::State.eq(DifferenceState::Open))
         .filter(Column::PaymentId.is_in(payments))
         .exec(db)
         .await
@@ -123,7 +123,7 @@ pub async fn resolve<C: ConnectionTrait>(
 /// Lists differences, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
-    state: Option<&str>,
+    state: Option<DifferenceState>,
     page: PageRequest,
 ) -> Result<(Vec<payment_difference::Model>, u64), AppError> {
     use payment_difference::Column;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, ConversationId, McpServerId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
-    view::{McpAuth, OfferedTool, ToolMode, ToolVisibility, WorkspaceTools},
+    view::{McpAuth, McpTransport, OfferedTool, ToolMode, ToolVisibility, WorkspaceTools},
 };
 use dbcontext::{
     constraint::app_error,
@@ -34,8 +34,6 @@ use crate::AssistantsService;
 
 /// Id of the virtual server.
 pub(super) const SERVER: McpServerId = McpServerId(Uuid::from_u128(0x0000_0000_0000_7000_8000_6e61_7474_6572));
-/// Transport of the virtual server. Servers that administrators add have other transports.
-const TRANSPORT: &str = "builtin";
 
 pub(super) fn tools() -> Vec<Tool> {
     vec![find::tool(), fetch::tool(), calculate::tool()]
@@ -68,7 +66,8 @@ pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow,
         name: SERVER_NAME.to_owned(),
         search_name: ::search::folded_line(SERVER_NAME),
         description: None,
-        transport: TRANSPORT.to_owned(),
+        // Not used, because the server runs in this process.
+        transport: McpTransport::Stdio,
         auth: McpAuth::Secrets,
         url: None,
         command: None,
