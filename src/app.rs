@@ -146,13 +146,13 @@ async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpRespo
 /// Serves the OpenAPI document. It is cached, because it can't change while the program runs.
 async fn openapi_document(http: HttpRequest, app: Data<App>) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
-    json_document(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.base_path())))
+    json_document(&http, TEXT.get_or_init(|| endpoint::openapi::operations_document(app.config.server.base_path())))
 }
 
 /// Serves the schemas of the frames of the real-time protocol.
 async fn frames(http: HttpRequest) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
-    json_document(&http, TEXT.get_or_init(endpoint::openapi::frames))
+    json_document(&http, TEXT.get_or_init(endpoint::openapi::frames_document))
 }
 
 fn json_document(http: &HttpRequest, text: &'static Result<String, serde_json::Error>) -> HttpResponse {

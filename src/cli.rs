@@ -165,7 +165,7 @@ struct Password {
 /// Runs the command that the command line names.
 pub fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let table = config::SettingsTable::with(payments::settings());
+    let table = config::SettingsTable::with_settings(payments::settings());
     let load = || config::load(&table, cli.config.as_deref());
     match cli.command {
         Command::Serve { role } => {
@@ -183,7 +183,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Admin { action } => block_on(administer(load()?.config, action)),
         Command::Search { action: Search::Rebuild { wait } } => block_on(rebuild_search(load()?.config, wait)),
         Command::Search { action: Search::Purge } => block_on(purge_search(load()?.config)),
-        Command::Openapi => print(&endpoint::openapi::text()?),
+        Command::Openapi => print(&endpoint::openapi::full_document()?),
         Command::ReadFile => Ok(extract::isolated::serve()?),
     }
 }
@@ -257,7 +257,9 @@ async fn watch_search(config: &Config, database: &Database) -> anyhow::Result<()
             Some(state) if !state.is_filling => {
                 return print(&format!("The index is complete. Messages in it: {count}\n"));
             }
-            Some(state) if count != last => print(&format!("Messages in the index: {count} of about {}\n", state.of))?,
+            Some(state) if count != last => {
+                print(&format!("Messages in the index: {count} of about {}\n", state.expected_messages))?
+            }
             _ if since.elapsed() > NO_PROGRESS_TIMEOUT => {
                 anyhow::bail!("The index has not grown for {} s. Is a server running?", NO_PROGRESS_TIMEOUT.as_secs())
             }

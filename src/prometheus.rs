@@ -73,7 +73,7 @@ async fn answer(app: Data<App>) -> HttpResponse {
     // disk.
     let folder = app.config.server.data_dir.clone();
     if let Ok((process, is_full)) =
-        web::block(move || (Process::read(), matches!(DiskSpace::of(&folder), Ok(DiskSpace::Full(_))))).await
+        web::block(move || (Process::read(), matches!(DiskSpace::for_folder(&folder), Ok(DiskSpace::Full(_))))).await
     {
         process.register(&mut moment);
         gauge(
@@ -241,7 +241,7 @@ impl Process {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
         };
-        let files = OpenFiles::of_this_process();
+        let files = OpenFiles::for_this_process();
         Self {
             cpu: (ticks(11) + ticks(12)) / TICKS_PER_SECOND,
             resident: line("VmRSS:") * 1_024,

@@ -82,7 +82,7 @@ pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     let server = match config.role {
         Role::Worker => serve_health(&app, listener)?,
         Role::All | Role::Web => {
-            serve_all(&app, &services, &shards, &SocketIoCluster::open(&services).await, listener)?
+            serve_all(&app, &services, &shards, &SocketIoCluster::join(&services).await, listener)?
         }
     };
     let handle = server.handle();
@@ -94,7 +94,7 @@ pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    tracing::info!(connections = shards.total(), "stopping");
+    tracing::info!(connections = shards.connection_count(), "stopping");
     stop(&app, &shards, workers, &handle, door).await;
     serving.await.context("server failed")?.context("server failed")
 }
@@ -278,10 +278,13 @@ async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &Server
     if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
         tracing::debug!(%error, "listener already closed");
     }
-    let window = Duration::from_secs_f64(shards.total() as f64 / CLOSES_PER_SECOND).min(grace / 4);
+    let window = Duration::from_secs_f64(shards.connection_count() as f64 / CLOSES_PER_SECOND).min(grace / 4);
     let goodbyes = async {
         if tokio::time::timeout(grace / 2, shards.drain(window)).await.is_err() {
-            tracing::warn!(connections = shards.total(), "connections dropped after the shutdown grace period");
+            tracing::warn!(
+                connections = shards.connection_count(),
+                "connections dropped after the shutdown grace period"
+            );
         }
     };
     tokio::join!(goodbyes, workers.drain());

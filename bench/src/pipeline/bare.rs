@@ -27,7 +27,7 @@ pub fn arguments() -> Vec<String> {
 /// Serves until the process is killed.
 pub fn serve() -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(async {
-        let table = SettingsTable::with(billing::payments::settings());
+        let table = SettingsTable::with_settings(billing::payments::settings());
         let config = config::load(&table, None).context("the configuration")?.config;
         let address = (config.server.host.clone(), config.server.port);
         let db = Database::connect(config.database.url.expose(), config.database.max_connections).await?;

@@ -39,15 +39,15 @@ pub struct Ai {
     /// is added at runtime may offer it.
     unresolved_default: Option<String>,
     /// HTTP client of providers without a proxy of their own.
-    shared: Http,
+    shared_http: Http,
     has_proxy: bool,
     key_listener: OnceLock<KeyListener>,
     demo: Demo,
     limits: Arc<Limits>,
     signatures: Arc<SignatureCache>,
-    given: Arc<StoredResponses>,
+    stored_responses: Arc<StoredResponses>,
     /// Response store shared between instances; unset on a single instance.
-    shelf: OnceLock<Arc<dyn ResponseStore>>,
+    response_store: OnceLock<Arc<dyn ResponseStore>>,
     outgoing: Outgoing,
 }
 
@@ -110,14 +110,14 @@ impl Ai {
             upstreams: RwLock::new(Arc::new(upstreams)),
             configured_default,
             unresolved_default: settings.default_model,
-            shared,
+            shared_http: shared,
             has_proxy,
             key_listener: OnceLock::new(),
             demo,
             limits,
             signatures: Arc::default(),
-            given: Arc::default(),
-            shelf: OnceLock::new(),
+            stored_responses: Arc::default(),
+            response_store: OnceLock::new(),
             outgoing,
         })
     }
@@ -136,7 +136,8 @@ impl Ai {
                 continue;
             }
             let same = before.providers.iter().find(|known| known.is_added && known.settings == settings);
-            let upstream = match same.map_or_else(|| self.build_added(&settings), |same| Ok(Arc::clone(&same.upstream)))
+            let upstream = match same
+                .map_or_else(|| self.build_added_provider(&settings), |same| Ok(Arc::clone(&same.upstream)))
             {
                 Ok(upstream) => upstream,
                 Err(error) => {
@@ -160,30 +161,30 @@ impl Ai {
     }
 
     /// Names and models of the providers in use that were added at runtime.
-    pub fn added(&self) -> Vec<(String, Vec<String>)> {
+    pub fn added_providers(&self) -> Vec<(String, Vec<String>)> {
         let upstreams = self.upstreams();
         let added = upstreams.providers().iter().filter(|known| known.is_added);
         added.map(|known| (known.settings.name.clone(), known.settings.models.clone())).collect()
     }
 
     /// Default model, if it comes from a provider that was added at runtime.
-    pub fn added_default(&self) -> Option<String> {
+    pub fn added_default_model(&self) -> Option<String> {
         let upstreams = self.upstreams();
         upstreams.default.as_ref().filter(|_| self.configured_default.is_none()).map(|default| default.model.clone())
     }
 
     /// Validates the settings of a provider before it is added.
-    pub fn check_added(&self, settings: &ProviderSettings) -> Result<(), SettingsError> {
-        self.build_added(settings).map(drop)
+    pub fn check_added_provider(&self, settings: &ProviderSettings) -> Result<(), SettingsError> {
+        self.build_added_provider(settings).map(drop)
     }
 
     /// Builds a provider that is added at runtime. Its requests go through the guarded client
     /// (`outgoing.allow`), because administrators who add providers need not control the server's
     /// network.
-    fn build_added(&self, settings: &ProviderSettings) -> Result<Arc<Upstream>, SettingsError> {
+    fn build_added_provider(&self, settings: &ProviderSettings) -> Result<Arc<Upstream>, SettingsError> {
         let guarded = self.outgoing.client_for(&settings.base()?);
         let guarded = guarded.map_err(|_| SettingsError::BaseUrl(settings.name.clone()))?;
-        let http = if self.has_proxy { self.shared.clone() } else { Http::of(guarded, Arc::clone(&self.limits)) };
+        let http = if self.has_proxy { self.shared_http.clone() } else { Http::of(guarded, Arc::clone(&self.limits)) };
         let upstream = Upstream::build(settings, http, self.limits.backoff)?;
         if let Some(hearer) = self.key_listener.get() {
             upstream.set_key_listener(hearer);
@@ -216,17 +217,17 @@ impl Ai {
         &self.signatures
     }
 
-    pub(crate) fn given(&self) -> &Arc<StoredResponses> {
-        &self.given
+    pub(crate) fn stored_responses(&self) -> &Arc<StoredResponses> {
+        &self.stored_responses
     }
 
     /// Sets the response store shared between instances.
     pub fn set_response_store(&self, shelf: Arc<dyn ResponseStore>) {
-        let _ = self.shelf.set(shelf);
+        let _ = self.response_store.set(shelf);
     }
 
     pub(crate) fn response_store(&self) -> Option<&Arc<dyn ResponseStore>> {
-        self.shelf.get()
+        self.response_store.get()
     }
 
     /// Expands `previous_response_id` and item references in a Responses API request.
@@ -244,9 +245,9 @@ impl Ai {
         if let Some(shelf) = self.response_store() {
             let asked = body.clone();
             let named = run(owner, body.len(), move || response_history::referenced_ids(&asked)).await?;
-            self.given.load_shared(&**shelf, key, named).await;
+            self.stored_responses.load_shared(&**shelf, key, named).await;
         }
-        let (given, body) = (Arc::clone(&self.given), body.clone());
+        let (given, body) = (Arc::clone(&self.stored_responses), body.clone());
         run(owner, body.len(), move || given.expand_references(key, &body)).await?
     }
 
@@ -331,7 +332,13 @@ impl Ai {
 
 /// Deployment of the demo.
 fn demo_deployment() -> Deployment {
-    Deployment { provider: DEMO_NAME.to_owned(), model: DEMO_NAME.to_owned(), weight: 1, priority: 0, takes: None }
+    Deployment {
+        provider: DEMO_NAME.to_owned(),
+        model: DEMO_NAME.to_owned(),
+        weight: 1,
+        priority: 0,
+        param_overrides: None,
+    }
 }
 
 impl ProviderSnapshot {
@@ -346,7 +353,7 @@ impl ProviderSnapshot {
     fn deployment(&self, target: &Target) -> Result<Deployment, AiError> {
         let known = self.providers.get(target.provider).ok_or(AiError::UnknownModel)?;
         let (provider, model) = (known.settings.name.clone(), target.model.clone());
-        Ok(Deployment { provider, model, weight: 1, priority: 0, takes: None })
+        Ok(Deployment { provider, model, weight: 1, priority: 0, param_overrides: None })
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Deployment {
     /// Lower values are tried first.
     pub priority: u32,
     /// Configured model parameters, which override the built-in ones.
-    pub takes: Option<Arc<ModelParamOverrides>>,
+    pub param_overrides: Option<Arc<ModelParamOverrides>>,
 }
 
 /// Fallback deployments, by cause.

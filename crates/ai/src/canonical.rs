@@ -232,7 +232,7 @@ impl Effort {
     }
 
     /// Effort that corresponds to a budget in tokens.
-    pub fn of_budget(tokens: u64) -> Self {
+    pub fn from_budget(tokens: u64) -> Self {
         [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High]
             .into_iter()
             .find(|effort| tokens <= effort.budget())

@@ -160,7 +160,7 @@ impl Tap for ChatDeltaReader {
     }
 
     fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Self::Out>, Failure> {
-        let events = self.listener.rest(&rest, meter)?;
+        let events = self.listener.parse_rest(&rest, meter)?;
         let ends = self.listener.finish(meter)?;
         Ok(Some(self.convert_events(events, ends, meter)?))
     }

@@ -30,7 +30,7 @@ impl Ai {
         let Ok(attempt) = tries.next().await else { return Ok(estimated) };
         match count_at_provider(&call, &attempt, deadline).await {
             Ok(Some(tokens)) => {
-                attempt.succeeded();
+                attempt.record_success();
                 Ok(tokens)
             }
             Ok(None) => Ok(estimated),
@@ -38,7 +38,7 @@ impl Ai {
             Err(AttemptError::Retryable(failure)) => {
                 tracing::info!(code = failure.error.code(), "failed to count tokens, using estimate");
                 // The failure affects the key's state, but the count is not retried.
-                let _ = tries.failed(attempt, failure);
+                let _ = tries.record_failure(attempt, failure);
                 Ok(estimated)
             }
         }
@@ -74,8 +74,8 @@ async fn count_at_provider(call: &Call, attempt: &Attempt<'_>, deadline: Instant
     let betas = if dialect.passes_through(call.style) { call.betas_for(upstream) } else { None };
     let wishes = (false, betas.as_deref());
     let response =
-        upstream.post_message(&upstream.url(&post.place), &attempt.lease, post.body, wishes, deadline).await?;
-    let answer = upstream.http.whole(response, deadline).await?;
+        upstream.post_message(&upstream.url(&post.path), &attempt.lease, post.body, wishes, deadline).await?;
+    let answer = upstream.http.read_whole(response, deadline).await?;
     let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
     Ok(Some(value[field].as_u64().ok_or(AiError::Garbled)?))
 }

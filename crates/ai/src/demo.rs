@@ -49,7 +49,7 @@ impl Demo {
             Ok(ChatDelta::Text(word)) => meter.record_output(quarters(word.as_bytes())),
             Ok(ChatDelta::Done { finish, .. }) => {
                 meter.record_usage(usage);
-                meter.finished(*finish);
+                meter.record_finish(*finish);
                 meter.close();
             }
             _ => {}

@@ -54,13 +54,13 @@ impl Ai {
             call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match embed(&call, &wish, &attempt, deadline).await {
                 Ok(body) => {
-                    attempt.succeeded();
+                    attempt.record_success();
                     return Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter });
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    call.meter.attempt_failed();
-                    tries.failed(attempt, failure)?;
+                    call.meter.record_attempt_failure();
+                    tries.record_failure(attempt, failure)?;
                 }
             }
         }
@@ -111,10 +111,10 @@ async fn embed(
     });
     let posts = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
     let mut answers = Vec::with_capacity(posts.len());
-    for Post { place, body } in posts {
-        call.meter.request_sent();
+    for Post { path: place, body } in posts {
+        call.meter.record_request_sent();
         let response = upstream.post(call.owner, attempt, &upstream.url(&place), body, false, deadline).await?;
-        answers.push(upstream.http.whole(response, deadline).await?);
+        answers.push(upstream.http.read_whole(response, deadline).await?);
     }
     // Embeddings of many texts are the largest answers, hence parsed off the event loop.
     let size = answers.iter().map(Bytes::len).sum();
@@ -139,7 +139,7 @@ pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<
     };
     if head.data.is_none() {
         let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
-        return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
+        return Err(failure::parse_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
     }
     meter_input(head.usage.as_ref().and_then(|usage| lenient_count(&usage["prompt_tokens"])), meter);
     if is_right {

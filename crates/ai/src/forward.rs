@@ -121,8 +121,8 @@ impl Ai {
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    call.meter.attempt_failed();
-                    tries.failed(attempt, failure)?;
+                    call.meter.record_attempt_failure();
+                    tries.record_failure(attempt, failure)?;
                 }
             }
         }
@@ -182,7 +182,7 @@ impl Ai {
         if request.searches {
             call.meter.record_search();
         }
-        call.meter.request_sent();
+        call.meter.record_request_sent();
         let response = upstream
             .post(
                 call.owner,
@@ -194,7 +194,7 @@ impl Ai {
             )
             .await?;
         if !request.stream {
-            let body = upstream.http.whole(response, deadline).await?;
+            let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
                 let whole = openai_chat::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
@@ -229,7 +229,7 @@ impl Ai {
         let upstream = attempt.upstream;
         let betas = call.betas_for(upstream);
         let wishes = (request.stream, betas.as_deref());
-        call.meter.request_sent();
+        call.meter.record_request_sent();
         let response = upstream
             .post_message(
                 &upstream.chat_url(attempt.model, request.stream),
@@ -240,7 +240,7 @@ impl Ai {
             )
             .await?;
         if !request.stream {
-            let body = upstream.http.whole(response, deadline).await?;
+            let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
                 let whole = anthropic::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
@@ -257,7 +257,7 @@ impl Ai {
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };
-        let tap = MessagesTap::reading(MessageEvents::new(request.bills_code_container));
+        let tap = MessagesTap::with_reader(MessageEvents::new(request.bills_code_container));
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Messages(Box::new(relay)))
     }
@@ -274,15 +274,15 @@ impl Ai {
         let terms = openai_responses::passthrough::PassthroughTerms {
             hosted: call.passes_hosted_tools(upstream),
             is_stored: record.is_some(),
-            thinks: attempt.takes.as_deref().and_then(ModelParamOverrides::thinks),
+            thinks: attempt.param_overrides.as_deref().and_then(ModelParamOverrides::thinks),
         };
         let rewrite =
             move |body: &Bytes, model: &str| openai_responses::passthrough::rewrite_request(body, model, terms);
         let request = prepare_passthrough(call, attempt, rewrite).await?;
-        call.meter.request_sent();
+        call.meter.record_request_sent();
         let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
-            let body = upstream.http.whole(response, deadline).await?;
+            let body = upstream.http.read_whole(response, deadline).await?;
             let body =
                 if is_stream(&body) { openai_responses::stream_conversion::response_of_stream(&body)? } else { body };
             openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
@@ -297,7 +297,7 @@ impl Ai {
                 return Ok(StartedAnswer::Frames(openai_responses::stream_conversion::stream_of_response(&whole)));
             }
         };
-        let tap = ResponsesTap::reading(ResponseEvents::recording(record));
+        let tap = ResponsesTap::with_reader(ResponseEvents::with_recorder(record));
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Responses(Box::new(relay)))
     }
@@ -305,7 +305,7 @@ impl Ai {
     /// Recorder that stores the answer, if the caller may refer to it later.
     fn response_record(&self, call: &Call) -> Option<ResponseRecorder> {
         let (key, followed) = call.history.as_ref()?;
-        let record = ResponseRecorder::new(self.given(), *key, &call.body, followed.as_ref());
+        let record = ResponseRecorder::new(self.stored_responses(), *key, &call.body, followed.as_ref());
         Some(record.with_publisher(self.response_publisher(call)))
     }
 
@@ -345,17 +345,17 @@ impl Ai {
         let upstream = attempt.upstream;
         let stream = parsed.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
-        let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.takes.clone());
+        let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.param_overrides.clone());
         let writing = run(call.owner, call.body.len(), move || {
             encode_request(kind, &base, &question.request, &model, own.as_deref())
         });
         let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
         let url = upstream.chat_url(attempt.model, stream);
-        call.meter.request_sent();
+        call.meter.record_request_sent();
         let response = upstream.post(call.owner, attempt, &url, body, stream, deadline).await?;
         let head = head(call.style, attempt.model);
         if !stream {
-            let body = upstream.http.whole(response, deadline).await?;
+            let body = upstream.http.read_whole(response, deadline).await?;
             let listener =
                 self.listener(attempt).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
@@ -486,10 +486,10 @@ fn head(style: ApiStyle, model: &str) -> AnswerHead {
 }
 
 fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: bool) -> Forwarded {
-    let lease = attempt.succeeded();
+    let lease = attempt.record_success();
     let under_way = call.publication;
     let stream = |frames: Frames| {
-        let frames = if is_shared { after_publication(frames, under_way) } else { frames };
+        let frames = if is_shared { delay_until_stored(frames, under_way) } else { frames };
         (EVENTS, AnswerBody::Stream(frames))
     };
     let (content_type, body) = match begun {
@@ -505,7 +505,7 @@ fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: boo
 
 /// Delays each frame until the preceding output is stored, so that a client can refer to what it
 /// has received.
-fn after_publication(frames: Frames, under_way: Arc<PendingWrites>) -> Frames {
+fn delay_until_stored(frames: Frames, under_way: Arc<PendingWrites>) -> Frames {
     let told = move |frame| {
         let under_way = Arc::clone(&under_way);
         async move {

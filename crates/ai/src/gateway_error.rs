@@ -235,7 +235,7 @@ impl GatewayError {
 
 impl From<Failure> for GatewayError {
     fn from(failure: Failure) -> Self {
-        let Failure { error, told, .. } = failure;
+        let Failure { error, safe_message: told, .. } = failure;
         let (kind, sentence) = match &error {
             AiError::Busy { .. } => (ErrorKind::RateLimited, "The AI provider is busy. Try again later."),
             AiError::Unavailable { .. } => (ErrorKind::Unavailable, "The AI provider is unavailable. Try again later."),
@@ -351,7 +351,7 @@ mod tests {
         let words = |error: AiError| {
             let code = Some("unsupported_value".to_owned());
             let told = crate::provider_http::failure::SafeMessage { message: "No.".to_owned(), param: None, code };
-            GatewayError::from(Failure { told: Some(told), ..error.into() }).openai_code().map(str::to_owned)
+            GatewayError::from(Failure { safe_message: Some(told), ..error.into() }).openai_code().map(str::to_owned)
         };
         assert_eq!(words(AiError::Rejected).as_deref(), Some("unsupported_value"));
         assert_eq!(words(AiError::TooLong).as_deref(), Some("context_length_exceeded"));

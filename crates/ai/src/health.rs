@@ -55,7 +55,7 @@ impl Ai {
         let state = |known: &RegisteredProvider| {
             let keys = known.upstream.keys.health();
             let is_ready = keys.iter().any(|key| key.state == KeyState::Ready);
-            let rests = keys.iter().filter(|key| key.state == KeyState::Resting).filter_map(|key| key.wait);
+            let rests = keys.iter().filter(|key| key.state == KeyState::CoolingDown).filter_map(|key| key.wait);
             ProviderState {
                 name: known.settings.name.clone(),
                 is_failing: known.upstream.breaker.is_open(),
@@ -91,11 +91,11 @@ impl Ai {
         let upstream = upstreams.find(provider)?;
         let begun = Instant::now();
         let asking = async {
-            let lease = upstream.keys.lend("", 0, &[]).map_err(|no_key| match no_key {
-                NoKeyAvailable::Resting(wait) => AiError::Busy { retry_after: Some(wait) },
-                NoKeyAvailable::Off => AiError::Credentials,
+            let lease = upstream.keys.acquire("", 0, &[]).map_err(|no_key| match no_key {
+                NoKeyAvailable::CoolingDown(wait) => AiError::Busy { retry_after: Some(wait) },
+                NoKeyAvailable::Disabled => AiError::Credentials,
             })?;
-            let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::of(["models"])));
+            let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::from_segments(["models"])));
             upstream.authenticate(request.headers_mut(), &lease)?;
             upstream.http.send(request, false, begun + TEST_TIMEOUT).await.map_err(|failure| failure.error)
         };

@@ -33,7 +33,7 @@ impl ImageLimit {
 
     /// Limit of a model; `model` is the provider's name of it.
     #[must_use]
-    pub fn of(model: &str) -> Self {
+    pub fn for_model(model: &str) -> Self {
         let plain = params::canonical_name(model);
         LIMITS_BY_MODEL
             .iter()
@@ -69,7 +69,7 @@ mod tests {
     fn reads_all_rows_and_prefers_the_longest_match() {
         let lines = include_str!("looks.tsv").lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(LIMITS_BY_MODEL.len(), lines);
-        let side = |model: &str| ImageLimit::of(model).side;
+        let side = |model: &str| ImageLimit::for_model(model).side;
         assert_eq!(side("us.anthropic.claude-opus-4-1-20250805-v1:0"), 1_568);
         assert_eq!(side("anthropic/claude-opus-4.7"), 2_576);
         assert_eq!(side("openai/gpt-5-mini"), 2_048);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn keeps_the_aspect_ratio_and_never_enlarges() {
-        let claude = ImageLimit::of("claude-sonnet-4-5");
+        let claude = ImageLimit::for_model("claude-sonnet-4-5");
         assert_eq!(claude.fit(800, 600), (800, 600));
         assert_eq!(claude.fit(4_000, 400), (1_568, 156));
         let (width, height) = claude.fit(4_000, 3_000);

@@ -77,8 +77,8 @@ struct Slot {
     failures: u32,
     /// Cooldowns per model, with the number of consecutive 429s.
     models: HashMap<String, Cooldown>,
-    resting_until: Option<Instant>,
-    off: Option<DisabledKey>,
+    cooldown_until: Option<Instant>,
+    disabled: Option<DisabledKey>,
     /// Project whose quota the key uses.
     project: Option<String>,
 }
@@ -86,7 +86,7 @@ struct Slot {
 #[derive(Debug, Clone, Copy)]
 struct Cooldown {
     until: Instant,
-    in_a_row: u32,
+    consecutive: u32,
     /// Minimum size of the requests that the cooldown applies to, in tokens; 0 for all requests.
     from: u64,
 }
@@ -106,9 +106,9 @@ type StateListener = Box<dyn Fn(usize, Option<&str>, ProviderKeyChange) + Send +
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoKeyAvailable {
     /// All eligible keys are cooling down; the first is ready after this time.
-    Resting(Duration),
+    CoolingDown(Duration),
     /// All keys are disabled.
-    Off,
+    Disabled,
 }
 
 impl KeyPool {
@@ -146,24 +146,24 @@ impl KeyPool {
             (ProviderKeyChange::Paused(milliseconds), model) => {
                 let until = now + Duration::from_millis(milliseconds).min(MAX_RETRY_AFTER);
                 let before = model.and_then(|model| slot.models.get(model)).filter(|rest| rest.from == 0);
-                let rest = Cooldown { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
+                let rest = Cooldown { until, consecutive: before.map_or(0, |rest| rest.consecutive), from: 0 };
                 state.cool_down(key, model, rest, now);
             }
-            (ProviderKeyChange::Disabled, _) if slot.off.is_none() => {
-                slot.off = Some(DisabledKey::new(now, FIRST_PROBE_DELAY))
+            (ProviderKeyChange::Disabled, _) if slot.disabled.is_none() => {
+                slot.disabled = Some(DisabledKey::new(now, FIRST_PROBE_DELAY))
             }
             (ProviderKeyChange::Disabled, _) => {}
-            (ProviderKeyChange::Enabled, _) => slot.off = None,
+            (ProviderKeyChange::Enabled, _) => slot.disabled = None,
         }
     }
 
     /// Lends the least used key for a request of `size` tokens to `model`, except those in `tried`.
     /// `size` includes the maximum output, as providers count it.
-    pub fn lend(self: &Arc<Self>, model: &str, size: u64, tried: &[usize]) -> Result<KeyLease, NoKeyAvailable> {
+    pub fn acquire(self: &Arc<Self>, model: &str, size: u64, tried: &[usize]) -> Result<KeyLease, NoKeyAvailable> {
         let now = Instant::now();
         let mut state = self.state();
         if let Some(wait) = state.wait_for_minute(self.requests_per_minute, now) {
-            return Err(NoKeyAvailable::Resting(wait));
+            return Err(NoKeyAvailable::CoolingDown(wait));
         }
         let fresh = |index: &usize| !tried.contains(index);
         let ready = (0..state.slots.len())
@@ -173,18 +173,18 @@ impl KeyPool {
         let index = match ready {
             Some(index) => index,
             None => match state.next_ready(model, size, now) {
-                Some(wait) => return Err(NoKeyAvailable::Resting(wait)),
+                Some(wait) => return Err(NoKeyAvailable::CoolingDown(wait)),
                 None => (0..state.slots.len())
                     .filter(fresh)
-                    .filter(|&index| state.slots[index].off.as_ref().is_some_and(|off| !off.probing))
-                    .min_by_key(|&index| state.slots[index].off.as_ref().map(|off| off.since))
-                    .ok_or(NoKeyAvailable::Off)?,
+                    .filter(|&index| state.slots[index].disabled.as_ref().is_some_and(|off| !off.probing))
+                    .min_by_key(|&index| state.slots[index].disabled.as_ref().map(|off| off.since))
+                    .ok_or(NoKeyAvailable::Disabled)?,
             },
         };
         let slot = &mut state.slots[index];
         slot.in_flight += 1;
         slot.used += 1;
-        if let Some(off) = &mut slot.off {
+        if let Some(off) = &mut slot.disabled {
             off.probing = true;
         }
         let key = slot.key.clone();
@@ -222,15 +222,15 @@ impl State {
                 // request changes nothing.
                 Some(model) if rest.from > 0 && slot.is_cooling_down(model, rest.from, now) => {}
                 Some(model) => _ = slot.models.insert(model.to_owned(), rest),
-                None => slot.resting_until = Some(rest.until),
+                None => slot.cooldown_until = Some(rest.until),
             }
         }
     }
 
     /// Time until the first enabled key is ready.
     fn next_ready(&self, model: &str, size: u64, now: Instant) -> Option<Duration> {
-        let on = self.slots.iter().filter(|slot| slot.off.is_none());
-        let rests = on.filter_map(|slot| slot.rested_at(model, size)).filter(|&until| until > now);
+        let on = self.slots.iter().filter(|slot| slot.disabled.is_none());
+        let rests = on.filter_map(|slot| slot.ready_at(model, size)).filter(|&until| until > now);
         rests.min().map(|until| until - now)
     }
 
@@ -251,16 +251,16 @@ impl DisabledKey {
 
 impl Slot {
     fn is_ready(&self, model: &str, size: u64, now: Instant) -> bool {
-        let on = match &self.off {
+        let on = match &self.disabled {
             Some(off) => !off.probing && off.probe_at <= now,
             None => true,
         };
-        on && self.rested_at(model, size).is_none_or(|until| until <= now)
+        on && self.ready_at(model, size).is_none_or(|until| until <= now)
     }
 
-    fn rested_at(&self, model: &str, size: u64) -> Option<Instant> {
+    fn ready_at(&self, model: &str, size: u64) -> Option<Instant> {
         let rest = self.models.get(model).filter(|rest| size >= rest.from);
-        self.resting_until.max(rest.map(|rest| rest.until))
+        self.cooldown_until.max(rest.map(|rest| rest.until))
     }
 
     /// True if the key cools down for requests of this size to this model.

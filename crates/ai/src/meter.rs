@@ -35,7 +35,7 @@ impl AssumedUses {
     /// Whole answer, whose cost is unknown until it arrives.
     pub const WHOLE: Self = Self { searches: 30, images: 4 };
 
-    pub fn of(is_stream: bool) -> Self {
+    pub fn for_call(is_stream: bool) -> Self {
         if is_stream { Self::STREAM } else { Self::WHOLE }
     }
 }
@@ -84,7 +84,7 @@ impl ExtraCalls {
         }
     }
 
-    fn bounded(self) -> Self {
+    fn clamped(self) -> Self {
         Self {
             input: self.input.min(MAX_TOKEN_COUNT),
             cached: self.cached.min(MAX_TOKEN_COUNT),
@@ -127,13 +127,13 @@ pub struct Usage {
 impl Usage {
     /// Merges a later report, whose counts take precedence.
     #[must_use]
-    pub fn updated(self, later: Self) -> Self {
+    pub fn merged_with(self, later: Self) -> Self {
         Self {
-            input: updated(self.input, later.input),
-            cached: updated(self.cached, later.cached),
-            cache_write: updated(self.cache_write, later.cache_write),
-            output: updated(self.output, later.output),
-            reasoning: updated(self.reasoning, later.reasoning),
+            input: merge_count(self.input, later.input),
+            cached: merge_count(self.cached, later.cached),
+            cache_write: merge_count(self.cache_write, later.cache_write),
+            output: merge_count(self.output, later.output),
+            reasoning: merge_count(self.reasoning, later.reasoning),
             audio: later.audio.or(self.audio),
             audio_output: later.audio_output.or(self.audio_output),
             searches: later.searches.or(self.searches),
@@ -181,7 +181,7 @@ impl Usage {
     }
 
     /// Limits all counts to plausible values.
-    fn bounded(self) -> Self {
+    fn clamped(self) -> Self {
         let bound = |count: Option<u64>| count.map(|count| count.min(MAX_TOKEN_COUNT));
         let bounded = Self {
             input: bound(self.input),
@@ -194,7 +194,7 @@ impl Usage {
             searches: bound(self.searches),
             containers: bound(self.containers),
             images: bound(self.images),
-            extra: self.extra.bounded(),
+            extra: self.extra.clamped(),
             estimated: self.estimated,
         };
         let estimated = self.estimated || bounded != self;
@@ -203,7 +203,7 @@ impl Usage {
 }
 
 /// Merges a count with a later one. Some servers end with a report of zeros, which is ignored.
-pub(crate) fn updated(before: Option<u64>, later: Option<u64>) -> Option<u64> {
+pub(crate) fn merge_count(before: Option<u64>, later: Option<u64>) -> Option<u64> {
     later.filter(|count| *count > 0).or(before).or(later)
 }
 
@@ -227,7 +227,7 @@ pub struct Meter {
     /// Estimated delivered output, in quarters of a token.
     delivered: AtomicU64,
     /// Reason for ending the answer early.
-    cut: OnceLock<GatewayError>,
+    abort_error: OnceLock<GatewayError>,
 }
 
 #[derive(Debug, Default)]
@@ -332,14 +332,14 @@ impl Meter {
     }
 
     /// Ends a stream with this error before its next frames, and closes the upstream connection.
-    pub fn cut_off(&self, error: GatewayError) {
-        let _ = self.cut.set(error);
+    pub fn abort(&self, error: GatewayError) {
+        let _ = self.abort_error.set(error);
     }
 
     /// Error by which this server ended the answer.
     #[must_use]
-    pub fn cut_off_error(&self) -> Option<&GatewayError> {
-        self.cut.get()
+    pub fn abort_error(&self) -> Option<&GatewayError> {
+        self.abort_error.get()
     }
 
     /// Number of attempts.
@@ -369,12 +369,12 @@ impl Meter {
 
     /// Records that the request is being sent, so that a provider counts as working from now on.
     /// Called after image downloads and queueing.
-    pub(crate) fn request_sent(&self) {
+    pub(crate) fn record_request_sent(&self) {
         self.state().asked_at.get_or_insert_with(Instant::now);
     }
 
     /// Records that the provider refused or was unreachable.
-    pub(crate) fn attempt_failed(&self) {
+    pub(crate) fn record_attempt_failure(&self) {
         self.state().asked_at = None;
     }
 
@@ -397,10 +397,10 @@ impl Meter {
 
     pub(crate) fn record_usage(&self, usage: Usage) {
         let mut state = self.state();
-        state.reported = Some(state.reported.unwrap_or_default().updated(usage.bounded()));
+        state.reported = Some(state.reported.unwrap_or_default().merged_with(usage.clamped()));
     }
 
-    pub(crate) fn finished(&self, finish: Finish) {
+    pub(crate) fn record_finish(&self, finish: Finish) {
         self.state().finish = Some(finish);
     }
 
@@ -480,7 +480,7 @@ mod tests {
         assert_eq!(meter.usage(), left(5));
         assert_eq!(meter.usage_after_disconnect(now, 10_000), left(20 * TOKENS_PER_SECOND + 5));
         assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "at most the requested output");
-        meter.finished(Finish::Stop);
+        meter.record_finish(Finish::Stop);
         assert_eq!(meter.usage_after_disconnect(now, 500), left(500), "usage is not reported yet");
         meter.record_usage(usage(7, 900));
         assert_eq!(meter.usage_after_disconnect(now, 10_000), usage(7, 900), "usage is reported");
@@ -491,7 +491,7 @@ mod tests {
         );
 
         let silent = begun_after(25);
-        silent.finished(Finish::Stop);
+        silent.record_finish(Finish::Stop);
         silent.close();
         assert_eq!(silent.usage_after_disconnect(now, 10_000), left(5), "a provider that never reports usage");
     }

@@ -175,7 +175,7 @@ fn read_thinking(thinking: &str) -> Option<Thinking> {
 }
 
 /// Parameters of a model, by its provider's name. `None` if unknown.
-pub(crate) fn of(model: &str) -> Option<&'static ModelParams> {
+pub(crate) fn find(model: &str) -> Option<&'static ModelParams> {
     let plain = canonical_name(model);
     let mut rows = CONFIGURED_ROWS.get().into_iter().flatten().chain(BUILT_IN_ROWS.iter());
     rows.find(|(name, _)| matches_model(name, &plain)).map(|(_, takes)| takes)
@@ -197,14 +197,14 @@ pub(crate) fn matches_model(name: &str, plain: &str) -> bool {
 }
 
 /// Model parameters to which a request was [fitted](fit).
-pub(crate) fn of_request<'a>(question: &'a Request, model: &str) -> Option<&'a ModelParams> {
-    question.params.as_deref().or_else(|| of(model))
+pub(crate) fn for_request<'a>(question: &'a Request, model: &str) -> Option<&'a ModelParams> {
+    question.params.as_deref().or_else(|| find(model))
 }
 
 /// Fits a request to a model's parameters; `own` are the configured ones.
 pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&ModelParamOverrides>) -> Cow<'a, Request> {
-    let own = own.map(|own| Arc::new(own.merged_with(of(model))));
-    let Some(takes) = own.as_deref().or_else(|| of(model)) else { return Cow::Borrowed(question) };
+    let own = own.map(|own| Arc::new(own.merged_with(find(model))));
+    let Some(takes) = own.as_deref().or_else(|| find(model)) else { return Cow::Borrowed(question) };
     let reasoning = question.reasoning.as_ref().and_then(|reasoning| takes.thinking.fit(reasoning));
     let may_sample = match takes.sampling {
         Sampling::Any => true,
@@ -240,7 +240,7 @@ impl Thinking {
             // Adaptive models don't think unless told to.
             Self::Adaptive(_) if asked.is_off() => Some(Reasoning { effort: Some(Effort::None), budget: None, shown }),
             Self::Efforts(known) | Self::Adaptive(known) | Self::Levels(known) => {
-                let effort = asked.effort.or_else(|| asked.budget.map(Effort::of_budget));
+                let effort = asked.effort.or_else(|| asked.budget.map(Effort::from_budget));
                 Some(Reasoning { effort: effort.map(|effort| nearest(effort, known)), budget: None, shown })
             }
             Self::Budget { least, most, can_be_off } => {
@@ -269,7 +269,7 @@ mod tests {
     fn reads_all_rows_and_prefers_the_longest_match() {
         let lines = include_str!("takes.tsv").lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(BUILT_IN_ROWS.len(), lines);
-        let levels = |model: &str| of(model).map(|takes| &takes.thinking);
+        let levels = |model: &str| find(model).map(|takes| &takes.thinking);
         assert_eq!(levels("gpt-4o-mini"), Some(&Thinking::None));
         assert_eq!(levels("openai/gpt-5-mini"), levels("gpt-5-mini-2025-08-07"));
         assert!(matches!(levels("anthropic/claude-opus-4.7"), Some(Thinking::Adaptive(_))));
@@ -279,7 +279,7 @@ mod tests {
         ));
         assert!(matches!(levels("claude-sonnet-5-5"), Some(Thinking::Adaptive(_))));
         assert_eq!(levels("llama-4"), None);
-        let thoughts = |model: &str| of(model).map_or(Thoughts::Never, |takes| takes.thoughts);
+        let thoughts = |model: &str| find(model).map_or(Thoughts::Never, |takes| takes.thoughts);
         assert_eq!(thoughts("moonshotai/Kimi-K2.5"), Thoughts::Always);
         assert_eq!(thoughts("zai-org/GLM-5"), Thoughts::Known);
         assert_eq!((thoughts("gpt-5-mini"), thoughts("llama-4")), (Thoughts::Never, Thoughts::Never));

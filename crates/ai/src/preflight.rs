@@ -38,7 +38,7 @@ pub struct RequestInfo<'a> {
     pub is_repeatable: bool,
     pub estimate: TokenEstimate,
     /// Normalised body, if it differs from the original.
-    pub mended: Option<Bytes>,
+    pub normalised_body: Option<Bytes>,
 }
 
 /// Maximum usage of a call, from which its reservation follows.
@@ -54,7 +54,7 @@ pub struct TokenEstimate {
     /// Number of answers.
     pub choices: u64,
     /// True if audio is sent or requested.
-    pub has_sound: bool,
+    pub has_audio: bool,
     /// Estimated uses of provider-run tools.
     pub tools: ToolUses,
     /// True if tool uses may exceed the estimate because the caller sets no limit.
@@ -69,7 +69,7 @@ impl TokenEstimate {
     #[must_use]
     pub fn text_only(input: u64, max_output: Option<u64>) -> Self {
         let (has_sound, tools, has_open_tools, is_shortened) = (false, ToolUses::default(), false, false);
-        Self { input, max_output, predicted: 0, choices: 1, has_sound, tools, has_open_tools, is_shortened }
+        Self { input, max_output, predicted: 0, choices: 1, has_audio: has_sound, tools, has_open_tools, is_shortened }
     }
 }
 
@@ -113,7 +113,7 @@ pub async fn inspect(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<
         inspect_body(style, &body).map(RequestInfo::into_owned).or_else(|error| {
             let Some(mended) = normalised(&body) else { return Err(error) };
             let peek = inspect_body(style, &mended).map(RequestInfo::into_owned).map_err(|_| error)?;
-            Ok(RequestInfo { mended: Some(mended), ..peek })
+            Ok(RequestInfo { normalised_body: Some(mended), ..peek })
         })
     });
     looking.await?
@@ -121,8 +121,14 @@ pub async fn inspect(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<
 
 impl RequestInfo<'_> {
     fn into_owned(self) -> RequestInfo<'static> {
-        let Self { model, stream, is_repeatable, estimate: wanted, mended } = self;
-        RequestInfo { model: Cow::Owned(model.into_owned()), stream, is_repeatable, estimate: wanted, mended }
+        let Self { model, stream, is_repeatable, estimate: wanted, normalised_body: mended } = self;
+        RequestInfo {
+            model: Cow::Owned(model.into_owned()),
+            stream,
+            is_repeatable,
+            estimate: wanted,
+            normalised_body: mended,
+        }
     }
 }
 
@@ -160,9 +166,9 @@ pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<
         let message = format!("A question can have up to {MAX_ITEMS} messages and parts of them.");
         return Err(GatewayError::invalid_param(field, message));
     }
-    let has_sound = survey.has_film || may_have_audio(body);
+    let has_sound = survey.has_video || may_have_audio(body);
     let stream = head.stream.unwrap_or(false);
-    let assumed = AssumedUses::of(stream);
+    let assumed = AssumedUses::for_call(stream);
     let (tools, has_open_tools) = match style {
         ApiStyle::Chat => {
             let searches = u64::from(head.web_search_options.is_some());
@@ -179,9 +185,17 @@ pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<
     let is_shortened = style == ApiStyle::Messages && may_have(body, COMPACTION_MARKS.as_slice());
     let input = survey.tokens;
     let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
-    let wanted =
-        TokenEstimate { input, max_output, predicted, choices, has_sound, tools, has_open_tools, is_shortened };
-    Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, mended: None })
+    let wanted = TokenEstimate {
+        input,
+        max_output,
+        predicted,
+        choices,
+        has_audio: has_sound,
+        tools,
+        has_open_tools,
+        is_shortened,
+    };
+    Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, normalised_body: None })
 }
 
 /// True if audio is part of the input or of the requested output (`modalities`). Text with these

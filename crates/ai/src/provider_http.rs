@@ -77,7 +77,8 @@ impl Http {
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static(if is_stream { "text/event-stream" } else { "*/*" }));
         let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout);
-        let mut response = sent.and_then(|sent| sent.map_err(of_transport)).inspect_err(|_| span.fail("no answer"))?;
+        let mut response =
+            sent.and_then(|sent| sent.map_err(transport_error)).inspect_err(|_| span.fail("no answer"))?;
         let status = response.status();
         span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
         if status.is_success() {
@@ -86,17 +87,17 @@ impl Http {
         }
         span.fail("");
         let head = response.headers().clone();
-        let body = within_time(response.bytes_stream().map_err(of_transport), self.limits.idle, deadline);
+        let body = within_time(response.bytes_stream().map_err(transport_error), self.limits.idle, deadline);
         // If the body is incomplete, the failure is still classified by its status.
         let (body, _) = collect(body, MAX_FAILURE_BYTES).await;
-        Err(failure::of_response(status, &head, &body))
+        Err(failure::parse_response(status, &head, &body))
     }
 
     /// Bytes of an answer as they arrive.
-    pub(crate) fn body(&self, mut response: Response) -> ByteStream {
+    pub(crate) fn stream_body(&self, mut response: Response) -> ByteStream {
         // The tracing span stays open until the answer has ended.
         let span = response.extensions_mut().remove::<Arc<Span>>();
-        let body = response.bytes_stream().map_err(of_transport);
+        let body = response.bytes_stream().map_err(transport_error);
         if span.is_some() { body.inspect(move |_| _ = &span).boxed() } else { body.boxed() }
     }
 
@@ -104,17 +105,17 @@ impl Http {
     /// the wrong content type.
     pub(crate) async fn open(&self, mut response: Response, deadline: Instant) -> Result<Opened, AiError> {
         if content_type(response.headers()) == "application/json" {
-            return Ok(Opened::Whole(self.whole(response, deadline).await?));
+            return Ok(Opened::Whole(self.read_whole(response, deadline).await?));
         }
         let mut first = Bytes::new();
         while first.trim_ascii().is_empty() {
             let patience = deadline.min(Instant::now() + self.limits.idle);
             let next = timeout_at(patience, response.chunk()).await.map_err(|_| AiError::Timeout)?;
-            let Some(more) = next.map_err(of_transport)? else { break };
+            let Some(more) = next.map_err(transport_error)? else { break };
             first = more;
         }
         if matches!(events::without_bom(&first).trim_ascii_start().first(), Some(b'{' | b'[')) {
-            return Ok(Opened::Whole(self.whole_from(first, response, deadline).await?));
+            return Ok(Opened::Whole(self.read_rest(first, response, deadline).await?));
         }
         match content_type(response.headers()) {
             "text/event-stream" | "text/plain" | "application/octet-stream" | "" => {}
@@ -125,26 +126,26 @@ impl Http {
             }
             _ => {}
         }
-        Ok(Opened::Stream(stream::once(ready(Ok(first))).chain(self.body(response)).boxed()))
+        Ok(Opened::Stream(stream::once(ready(Ok(first))).chain(self.stream_body(response)).boxed()))
     }
 
     /// Reads a whole answer.
-    pub(crate) async fn whole(&self, response: Response, deadline: Instant) -> Result<Bytes, AiError> {
-        self.whole_from(Bytes::new(), response, deadline).await
+    pub(crate) async fn read_whole(&self, response: Response, deadline: Instant) -> Result<Bytes, AiError> {
+        self.read_rest(Bytes::new(), response, deadline).await
     }
 
     /// Reads the rest of an answer whose beginning has arrived.
-    async fn whole_from(&self, begun: Bytes, mut response: Response, deadline: Instant) -> Result<Bytes, AiError> {
+    async fn read_rest(&self, begun: Bytes, mut response: Response, deadline: Instant) -> Result<Bytes, AiError> {
         let reading = async {
             let first = if begun.is_empty() {
-                response.chunk().await.map_err(of_transport)?.unwrap_or_default()
+                response.chunk().await.map_err(transport_error)?.unwrap_or_default()
             } else {
                 begun
             };
-            let Some(second) = response.chunk().await.map_err(of_transport)? else { return Ok(first) };
+            let Some(second) = response.chunk().await.map_err(transport_error)? else { return Ok(first) };
             let mut whole = BytesMut::from(first);
             whole.extend_from_slice(&second);
-            while let Some(more) = response.chunk().await.map_err(of_transport)? {
+            while let Some(more) = response.chunk().await.map_err(transport_error)? {
                 if whole.len() + more.len() > self.limits.max_answer_bytes {
                     return Err(AiError::TooLarge);
                 }
@@ -189,7 +190,7 @@ async fn collect(mut body: ByteStream, limit: usize) -> (Vec<u8>, Result<(), AiE
 
 /// Maps a failure below HTTP to an error. Only the kind of failure is logged, because the error's
 /// text contains the address.
-fn of_transport(error: reqwest::Error) -> AiError {
+fn transport_error(error: reqwest::Error) -> AiError {
     tracing::warn!(
         connect = error.is_connect(),
         timeout = error.is_timeout(),

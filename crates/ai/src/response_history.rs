@@ -86,7 +86,7 @@ pub struct PreviousResponse {
 /// Stores the response to one request once it is complete.
 #[derive(Debug, Clone)]
 pub(crate) struct ResponseRecorder {
-    given: Arc<StoredResponses>,
+    responses: Arc<StoredResponses>,
     key: ApiKeyId,
     body: Bytes,
     followed: Option<PreviousResponse>,
@@ -297,7 +297,7 @@ impl Entry {
         entry.filter(|_| !is_old)
     }
 
-    fn written(&self, at: u64) -> String {
+    fn serialize(&self, at: u64) -> String {
         let written = match self {
             Self::Item(item) => json!({"at": at, "item": item}),
             Self::Answer(answer) => json!({"at": at, "answer": **answer}),
@@ -332,7 +332,7 @@ struct RequestBody<'a> {
 
 impl ResponseRecorder {
     pub fn new(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Bytes, followed: Option<&PreviousResponse>) -> Self {
-        Self { given: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
+        Self { responses: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
     }
 
     /// Sets the publisher to other instances.
@@ -358,18 +358,18 @@ impl ResponseRecorder {
             entries.push((id.to_owned(), Entry::Item(item.to_string())));
         }
         let previous = self.followed.as_ref().and_then(|followed| followed.previous.clone());
-        let answer = Answer { previous, asked: self.asked(request.input), said };
+        let answer = Answer { previous, asked: self.serialize_input(request.input), said };
         entries.push((id.to_owned(), Entry::Answer(Arc::new(answer))));
         let bytes: usize = entries.iter().map(|(_, entry)| entry.bytes()).sum();
         if let Some(sharing) = self.sharing.as_ref().filter(|_| bytes <= KEY_BYTES) {
             let at = now();
-            sharing.publish(entries.iter().map(|(id, entry)| (id.clone(), entry.written(at))).collect());
+            sharing.publish(entries.iter().map(|(id, entry)| (id.clone(), entry.serialize(at))).collect());
         }
-        self.given.insert(self.key, entries);
+        self.responses.insert(self.key, entries);
     }
 
     /// JSON of the request's own input items, without expanded ones.
-    fn asked(&self, input: Option<&RawValue>) -> Vec<String> {
+    fn serialize_input(&self, input: Option<&RawValue>) -> Vec<String> {
         let Some(input) = input else { return Vec::new() };
         if let Ok(text) = serde_json::from_str::<String>(input.get()) {
             return vec![message(&text).to_string()];

@@ -48,19 +48,19 @@ impl fmt::Debug for PendingWrites {
 /// Publisher of one call's entries.
 #[derive(Clone)]
 pub(crate) struct ResponsePublisher {
-    shelf: Arc<dyn ResponseStore>,
+    store: Arc<dyn ResponseStore>,
     key: ApiKeyId,
     under_way: Arc<PendingWrites>,
 }
 
 impl ResponsePublisher {
     pub fn new(shelf: &Arc<dyn ResponseStore>, key: ApiKeyId, under_way: &Arc<PendingWrites>) -> Self {
-        Self { shelf: Arc::clone(shelf), key, under_way: Arc::clone(under_way) }
+        Self { store: Arc::clone(shelf), key, under_way: Arc::clone(under_way) }
     }
 
     pub fn publish(&self, texts: Vec<(String, String)>) {
         if !texts.is_empty() {
-            self.under_way.add(self.shelf.store(self.key, texts));
+            self.under_way.add(self.store.store(self.key, texts));
         }
     }
 }

@@ -39,9 +39,9 @@ pub(crate) struct RouteAttempts<'a> {
     queue: VecDeque<&'a Deployment>,
     /// Keys that were already tried for the first deployment in the queue.
     tried: Vec<usize>,
-    spent: UsedFallbacks,
+    used_fallbacks: UsedFallbacks,
     last: Option<Failure>,
-    persistence: RetryPolicy,
+    retry_policy: RetryPolicy,
     pub deadline: Instant,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Attempt<'a> {
     pub upstream: &'a Upstream,
     pub model: &'a str,
     /// Configured model parameters, which override the built-in ones.
-    pub takes: Option<Arc<ModelParamOverrides>>,
+    pub param_overrides: Option<Arc<ModelParamOverrides>>,
     pub lease: KeyLease,
     admitted: Admitted<'a>,
 }
@@ -73,7 +73,7 @@ impl<'a> RouteAttempts<'a> {
     ) -> Self {
         let queue = weighted_order(&route.deployments);
         let (tried, spent, last) = (Vec::new(), UsedFallbacks::default(), None);
-        Self { upstreams, route, size, queue, tried, spent, last, persistence, deadline }
+        Self { upstreams, route, size, queue, tried, used_fallbacks: spent, last, retry_policy: persistence, deadline }
     }
 
     /// Returns the next attempt, after a delay if one is due, or the failure to report if none is
@@ -88,13 +88,13 @@ impl<'a> RouteAttempts<'a> {
                 self.skip_deployment(AiError::UnknownModel);
                 continue;
             };
-            let lease = match upstream.keys.lend(&deployment.model, self.size, &self.tried) {
+            let lease = match upstream.keys.acquire(&deployment.model, self.size, &self.tried) {
                 Ok(lease) => lease,
-                Err(NoKeyAvailable::Resting(wait)) => {
+                Err(NoKeyAvailable::CoolingDown(wait)) => {
                     self.skip_deployment(AiError::Busy { retry_after: Some(wait) });
                     continue;
                 }
-                Err(NoKeyAvailable::Off) => {
+                Err(NoKeyAvailable::Disabled) => {
                     self.skip_deployment(AiError::Credentials);
                     continue;
                 }
@@ -102,8 +102,8 @@ impl<'a> RouteAttempts<'a> {
             match upstream.breaker.admit() {
                 Ok(admitted) => {
                     self.tried.push(lease.index());
-                    let takes = deployment.takes.clone();
-                    return Ok(Attempt { upstream, model: &deployment.model, takes, lease, admitted });
+                    let takes = deployment.param_overrides.clone();
+                    return Ok(Attempt { upstream, model: &deployment.model, param_overrides: takes, lease, admitted });
                 }
                 Err(open) => self.skip_deployment(AiError::Unavailable { retry_after: Some(open.retry_after) }),
             }
@@ -111,27 +111,27 @@ impl<'a> RouteAttempts<'a> {
     }
 
     /// Records a failed attempt. Returns the failure if no other attempt can help.
-    pub fn failed(&mut self, attempt: Attempt<'a>, failure: Failure) -> Result<(), Failure> {
+    pub fn record_failure(&mut self, attempt: Attempt<'a>, failure: Failure) -> Result<(), Failure> {
         let Attempt { upstream, lease, admitted, .. } = attempt;
         let error = &failure.error;
         tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "provider request failed");
         match error {
             // A single slow request says nothing about a provider that answers others.
             AiError::Timeout if upstream.answered_recently() => drop(admitted),
-            error if error.is_provider_failure() => admitted.failed(error),
+            error if error.is_provider_failure() => admitted.record_failure(error),
             _ => {
                 upstream.record_answer();
-                admitted.succeeded();
+                admitted.record_success();
             }
         }
-        let another_key = lease.failed(error);
+        let another_key = lease.record_failure(error);
         if Instant::now() >= self.deadline {
             return Err(failure);
         }
         let (fallbacks, spent) = match error {
             AiError::Rejected => return Err(failure),
-            AiError::TooLong => (&self.route.fallbacks.context_length, &mut self.spent.context_length),
-            AiError::Declined => (&self.route.fallbacks.content_policy, &mut self.spent.content_policy),
+            AiError::TooLong => (&self.route.fallbacks.context_length, &mut self.used_fallbacks.context_length),
+            AiError::Declined => (&self.route.fallbacks.content_policy, &mut self.used_fallbacks.content_policy),
             _ => {
                 if !another_key {
                     self.advance();
@@ -147,7 +147,7 @@ impl<'a> RouteAttempts<'a> {
         self.tried.clear();
         self.last = Some(failure);
         // Marks all fallbacks as used: none follow these, whatever caused the switch.
-        self.spent.failure = true;
+        self.used_fallbacks.failure = true;
         Ok(())
     }
 
@@ -183,22 +183,22 @@ impl<'a> RouteAttempts<'a> {
     /// delay.
     async fn start_next_round(&mut self) -> Result<(), Failure> {
         let failure = self.last.clone().unwrap_or_else(|| AiError::UnknownModel.into());
-        if !std::mem::replace(&mut self.spent.failure, true) && !self.route.fallbacks.failure.is_empty() {
+        if !std::mem::replace(&mut self.used_fallbacks.failure, true) && !self.route.fallbacks.failure.is_empty() {
             self.queue = weighted_order(&self.route.fallbacks.failure);
             return Ok(());
         }
         let error = &failure.error;
-        let wait = error.retry_after().map_or(self.persistence.wait, |asked| asked.max(self.persistence.wait));
-        let too_long = error.retry_after().is_some_and(|asked| asked > self.persistence.max_delay);
-        let unasked_busy = self.persistence.max_delay.is_zero() && matches!(error, AiError::Busy { .. });
+        let wait = error.retry_after().map_or(self.retry_policy.wait, |asked| asked.max(self.retry_policy.wait));
+        let too_long = error.retry_after().is_some_and(|asked| asked > self.retry_policy.max_delay);
+        let unasked_busy = self.retry_policy.max_delay.is_zero() && matches!(error, AiError::Busy { .. });
         let in_time = wait < self.deadline.saturating_duration_since(Instant::now());
-        if self.persistence.times == 0 || !error.is_transient() || too_long || unasked_busy || !in_time {
+        if self.retry_policy.times == 0 || !error.is_transient() || too_long || unasked_busy || !in_time {
             return Err(failure);
         }
         tracing::info!(code = error.code(), wait_ms = wait.as_millis(), "retrying provider request");
         sleep(wait).await;
-        self.persistence.times -= 1;
-        self.persistence.wait *= 2;
+        self.retry_policy.times -= 1;
+        self.retry_policy.wait *= 2;
         self.last = None;
         self.queue = weighted_order(&self.route.deployments);
         Ok(())
@@ -207,10 +207,10 @@ impl<'a> RouteAttempts<'a> {
 
 impl Attempt<'_> {
     /// Records success. The returned lease is kept for as long as the answer lasts.
-    pub fn succeeded(self) -> KeyLease {
+    pub fn record_success(self) -> KeyLease {
         self.upstream.record_answer();
-        self.admitted.succeeded();
-        self.lease.succeeded();
+        self.admitted.record_success();
+        self.lease.record_success();
         self.lease
     }
 }
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     fn deployment(model: &str, weight: u32, priority: u32) -> Deployment {
-        Deployment { provider: "p".to_owned(), model: model.to_owned(), weight, priority, takes: None }
+        Deployment { provider: "p".to_owned(), model: model.to_owned(), weight, priority, param_overrides: None }
     }
 
     #[test]

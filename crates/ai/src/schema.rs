@@ -37,9 +37,9 @@ pub(crate) struct Parameters {
 pub(crate) fn parameters(schema: &Value) -> Parameters {
     let fields = schema.as_object();
     if fields.is_some_and(|fields| COMPOSITION_KEYWORDS.iter().any(|name| fields.contains_key(*name))) {
-        let mut merging = Merging { root: schema, left: MAX_MERGED_PARTS, has_merged: false };
+        let mut merging = Merging { root: schema, remaining_merges: MAX_MERGED_PARTS, has_merged: false };
         let mut schema = merging.read(schema, 0).unwrap_or_default().write();
-        tidy(&mut schema);
+        repair_for_openai(&mut schema);
         return Parameters { schema, is_merged: merging.has_merged };
     }
     let mut fields = fields.cloned().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(crate) fn parameters(schema: &Value) -> Parameters {
         fields.insert("properties".to_owned(), json!({}));
     }
     let mut schema = Value::Object(fields);
-    tidy(&mut schema);
+    repair_for_openai(&mut schema);
     Parameters { schema, is_merged: false }
 }
 
@@ -65,14 +65,14 @@ struct Object<'a> {
 struct Merging<'a> {
     root: &'a Value,
     /// Number of parts that may still be merged.
-    left: usize,
+    remaining_merges: usize,
     has_merged: bool,
 }
 
 impl<'a> Merging<'a> {
     fn read(&mut self, schema: &'a Value, depth: usize) -> Option<Object<'a>> {
         let fields = schema.as_object()?;
-        self.left = self.left.checked_sub(1)?;
+        self.remaining_merges = self.remaining_merges.checked_sub(1)?;
         let mut object = Object::default();
         for (name, value) in fields {
             match (name.as_str(), value) {
@@ -190,7 +190,7 @@ fn is_of_type(schema: &Value, name: &str) -> Option<bool> {
 
 /// Removes or repairs constructs that OpenAI rejects anywhere: arrays without items, and empty
 /// fields.
-fn tidy(schema: &mut Value) {
+fn repair_for_openai(schema: &mut Value) {
     let is_list = is_of_type(schema, "array") == Some(true);
     let Value::Object(fields) = schema else { return };
     // Some clients send null for absent keywords, and PHP sends an empty list for empty properties.
@@ -202,7 +202,7 @@ fn tidy(schema: &mut Value) {
     if is_list && !fields.contains_key("items") && !fields.contains_key("prefixItems") {
         fields.insert("items".to_owned(), json!({}));
     }
-    each_within(fields, tidy);
+    each_within(fields, repair_for_openai);
 }
 
 /// True if OpenAI accepts the schema in strict mode: every object is closed and requires all its

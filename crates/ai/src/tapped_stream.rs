@@ -125,7 +125,7 @@ impl<T: Tap> TappedStream<T> {
                 Some(Err(error)) if !self.tap.is_whole() => return Poll::Ready(Err(error.into())),
                 _ => {
                     self.body = None;
-                    let rest = self.splitter.rest();
+                    let rest = self.splitter.take_rest();
                     self.tap.finish(rest, &self.meter)?
                 }
             };
@@ -156,7 +156,7 @@ impl<T: Tap> TappedStream<T> {
         if self.splitter.push(chunk) > self.limits.max_frame_bytes {
             return Err(AiError::Garbled.into());
         }
-        let Some(block) = self.splitter.block() else { return Ok(None) };
+        let Some(block) = self.splitter.take_events() else { return Ok(None) };
         let was_whole = self.tap.is_whole();
         let out = self.tap.pass(block, &self.meter)?;
         if !was_whole && self.tap.is_whole() {
@@ -199,7 +199,7 @@ impl<T: Tap<Out = Bytes>> Stream for TappedStream<T> {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let (Some(error), Some(_)) = (self.meter.cut_off_error(), &self.body) {
+        if let (Some(error), Some(_)) = (self.meter.abort_error(), &self.body) {
             let frame = error.frame(self.style, self.tap.sequence());
             (self.body, self.ready) = (None, None);
             return Poll::Ready(Some(Ok(frame.into())));

@@ -38,14 +38,14 @@ struct SignatureState {
 impl SignatureCache {
     /// Stores the signatures of an answer.
     pub fn record(&self, events: &[Event]) {
-        for (id, signature) in signed(events) {
+        for (id, signature) in signed_calls(events) {
             self.insert(id, signature);
         }
     }
 
     /// Loads missing signatures of the request's calls from the shared store.
     pub async fn load_shared(&self, shelf: &dyn ResponseStore, key: ApiKeyId, request: &Request) {
-        let ids = self.unknown(request);
+        let ids = self.missing_signatures(request);
         if ids.is_empty() {
             return;
         }
@@ -58,7 +58,7 @@ impl SignatureCache {
     }
 
     /// Ids of calls whose signatures are neither in the request nor known here.
-    fn unknown(&self, request: &Request) -> Vec<String> {
+    fn missing_signatures(&self, request: &Request) -> Vec<String> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let parts = request.turns.iter().flat_map(|turn| &turn.parts);
         let unsigned = parts.filter_map(|part| match part {
@@ -102,7 +102,7 @@ impl SignatureCache {
 }
 
 /// Calls of an answer that have a signature.
-fn signed(events: &[Event]) -> impl Iterator<Item = (&String, &String)> {
+fn signed_calls(events: &[Event]) -> impl Iterator<Item = (&String, &String)> {
     events.iter().filter_map(|event| match event {
         Event::Call { id, signature: Some(signature), .. } if signature.len() <= MAX_SIGNATURE_LEN => {
             Some((id, signature))
@@ -113,7 +113,7 @@ fn signed(events: &[Event]) -> impl Iterator<Item = (&String, &String)> {
 
 /// Entries of an answer's signatures for the shared store.
 pub(crate) fn store_entries(events: &[Event]) -> Vec<(String, String)> {
-    signed(events).map(|(id, signature)| (store_key(id), signature.clone())).collect()
+    signed_calls(events).map(|(id, signature)| (store_key(id), signature.clone())).collect()
 }
 
 fn store_key(id: &str) -> String {

@@ -145,7 +145,7 @@ impl Ai {
             };
             match asked {
                 Ok(heard) => {
-                    let lease = attempt.succeeded();
+                    let lease = attempt.record_success();
                     let (content_type, body) = match heard {
                         StartedTranscript::Whole(body) => (format.content_type(), AnswerBody::Whole(body)),
                         StartedTranscript::Frames(frames) => {
@@ -159,8 +159,8 @@ impl Ai {
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    recording.meter.attempt_failed();
-                    tries.failed(attempt, failure)?;
+                    recording.meter.record_attempt_failure();
+                    tries.record_failure(attempt, failure)?;
                 }
             }
         }
@@ -176,23 +176,24 @@ async fn forward_form(
 ) -> Result<StartedTranscript, AttemptError> {
     let upstream = attempt.upstream;
     let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-    let mut request = Request::new(Method::POST, upstream.url(&EndpointPath::of(["audio", "transcriptions"])));
+    let mut request =
+        Request::new(Method::POST, upstream.url(&EndpointPath::from_segments(["audio", "transcriptions"])));
     let headers = request.headers_mut();
     let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
     headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);
     upstream.authenticate(headers, &attempt.lease)?;
     *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
-    recording.meter.request_sent();
+    recording.meter.record_request_sent();
     let response = upstream.http.send(request, recording.is_stream(), deadline).await?;
     if recording.is_stream() && provider_http::content_type(response.headers()) == EVENTS {
-        let body = upstream.http.body(response);
+        let body = upstream.http.stream_body(response);
         let meter = Arc::clone(&recording.meter);
         let mut relay =
             TappedStream::new(ApiStyle::Chat, TranscriptTap::default(), body, meter, Arc::clone(limits), deadline);
         relay.first().await?;
         return Ok(StartedTranscript::Stream(Box::new(relay)));
     }
-    let body = upstream.http.whole(response, deadline).await?;
+    let body = upstream.http.read_whole(response, deadline).await?;
     meter_answer(&body, format, &recording.meter)?;
     // Some models ignore the request for a stream.
     if recording.is_stream() && format.content_type() == JSON {
@@ -205,7 +206,7 @@ fn meter_answer(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failur
     meter.record_output(crate::meter::quarters(body));
     if format.content_type() == JSON {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-        if let Some(failure) = failure::of_value(&value) {
+        if let Some(failure) = failure::parse_value(&value) {
             return Err(failure);
         }
         stream::record_usage(&value["usage"], meter);
@@ -247,9 +248,9 @@ async fn transcribe_by_chat(
     }
     let upstream = attempt.upstream;
     let url = upstream.chat_url(attempt.model, false);
-    recording.meter.request_sent();
+    recording.meter.record_request_sent();
     let response = upstream.post(recording.owner, attempt, &url, question.into(), false, deadline).await?;
-    let answer = upstream.http.whole(response, deadline).await?;
+    let answer = upstream.http.read_whole(response, deadline).await?;
     let mut events = Vec::new();
     upstream.kind.dialect().reader().read_whole(&answer, &mut events)?;
     let mut text = String::new();

@@ -26,13 +26,13 @@ pub(crate) struct AnswerParser {
     sharing: Option<ResponsePublisher>,
     order: FinishTracker,
     /// Names of free-form tools, and their calls so far.
-    free: Vec<String>,
-    free_calls: Vec<PendingCustomCall>,
+    freeform_tools: Vec<String>,
+    freeform_calls: Vec<PendingCustomCall>,
     /// Original tool names by the names that were sent.
     renamed: BTreeMap<String, String>,
     is_done: bool,
     /// Joiner of split surrogates, created when the first one arrives.
-    halves: Option<SurrogateJoiner>,
+    surrogates: Option<SurrogateJoiner>,
     /// Failure that arrived after good events.
     failed: Option<Failure>,
 }
@@ -50,7 +50,18 @@ impl AnswerParser {
         let (free, free_calls, renamed) = (Vec::new(), Vec::new(), BTreeMap::new());
         let order = FinishTracker::default();
         let (halves, failed) = (None, None);
-        Self { reader, signatures, sharing: None, order, free, free_calls, renamed, is_done: false, halves, failed }
+        Self {
+            reader,
+            signatures,
+            sharing: None,
+            order,
+            freeform_tools: free,
+            freeform_calls: free_calls,
+            renamed,
+            is_done: false,
+            surrogates: halves,
+            failed,
+        }
     }
 
     /// Sets the publisher of signatures.
@@ -60,7 +71,7 @@ impl AnswerParser {
 
     /// Sets the free-form and renamed tools of this request.
     pub fn with_tools(self, question: &Request) -> Self {
-        Self { free: question.custom_tools.clone(), renamed: question.renamed.clone(), ..self }
+        Self { freeform_tools: question.custom_tools.clone(), renamed: question.renamed.clone(), ..self }
     }
 
     /// Parses complete events of a stream.
@@ -71,7 +82,7 @@ impl AnswerParser {
         while let Some(event) = splitter.next() {
             let read = match events::read(&event) {
                 events::Event::Data(data) => self.read(&data, &mut said),
-                events::Event::Error(data) | events::Event::Bare(data) => Err(failure::of_event(&data)),
+                events::Event::Error(data) | events::Event::Bare(data) => Err(failure::parse_event(&data)),
                 events::Event::Nothing => Ok(()),
             };
             match read {
@@ -89,7 +100,7 @@ impl AnswerParser {
     }
 
     /// Parses the rest of a stream that has ended.
-    pub fn rest(&mut self, rest: &Bytes, meter: &Meter) -> Result<Vec<Event>, Failure> {
+    pub fn parse_rest(&mut self, rest: &Bytes, meter: &Meter) -> Result<Vec<Event>, Failure> {
         if rest.trim_ascii().is_empty() {
             return Ok(Vec::new());
         }
@@ -100,7 +111,7 @@ impl AnswerParser {
     /// Parses a whole answer, except its finish events.
     pub fn parse_complete(&mut self, body: &[u8], meter: &Meter) -> Result<Vec<Event>, Failure> {
         if events::is_stream(body) {
-            return self.rest(&Bytes::copy_from_slice(body), meter);
+            return self.parse_rest(&Bytes::copy_from_slice(body), meter);
         }
         let mut said = Vec::new();
         if let Err(failure) = self.reader.read_whole(body, &mut said) {
@@ -118,8 +129,8 @@ impl AnswerParser {
         let is_garbled = read.as_ref().is_err_and(|failure| failure.error == AiError::Garbled);
         match is_garbled.then(|| lone_surrogates::mark_lone_surrogates(data)).flatten() {
             Some(marked) => {
-                if self.halves.is_none() {
-                    self.halves = Some(SurrogateJoiner::default());
+                if self.surrogates.is_none() {
+                    self.surrogates = Some(SurrogateJoiner::default());
                 }
                 self.reader.read(&marked, said)
             }
@@ -128,7 +139,7 @@ impl AnswerParser {
     }
 
     fn process(&mut self, said: &mut Vec<Event>, meter: &Meter) {
-        if let Some(halves) = &mut self.halves {
+        if let Some(halves) = &mut self.surrogates {
             halves.join(said);
         }
         count(said, meter);
@@ -140,7 +151,7 @@ impl AnswerParser {
         if !self.renamed.is_empty() {
             self.restore_names(said);
         }
-        if !self.free.is_empty() {
+        if !self.freeform_tools.is_empty() {
             self.collect_custom_inputs(said);
         }
     }
@@ -159,16 +170,16 @@ impl AnswerParser {
     fn collect_custom_inputs(&mut self, said: &mut Vec<Event>) {
         for event in said.iter_mut() {
             if let Event::Call { choice, tool, id, name, .. } = event
-                && self.free.contains(name)
+                && self.freeform_tools.contains(name)
             {
                 let (choice, tool) = (*choice, *tool);
-                self.free_calls.push(PendingCustomCall { choice, tool, arguments: String::new() });
+                self.freeform_calls.push(PendingCustomCall { choice, tool, arguments: String::new() });
                 *event = Event::CustomCall { choice, tool, id: std::mem::take(id), name: std::mem::take(name) };
             }
         }
         said.retain(|event| {
             let Event::Arguments { choice, tool, json } = event else { return true };
-            let call = self.free_calls.iter_mut().find(|call| (call.choice, call.tool) == (*choice, *tool));
+            let call = self.freeform_calls.iter_mut().find(|call| (call.choice, call.tool) == (*choice, *tool));
             call.map(|call| call.arguments.push_str(json)).is_none()
         });
     }
@@ -179,11 +190,11 @@ impl AnswerParser {
         let ends = self.order.finish_events(self.reader.is_done())?;
         self.is_done = true;
         if let Some(Event::Finish { finish, .. }) = ends.first() {
-            meter.finished(*finish);
+            meter.record_finish(*finish);
         }
         meter.close();
         let mut said: Vec<Event> =
-            std::mem::take(&mut self.free_calls).into_iter().map(PendingCustomCall::input).collect();
+            std::mem::take(&mut self.freeform_calls).into_iter().map(PendingCustomCall::input).collect();
         said.extend(ends);
         Ok(said)
     }
@@ -249,7 +260,7 @@ fn count(events: &[Event], meter: &Meter) {
 pub(crate) fn read_whole(body: &[u8], mut listener: AnswerParser, meter: &Meter) -> Result<(Answer, Usage), Failure> {
     let mut events = listener.parse_complete(body, meter)?;
     events.extend(listener.finish(meter)?);
-    Ok((Answer::of(events), meter.usage()))
+    Ok((Answer::from_events(events), meter.usage()))
 }
 
 /// Converts a stream.
@@ -313,7 +324,7 @@ impl Tap for FormatConverter {
     }
 
     fn finish(&mut self, rest: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        let events = self.listener.rest(&rest, meter)?;
+        let events = self.listener.parse_rest(&rest, meter)?;
         let mut out = Vec::new();
         self.write(&events, &mut out);
         self.conclude(&mut out, meter)?;

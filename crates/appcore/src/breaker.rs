@@ -110,7 +110,7 @@ impl Breaker {
     }
 
     /// Resolves once the breaker is open.
-    pub async fn opened(&self) {
+    pub async fn wait_until_open(&self) {
         // The sender lives as long as `self`.
         let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
     }
@@ -167,13 +167,13 @@ pub struct Admitted<'a> {
 }
 
 impl Admitted<'_> {
-    pub fn succeeded(mut self) {
+    pub fn record_success(mut self) {
         self.has_ended = true;
         self.breaker.succeed(self.is_probe);
     }
 
     /// Records a failed call; `error` is logged if it opens the breaker.
-    pub fn failed(mut self, error: &dyn Display) {
+    pub fn record_failure(mut self, error: &dyn Display) {
         self.has_ended = true;
         self.breaker.fail(self.is_probe, error);
     }
@@ -198,20 +198,20 @@ mod tests {
         Policy { failures: 2, pause: Duration::from_millis(100), longest_pause: Duration::from_millis(250) };
 
     fn fail(breaker: &Breaker) {
-        breaker.admit().unwrap().failed(&"refused");
+        breaker.admit().unwrap().record_failure(&"refused");
     }
 
     #[tokio::test(start_paused = true)]
     async fn opens_after_consecutive_failures_only() {
         let breaker = Breaker::new("test", POLICY);
         fail(&breaker);
-        breaker.admit().unwrap().succeeded();
+        breaker.admit().unwrap().record_success();
         fail(&breaker);
         assert_eq!(breaker.circuit(), Circuit::Closed);
         fail(&breaker);
         assert_eq!(breaker.circuit(), Circuit::Open);
         assert_eq!(breaker.admit().unwrap_err().retry_after, POLICY.pause);
-        breaker.opened().await;
+        breaker.wait_until_open().await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -226,7 +226,7 @@ mod tests {
         // After a probe is dropped, the next one is admitted.
         drop(probe);
         let probe = breaker.admit().unwrap();
-        probe.succeeded();
+        probe.record_success();
         assert_eq!(breaker.circuit(), Circuit::Closed);
         assert!(!breaker.is_open());
         fail(&breaker);
@@ -251,10 +251,10 @@ mod tests {
         let (slow, slower) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         fail(&breaker);
         fail(&breaker);
-        slow.succeeded();
+        slow.record_success();
         assert!(breaker.is_open());
         tokio::time::advance(POLICY.pause / 2).await;
-        slower.failed(&"late");
+        slower.record_failure(&"late");
         assert_eq!(breaker.admit().unwrap_err().retry_after, POLICY.pause / 2);
     }
 }

@@ -54,16 +54,16 @@ pub struct EntitlementNotifier {
 
 /// Notification state of one user.
 struct UserState {
-    search: Search,
+    search: ConnectionSearch,
     /// True if a change arrived since the last question.
     has_more: bool,
     /// Wakes the task that waits for an answer.
-    found: Arc<Notify>,
+    answered: Arc<Notify>,
 }
 
 /// State of the search for the user's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Search {
+enum ConnectionSearch {
     Closed,
     Asked,
     /// An instance has answered that the user is connected to it.
@@ -74,8 +74,8 @@ enum Search {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Ask all instances whether the user is connected to them.
-    Ask,
-    Tell,
+    QueryInstances,
+    Publish,
     End,
 }
 
@@ -92,7 +92,7 @@ impl EntitlementNotifier {
                 changed.get_mut().has_more = true;
                 None
             }
-            Entry::Vacant(place) => Some(place.insert(UserState::new(Search::Closed, true)).found()),
+            Entry::Vacant(place) => Some(place.insert(UserState::new(ConnectionSearch::Closed, true)).answered()),
         }
     }
 
@@ -103,13 +103,13 @@ impl EntitlementNotifier {
             Entry::Occupied(mut changed) => {
                 let changed = changed.get_mut();
                 // Later answers are ignored: every worker thread with a connection of the user sends one.
-                if changed.search == Search::Asked {
-                    changed.search = Search::Found;
-                    changed.found.notify_one();
+                if changed.search == ConnectionSearch::Asked {
+                    changed.search = ConnectionSearch::Found;
+                    changed.answered.notify_one();
                 }
                 None
             }
-            Entry::Vacant(place) => Some(place.insert(UserState::new(Search::Found, false)).found()),
+            Entry::Vacant(place) => Some(place.insert(UserState::new(ConnectionSearch::Found, false)).answered()),
         }
     }
 
@@ -117,13 +117,13 @@ impl EntitlementNotifier {
     fn next_step(&self, user_id: UserId) -> Step {
         let mut all = self.changed();
         let Some(changed) = all.get_mut(&user_id) else { return Step::End };
-        if changed.search == Search::Found {
-            changed.search = Search::Closed;
-            return Step::Tell;
+        if changed.search == ConnectionSearch::Found {
+            changed.search = ConnectionSearch::Closed;
+            return Step::Publish;
         }
         if std::mem::take(&mut changed.has_more) {
-            changed.search = Search::Asked;
-            return Step::Ask;
+            changed.search = ConnectionSearch::Asked;
+            return Step::QueryInstances;
         }
         all.remove(&user_id);
         Step::End
@@ -135,12 +135,12 @@ impl EntitlementNotifier {
 }
 
 impl UserState {
-    fn new(search: Search, has_more: bool) -> Self {
-        Self { search, has_more, found: Arc::default() }
+    fn new(search: ConnectionSearch, has_more: bool) -> Self {
+        Self { search, has_more, answered: Arc::default() }
     }
 
-    fn found(&self) -> Arc<Notify> {
-        Arc::clone(&self.found)
+    fn answered(&self) -> Arc<Notify> {
+        Arc::clone(&self.answered)
     }
 }
 
@@ -188,7 +188,7 @@ pub async fn read_workspace(
         });
     }
     let now = service.clock.now();
-    let held = subscription_rows::of(service.db.reader(), id.0).await?.filter(|row| row.ends_at > now);
+    let held = subscription_rows::by_account(service.db.reader(), id.0).await?.filter(|row| row.ends_at > now);
     let credits = credits(service, AccountHolder::Workspace(id)).await?;
     Ok(WorkspaceEntitlements {
         workspace_id: id,
@@ -337,13 +337,13 @@ pub(crate) fn handle_connected(service: Arc<BillingService>, user_id: UserId) {
 async fn run_steps(service: Arc<BillingService>, user_id: UserId, found: Arc<Notify>) {
     loop {
         match service.entitlement_notifier.next_step(user_id) {
-            Step::Ask => {
+            Step::QueryInstances => {
                 let question = Signal::ConnectionQuery { asked_by: service.instance_id, user_id };
                 drop(service.bus.publish(vec![BusMessage::Signal(question)]));
                 // If no answer comes, the timeout keeps the minimum interval.
                 let _ = tokio::time::timeout(MIN_INTERVAL, found.notified()).await;
             }
-            Step::Tell => {
+            Step::Publish => {
                 match read(&service, user_id).await {
                     Ok(entitlements) => publish(&service, user_id, entitlements),
                     Err(error) => tracing::warn!(%error, "failed to read entitlements"),

@@ -43,7 +43,7 @@ pub async fn members(
     page: PageRequest,
 ) -> Result<Page<AdminConversationMember>, AppError> {
     validate_search_text(text)?;
-    owned(service, id).await?;
+    find_owned(service, id).await?;
     let (items, total) = seen::members(service.db.reader(), id, text, page).await?;
     Ok(Page::new(items, page, total))
 }
@@ -55,10 +55,15 @@ pub async fn set_owner(
     id: ConversationId,
     owner: UserId,
 ) -> Result<AdminConversation, AppError> {
-    let able = owned(service, id).await?.kind.capabilities();
-    let entry = NewAuditEntry::by(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
+    let able = find_owned(service, id).await?.kind.capabilities();
+    let entry = NewAuditEntry::by_principal(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
     let handed_over = if able.members_are_durable {
-        service.events.writer.submit(ServerAction::HandOver { user_id: owner, entry }.on(id)).await.map(drop)
+        service
+            .events
+            .writer
+            .submit(ServerAction::HandOver { user_id: owner, entry }.on_conversation(id))
+            .await
+            .map(drop)
     } else {
         channels::transfer_ownership(service, id, owner, entry).await.map(drop)
     };
@@ -84,13 +89,13 @@ pub async fn delete(
     if conversation.title.unwrap_or_else(|| id.to_string()) != name.trim() {
         return Err(AppError::field("name", "invalid", "Enter the conversation's name exactly as it is."));
     }
-    let entry = NewAuditEntry::by(by, Action::ConversationRemoved, Some(id.to_string()));
-    service.events.writer.submit(ServerAction::DeleteByAdmin { entry }.on(id)).await?;
+    let entry = NewAuditEntry::by_principal(by, Action::ConversationRemoved, Some(id.to_string()));
+    service.events.writer.submit(ServerAction::DeleteByAdmin { entry }.on_conversation(id)).await?;
     Ok(())
 }
 
 /// Conversation whose kind has an owner; refused for other kinds.
-async fn owned(service: &ConversationsService, id: ConversationId) -> Result<AdminConversation, AppError> {
+async fn find_owned(service: &ConversationsService, id: ConversationId) -> Result<AdminConversation, AppError> {
     let conversation = seen::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if conversation.kind.capabilities().has_owner {
         return Ok(conversation);

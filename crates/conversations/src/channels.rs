@@ -107,7 +107,7 @@ pub(super) async fn remove(
     let heir = query::members::successor(&tx, id, user).await?;
     if heir.is_none() && !access.kind.capabilities().is_open {
         tx.rollback().await.map_err(app_error)?;
-        service.events.writer.submit(ServerAction::Dissolve.on(id)).await?;
+        service.events.writer.submit(ServerAction::Dissolve.on_conversation(id)).await?;
         return Ok(());
     }
     let mut succession = None;

@@ -170,9 +170,11 @@ pub async fn update(
         mention_all: change.mention_all,
         slow_mode_seconds: change.slow_mode_seconds,
         word_filter: None,
-        entry: change.slow_mode_seconds.map(|_| NewAuditEntry::by(by, Action::SlowModeChanged, Some(id.to_string()))),
+        entry: change
+            .slow_mode_seconds
+            .map(|_| NewAuditEntry::by_principal(by, Action::SlowModeChanged, Some(id.to_string()))),
     };
-    service.events.writer.submit(MemberAction::Update(update).by(by.user_id, id)).await?;
+    service.events.writer.submit(MemberAction::Update(update).by_member(by.user_id, id)).await?;
     find(service, by, id).await
 }
 
@@ -183,7 +185,7 @@ pub async fn archive(
     id: ConversationId,
     archived: bool,
 ) -> Result<Conversation, AppError> {
-    service.events.writer.submit(MemberAction::Archive { archived }.by(by.user_id, id)).await?;
+    service.events.writer.submit(MemberAction::Archive { archived }.by_member(by.user_id, id)).await?;
     find(service, by, id).await
 }
 
@@ -194,12 +196,12 @@ pub async fn convert(
     id: ConversationId,
     kind: ConversationKind,
 ) -> Result<Conversation, AppError> {
-    service.events.writer.submit(MemberAction::Convert { kind }.by(by.user_id, id)).await?;
+    service.events.writer.submit(MemberAction::Convert { kind }.by_member(by.user_id, id)).await?;
     find(service, by, id).await
 }
 
 pub async fn delete(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<(), AppError> {
-    service.events.writer.submit(MemberAction::DeleteConversation.by(by.user_id, id)).await?;
+    service.events.writer.submit(MemberAction::DeleteConversation.by_member(by.user_id, id)).await?;
     Ok(())
 }
 

@@ -30,7 +30,7 @@ pub async fn set_member_settings(
 ) -> Result<OwnMembership, AppError> {
     access::member(&service.events, by.user_id, id).await?;
     if let Some(Some(section)) = change.section_id
-        && !query::sections::of(service.db.reader(), by.user_id).await?.iter().any(|own| own.id == section)
+        && !query::sections::list(service.db.reader(), by.user_id).await?.iter().any(|own| own.id == section)
     {
         return Err(AppError::field("section_id", "not_found", "This section doesn't exist."));
     }

@@ -60,7 +60,7 @@ pub(super) async fn with_presence(
     rows: Vec<NamedMember>,
 ) -> Vec<(ConversationId, Member)> {
     let people: Vec<UserId> = rows.iter().map(|row| row.user_id).collect::<BTreeSet<_>>().into_iter().collect();
-    let known: HashMap<UserId, Presence> = presence::of(&service.identity, &people)
+    let known: HashMap<UserId, Presence> = presence::presences(&service.identity, &people)
         .await
         .into_iter()
         .map(|presence| (presence.user_id, presence))
@@ -107,7 +107,7 @@ pub async fn add_member(
             MemberAction::AddAssistant { assistant_id }
         }
     };
-    match service.events.writer.submit(action.by(by.user_id, id)).await? {
+    match service.events.writer.submit(action.by_member(by.user_id, id)).await? {
         Outcome::Assistant(assistant) => Ok(JoinedMember::Assistant(assistant)),
         other => other.member().map(JoinedMember::Person),
     }
@@ -124,7 +124,7 @@ pub async fn remove_member(
     if !access.kind.capabilities().members_are_durable {
         return channels::remove(service, by, id, user_id).await;
     }
-    service.events.writer.submit(MemberAction::RemoveMember { user_id }.by(by.user_id, id)).await?;
+    service.events.writer.submit(MemberAction::RemoveMember { user_id }.by_member(by.user_id, id)).await?;
     Ok(())
 }
 
@@ -147,5 +147,5 @@ pub async fn set_role(
     if !access.kind.capabilities().members_are_durable {
         return channels::set_role(service, by, id, user_id, role).await;
     }
-    service.events.writer.submit(MemberAction::SetRole { user_id, role }.by(by.user_id, id)).await?.member()
+    service.events.writer.submit(MemberAction::SetRole { user_id, role }.by_member(by.user_id, id)).await?.member()
 }

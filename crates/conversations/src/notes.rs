@@ -55,7 +55,8 @@ pub async fn list(
         return Err(AppError::refused(Code::CursorExpired, "This is too old. Load all notes again."));
     }
     let page = PageRequest::new(Some(page.page), Some(page.page_size.min(MAX_PAGE)));
-    let (items, total) = rows::since(service.db.reader(), by.user_id, since, page.page_size, page.offset()).await?;
+    let (items, total) =
+        rows::changed_since(service.db.reader(), by.user_id, since, page.page_size, page.offset()).await?;
     Ok(Page::new(items, page, total))
 }
 
@@ -109,7 +110,7 @@ pub async fn save(
         deleted_at: None,
     };
     let bytes = |note: &Note| row_bytes(&[&note.title, &note.content]);
-    quotas::check_text(&service.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&note)).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&note)).await?;
     rows::upsert(&tx, by.user_id, &note).await?;
     tx.commit().await.map_err(app_error)?;
     publish(service, by, &note)?;

@@ -29,7 +29,7 @@ pub struct SectionChange {
 
 /// Sections of the caller, in their order.
 pub async fn list(service: &ConversationsService, by: &Principal) -> Result<Vec<Section>, AppError> {
-    rows::of(service.db.reader(), by.user_id).await
+    rows::list(service.db.reader(), by.user_id).await
 }
 
 /// Creates a section, at the end unless a position is given.
@@ -43,7 +43,7 @@ pub async fn create(
     let tx = service.db.begin().await.map_err(app_error)?;
     // Serialises the changes of a user's sections.
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    let mut sections = rows::of(&tx, by.user_id).await?;
+    let mut sections = rows::list(&tx, by.user_id).await?;
     if sections.len() >= MAX_SECTIONS {
         return Err(AppError::refused(Code::WrongState, format!("You can have up to {MAX_SECTIONS} sections.")));
     }
@@ -68,7 +68,7 @@ pub async fn update(
     let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    let mut sections = rows::of(&tx, by.user_id).await?;
+    let mut sections = rows::list(&tx, by.user_id).await?;
     let at = sections.iter().position(|section| section.id == id).ok_or(Code::NotFound)?;
     let mut section = sections.remove(at);
     if let Some(name) = name {
@@ -87,7 +87,7 @@ pub async fn update(
 pub async fn remove(service: &ConversationsService, by: &Principal, id: SectionId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    let mut sections = rows::of(&tx, by.user_id).await?;
+    let mut sections = rows::list(&tx, by.user_id).await?;
     let at = sections.iter().position(|section| section.id == id).ok_or(Code::NotFound)?;
     sections.remove(at);
     rows::remove(&tx, by.user_id, id).await?;
@@ -113,7 +113,7 @@ pub async fn set_instructions(
     let text = instructions::parse(text, MAX_INSTRUCTIONS)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let before = rows::instructions(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
-    quotas::check_text(&service.files, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
     if !rows::set_instructions(&tx, by.user_id, id, &text).await? {
         return Err(Code::NotFound.into());
     }

@@ -26,7 +26,7 @@ use crate::ConversationsService;
 const MAX_MESSAGES: usize = 1_000;
 
 /// Share of the caller's chat, if there is one.
-pub async fn own(
+pub async fn find_own(
     service: &ConversationsService,
     by: &Principal,
     id: ConversationId,
@@ -61,7 +61,7 @@ pub async fn revoke(service: &ConversationsService, by: &Principal, id: Conversa
 
 /// Finds a shared chat of somebody in the caller's workspace.
 pub async fn find(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedChat, AppError> {
-    let row = readable(service, by, id).await?;
+    let row = find_readable(service, by, id).await?;
     Ok(SharedChat {
         id: row.id,
         workspace_id: row.workspace_id,
@@ -79,7 +79,7 @@ pub async fn messages(
     id: ShareId,
     page: PageRequest,
 ) -> Result<Page<SharedMessage>, AppError> {
-    let shown = versions(&readable(service, by, id).await?.messages)?;
+    let shown = versions(&find_readable(service, by, id).await?.messages)?;
     let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
     let take = usize::try_from(page.page_size).unwrap_or(usize::MAX);
     let total = shown.len() as u64;
@@ -87,8 +87,8 @@ pub async fn messages(
     Ok(Page::new(load_messages(service, &part).await?, page, total))
 }
 
-async fn readable(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedRow, AppError> {
-    rows::readable(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
+async fn find_readable(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedRow, AppError> {
+    rows::find_readable(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
 /// Loads messages in the given versions, without those that may no longer be read.

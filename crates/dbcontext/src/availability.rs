@@ -109,7 +109,7 @@ impl Availability {
             answer = timeout(limit.saturating_sub(begun.elapsed()), &mut asked) => {
                 answer.unwrap_or_else(|_| Err(E::from_abandoned_wait(TIMED_OUT)))
             }
-            () = state.breaker.opened() => Err(E::from_abandoned_wait(UNREACHABLE)),
+            () = state.breaker.wait_until_open() => Err(E::from_abandoned_wait(UNREACHABLE)),
         }
     }
 }
@@ -185,10 +185,10 @@ impl ProbeState {
         loop {
             match self.breaker.admit() {
                 Ok(probe) => match self.connect().await {
-                    Ok(()) => return probe.succeeded(),
+                    Ok(()) => return probe.record_success(),
                     Err(error) => {
                         self.record_failure(|troubles| &mut troubles.probe_failed_at);
-                        probe.failed(&error);
+                        probe.record_failure(&error);
                     }
                 },
                 Err(refused) => tokio::time::sleep(refused.retry_after).await,

@@ -44,13 +44,13 @@ pub struct Database {
     log: DatabaseConnection,
     availability: Availability,
     sqlite: Option<Sqlite>,
-    refusing: LastRefusal,
+    last_refusal: LastRefusal,
 }
 
 /// Server-side timeouts of a PostgreSQL connection.
 #[derive(Clone, Copy)]
 enum ServerTimeouts {
-    Usual,
+    Default,
     /// Timeouts of connections that change the schema.
     Schema,
 }
@@ -112,7 +112,7 @@ impl Database {
         if url.starts_with("sqlite:") {
             Self::connect_sqlite(url).await
         } else {
-            Self::connect_postgres(url, max_connections, ServerTimeouts::Usual).await
+            Self::connect_postgres(url, max_connections, ServerTimeouts::Default).await
         }
     }
 
@@ -133,7 +133,7 @@ impl Database {
         let connections = |pool, write_lock| Connections { pool, availability: availability.clone(), write_lock };
         let reader = connections(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), None);
         let writer = connections(log.clone(), Some(sqlite.write_lock.clone()));
-        Ok(Self { reader, writer, log, availability, sqlite: Some(sqlite), refusing: LastRefusal::default() })
+        Ok(Self { reader, writer, log, availability, sqlite: Some(sqlite), last_refusal: LastRefusal::default() })
     }
 
     async fn connect_postgres(url: &str, max_connections: u32, limits: ServerTimeouts) -> anyhow::Result<Self> {
@@ -151,7 +151,7 @@ impl Database {
             .map_sqlx_postgres_opts(move |options| {
                 let millis = |limit: Duration| limit.as_millis().to_string();
                 let (statement, idle, lock) = match limits {
-                    ServerTimeouts::Usual => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT, Duration::ZERO),
+                    ServerTimeouts::Default => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT, Duration::ZERO),
                     ServerTimeouts::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
                 };
                 options.options([
@@ -181,7 +181,7 @@ impl Database {
             log,
             availability,
             sqlite: None,
-            refusing: LastRefusal::default(),
+            last_refusal: LastRefusal::default(),
         })
     }
 
@@ -268,20 +268,20 @@ impl Database {
     ) -> Result<T, AppError> {
         let committed =
             if self.is_sqlite() { committing.await } else { self.availability.within(limit, committing).await };
-        self.refusing.record(&committed);
+        self.last_refusal.record(&committed);
         committed
     }
 
     /// Reason why a reachable database currently refuses writes; `None` if it accepts them.
     #[must_use]
     pub fn write_refusal(&self) -> Option<WriteRefusal> {
-        self.refusing.current()
+        self.last_refusal.current()
     }
 
     /// Number of refused writes since the start, so that a periodic check also notices refusals between two checks.
     #[must_use]
     pub fn refused_writes(&self) -> u64 {
-        self.refusing.count.load(Ordering::Relaxed)
+        self.last_refusal.count.load(Ordering::Relaxed)
     }
 
     /// Number of open connections per pool.

@@ -20,7 +20,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct LivenessLock {
     key: i64,
-    held: Option<PgConnection>,
+    connection: Option<PgConnection>,
 }
 
 impl LivenessLock {
@@ -29,14 +29,14 @@ impl LivenessLock {
     #[must_use]
     pub fn for_instance(instance: InstanceId) -> Self {
         let (_, low) = instance.0.as_u64_pair();
-        Self { key: low.cast_signed(), held: None }
+        Self { key: low.cast_signed(), connection: None }
     }
 
     /// Acquires the lock, or confirms that it is still held. Returns an error if neither succeeds.
     pub async fn renew(&mut self, db: &Database) -> anyhow::Result<()> {
-        if let Some(mut connection) = self.held.take() {
+        if let Some(mut connection) = self.connection.take() {
             timeout(RESPONSE_TIMEOUT, connection.ping()).await.context("no response")??;
-            self.held = Some(connection);
+            self.connection = Some(connection);
             return Ok(());
         }
         let pool = db.log().get_postgres_connection_pool();
@@ -46,7 +46,7 @@ impl LivenessLock {
         let locking = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(self.key).fetch_one(&mut connection);
         let is_held: bool = timeout(RESPONSE_TIMEOUT, locking).await.context("no response")??;
         anyhow::ensure!(is_held, "liveness lock is held by a liveness check");
-        self.held = Some(connection);
+        self.connection = Some(connection);
         Ok(())
     }
 }

@@ -78,16 +78,16 @@ impl ConnectionTrait for Transaction {
 #[derive(Debug)]
 pub struct LogTransaction {
     open: DatabaseTransaction,
-    turn: Option<WriteGuard>,
+    write_guard: Option<WriteGuard>,
 }
 
 impl LogTransaction {
     pub(crate) fn new((open, turn): (DatabaseTransaction, Option<WriteGuard>)) -> Self {
-        Self { open, turn }
+        Self { open, write_guard: turn }
     }
 
     pub async fn commit(self) -> Result<(), DbErr> {
-        let Self { open, turn } = self;
+        let Self { open, write_guard: turn } = self;
         let committed = open.commit().await;
         drop(turn);
         committed

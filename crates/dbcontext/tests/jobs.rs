@@ -89,7 +89,7 @@ impl Fixture {
     }
 
     async fn claim(&self, lease: Duration) -> Option<job::Model> {
-        let due = jobs::due(self.db.reader(), KINDS).await.unwrap();
+        let due = jobs::due_kinds(self.db.reader(), KINDS).await.unwrap();
         for due in due.iter().filter(|due| due.awaits_turns) {
             jobs::assign_turns(self.db.writer(), due.kind).await.unwrap();
         }
@@ -223,7 +223,7 @@ async fn claims_only_requested_kinds() {
     for fixture in each().await {
         let subject = fixture.ask("a").await;
         let due = async |kinds: &[&'static str]| {
-            let due = jobs::due(fixture.db.reader(), kinds).await.unwrap();
+            let due = jobs::due_kinds(fixture.db.reader(), kinds).await.unwrap();
             due.into_iter().map(|due| due.kind).collect::<Vec<_>>()
         };
         assert_eq!(due(&["another"]).await, [""; 0]);

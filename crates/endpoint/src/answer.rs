@@ -50,7 +50,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
             .insert_header((header::REFERRER_POLICY, "no-referrer"))
             .finish();
     }
-    let form = WireFormat::accepted(http.headers()).unwrap_or(WireFormat::Json);
+    let form = WireFormat::from_accept(http.headers()).unwrap_or(WireFormat::Json);
     match encoded.body {
         EncodedBody::Enveloped(body) => match form.transcode(body) {
             Ok(body) => buffered(
@@ -70,7 +70,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
                 RawBody::Whole(body) => buffered(http, def, response, body),
                 RawBody::Sized(length, pieces) => {
                     let (id, _held) = (request_id(http), ctx.lease.take());
-                    let pieces = StreamedBody { pieces, id, _permit: _held }.until(None);
+                    let pieces = StreamedBody { pieces, id, _permit: _held }.until_disconnect(None);
                     response.body(body::SizedStream::new(length, Box::pin(pieces)))
                 }
                 // A HEAD request must not wait for the end of the stream.
@@ -78,7 +78,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
                 RawBody::Streamed(pieces) => {
                     let client = def.ends_with_client.then(|| Client::of(http));
                     let id = request_id(http);
-                    response.streaming(StreamedBody { pieces, id, _permit: ctx.lease.take() }.until(client))
+                    response.streaming(StreamedBody { pieces, id, _permit: ctx.lease.take() }.until_disconnect(client))
                 }
             }
         }
@@ -114,11 +114,11 @@ struct StreamedBody {
 impl StreamedBody {
     /// Ends the stream when `client` disconnects, if it is given. The source is then dropped at
     /// once instead of at the next write.
-    fn until(self, client: Option<Client>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
+    fn until_disconnect(self, client: Option<Client>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
         let Self { pieces, id, _permit: _held } = self;
         let left = async move {
             match client {
-                Some(client) => client.disconnected().await,
+                Some(client) => client.wait_until_disconnected().await,
                 None => std::future::pending().await,
             }
         };

@@ -23,7 +23,7 @@ impl WireFormat {
     }
 
     /// Format of the request body, by its `Content-Type`.
-    pub fn of_body(headers: &HeaderMap) -> Result<Self, AppError> {
+    pub fn from_content_type(headers: &HeaderMap) -> Result<Self, AppError> {
         Self::refuse_compression(headers)?;
         let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
@@ -47,7 +47,7 @@ impl WireFormat {
     }
 
     /// Format of the response, by the `Accept` header; JSON by default.
-    pub fn accepted(headers: &HeaderMap) -> Result<Self, AppError> {
+    pub fn from_accept(headers: &HeaderMap) -> Result<Self, AppError> {
         let mut best: Option<(Self, f32)> = None;
         let mut asked = false;
         for range in headers.get_all(ACCEPT).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','))
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn negotiates_the_response_form() {
-        let accepted = |value| WireFormat::accepted(&headers("accept", value)).map_err(|error| error.code());
+        let accepted = |value| WireFormat::from_accept(&headers("accept", value)).map_err(|error| error.code());
         assert_eq!(WireFormat::accepted(&HeaderMap::new()).unwrap(), WireFormat::Json);
         assert_eq!(accepted("application/msgpack"), Ok(WireFormat::MessagePack));
         assert_eq!(accepted("application/json;q=0.5, application/msgpack"), Ok(WireFormat::MessagePack));
@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn accepts_json_and_message_pack_in_utf_8() {
-        let of_body = |value| WireFormat::of_body(&headers("content-type", value)).map_err(|error| error.code());
+        let of_body =
+            |value| WireFormat::from_content_type(&headers("content-type", value)).map_err(|error| error.code());
         assert_eq!(of_body("application/json; charset=UTF-8"), Ok(WireFormat::Json));
         assert_eq!(of_body("application/x-msgpack"), Ok(WireFormat::MessagePack));
         for wrong in ["text/plain", "", "application/json; charset=latin-1", "application/x-www-form-urlencoded"] {

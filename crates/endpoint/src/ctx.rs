@@ -113,7 +113,7 @@ impl Ctx {
     /// transaction. A failure is only logged.
     pub async fn record_audit(&self, action: Action, target: Option<String>) {
         if let Some(by) = &self.principal {
-            audit::record_detached(&self.app, NewAuditEntry::by(by, action, target)).await;
+            audit::record_detached(&self.app, NewAuditEntry::by_principal(by, action, target)).await;
         }
     }
 

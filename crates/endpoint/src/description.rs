@@ -90,12 +90,12 @@ impl Description {
         // A parameter without a description of its own is described by its type, and can be shared.
         let is_shared = documentation.is_empty() && matches!(schema, RefOr::Ref(_));
         let component = is_shared.then(|| format!("{name}.{}", T::name()));
-        self.add_parameter(component, described(name, ParameterIn::Path, documentation, true, schema));
+        self.add_parameter(component, build_parameter(name, ParameterIn::Path, documentation, true, schema));
     }
 
     pub fn query<T: ToSchema>(&mut self, name: &str, documentation: &str, required: bool) {
         let schema = self.schema_of::<T>();
-        self.add_parameter(None, described(name, ParameterIn::Query, documentation, required, schema));
+        self.add_parameter(None, build_parameter(name, ParameterIn::Query, documentation, required, schema));
     }
 
     /// Adds a header parameter. The field name `idempotency_key` stands for the header
@@ -104,7 +104,7 @@ impl Description {
         let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
         let schema = self.schema_of::<T>();
         let name = words.collect::<Vec<_>>().join("-");
-        self.add_parameter(None, described(&name, ParameterIn::Header, documentation, required, schema));
+        self.add_parameter(None, build_parameter(&name, ParameterIn::Header, documentation, required, schema));
     }
 
     pub fn page(&mut self) {
@@ -114,7 +114,7 @@ impl Description {
             let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into();
             self.add_parameter(
                 Some(name.to_owned()),
-                described(name, ParameterIn::Query, documentation, false, number),
+                build_parameter(name, ParameterIn::Query, documentation, false, number),
             );
         }
     }
@@ -200,7 +200,7 @@ impl Description {
                 (false, true) => {
                     // Lists are inlined: a name would say no more than the name of the items.
                     let data = if is_list { T::schema() } else { Ref::from_schema_name(&name).into() };
-                    responses.push((name.clone(), success(enveloped(data))));
+                    responses.push((name.clone(), success(envelope_schema(data))));
                     RefOr::Ref(Ref::from_response_name(&name))
                 }
                 (false, false) => raw(def).into(),
@@ -219,14 +219,20 @@ impl Description {
             };
         }
         if let Some(schema) = self.body {
-            operation = operation.request_body(Some(schema.described()));
+            operation = operation.request_body(Some(schema.build_body()));
         }
         let codes = if def.failure == FailureForm::Envelope { codes } else { Vec::new() };
         Operation { operation: operation.build(), schemas: self.schemas, responses, parameters, codes }
     }
 }
 
-fn described(name: &str, place: ParameterIn, documentation: &str, required: bool, schema: RefOr<Schema>) -> Parameter {
+fn build_parameter(
+    name: &str,
+    place: ParameterIn,
+    documentation: &str,
+    required: bool,
+    schema: RefOr<Schema>,
+) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(place)
@@ -237,7 +243,7 @@ fn described(name: &str, place: ParameterIn, documentation: &str, required: bool
 }
 
 impl BodySchema {
-    fn described(self) -> RequestBody {
+    fn build_body(self) -> RequestBody {
         let body = RequestBodyBuilder::new();
         match self {
             Self::Fields { name, required } => body
@@ -289,7 +295,7 @@ pub(crate) fn success_schema() -> RefOr<Schema> {
 }
 
 /// Schema of a successful response with the given schema as `data`.
-fn enveloped(data: RefOr<Schema>) -> RefOr<Schema> {
+fn envelope_schema(data: RefOr<Schema>) -> RefOr<Schema> {
     AllOfBuilder::new().item(Ref::from_schema_name(SUCCESS)).item(ObjectBuilder::new().property("data", data)).into()
 }
 

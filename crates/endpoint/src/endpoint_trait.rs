@@ -230,7 +230,7 @@ async fn with_deadline<T>(def: &EndpointDef, ctx: &Ctx, handled: LocalBoxFuture<
         return in_time.await;
     }
     let client = Client::of(ctx.http());
-    match select(pin!(in_time), pin!(client.disconnected())).await {
+    match select(pin!(in_time), pin!(client.wait_until_disconnected())).await {
         Either::Left((result, _)) => result,
         Either::Right(((), _)) => Err(Code::ClientGone.into()),
     }

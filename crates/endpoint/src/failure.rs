@@ -69,7 +69,7 @@ fn envelope(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpRespo
         details: error.details(),
         errors: error.fields(),
     };
-    let form = WireFormat::accepted(http.headers()).unwrap_or(WireFormat::Json);
+    let form = WireFormat::from_accept(http.headers()).unwrap_or(WireFormat::Json);
     // Serialising strings can't fail. If it did, the body would be empty.
     let body =
         serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();

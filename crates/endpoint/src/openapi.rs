@@ -99,7 +99,7 @@ fn build() -> OpenApi {
 
 /// Operations document as an instance serves it under the given base path. It is compacted and
 /// lacks schemas that only frames use.
-pub fn served(path: &str) -> Result<String, serde_json::Error> {
+pub fn operations_document(path: &str) -> Result<String, serde_json::Error> {
     let mut document = document()?;
     let mut schemas = compact::remove_components(&mut document, "schemas");
     let mentioned = compact::referenced_schemas(&document, &schemas);
@@ -115,7 +115,7 @@ pub fn served(path: &str) -> Result<String, serde_json::Error> {
 
 /// Frames document as an instance serves it. It consists of schemas without operations, since
 /// OpenAPI has no operation for frames.
-pub fn frames() -> Result<String, serde_json::Error> {
+pub fn frames_document() -> Result<String, serde_json::Error> {
     let mut document = document()?;
     let mut schemas = compact::remove_components(&mut document, "schemas");
     let references: Vec<Value> = FRAMES.iter().map(|name| json!({ "$ref": format!("{SCHEMAS}{name}") })).collect();
@@ -128,7 +128,7 @@ pub fn frames() -> Result<String, serde_json::Error> {
 }
 
 /// Complete document as `natter openapi` prints it.
-pub fn text() -> Result<String, serde_json::Error> {
+pub fn full_document() -> Result<String, serde_json::Error> {
     pretty(&document()?)
 }
 

@@ -83,7 +83,7 @@ impl<T> Reply<T> {
 impl Reply<Redirect> {
     /// Redirects the browser.
     #[must_use]
-    pub fn to(location: String) -> Self {
+    pub fn redirect(location: String) -> Self {
         Self { location: Some(location), ..Self::with(Data::Whole(Redirect)) }
     }
 }

@@ -94,10 +94,10 @@ async fn check(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) 
 
     // Only responses in the envelope can be sent in another format.
     if def.is_enveloped() && !def.redirects() {
-        WireFormat::accepted(http.headers())?;
+        WireFormat::from_accept(http.headers())?;
     }
     let subject = principal.as_ref().map(|principal| LimitSubject::User(principal.user_id));
-    let subject = subject.or_else(|| LimitSubject::of(address::source(http, &app.config)));
+    let subject = subject.or_else(|| LimitSubject::from_source(address::source(http, &app.config)));
     let source = read_input(def, http, payload, &app, subject).await?;
     Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), lease }, source))
 }
@@ -123,8 +123,11 @@ async fn read_input(
             let body = stream(payload)?.read_all().await?;
             let bytes = body.as_ref();
             // A request without a body needs no content type.
-            let fields =
-                if bytes.is_empty() { serde_json::Map::new() } else { WireFormat::of_body(headers)?.parse(bytes)? };
+            let fields = if bytes.is_empty() {
+                serde_json::Map::new()
+            } else {
+                WireFormat::from_content_type(headers)?.parse(bytes)?
+            };
             return Ok(Source::new(http.clone(), RequestBody::Fields(fields)).with_lease(body.lease()));
         }
         BodyForm::Bytes => {

@@ -14,7 +14,7 @@ use crate::answer;
 
 pub fn configure(config: &mut ServiceConfig) {
     let only_get = || web::to(|http: HttpRequest| async move { answer::method_not_allowed(&http, "GET") });
-    config.service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()));
+    config.service(web::resource("/r1/websocket").route(web::get().to(handshake_required)).default_service(only_get()));
     // Two literal paths are registered, because one resource with both would be a pattern, which is
     // slower to match against every request.
     for path in ["/socket.io", "/socket.io/"] {
@@ -24,7 +24,7 @@ pub fn configure(config: &mut ServiceConfig) {
 
 /// Response to a request that is not a handshake. The connection of a handshake is taken over
 /// before routing.
-async fn no_handshake(http: HttpRequest) -> HttpResponse {
+async fn handshake_required(http: HttpRequest) -> HttpResponse {
     crate::failure(&http, &AppError::refused(Code::MalformedRequest, "Connect to this endpoint with a WebSocket."))
 }
 
@@ -35,6 +35,6 @@ async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> 
             .map(|found| Token { text: found.token, by_cookie: found.by_cookie }),
         source: address::source(&http, &app.config),
     };
-    let lease = app.bodies.start_lease(LimitSubject::of(address::source(&http, &app.config)));
+    let lease = app.bodies.start_lease(LimitSubject::from_source(address::source(&http, &app.config)));
     realtime::socketio::respond(&http, payload, lease, caller).await
 }

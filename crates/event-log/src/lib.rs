@@ -40,8 +40,13 @@ impl EventLogService {
     pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&identity.core);
         let Core { db, bus, clock, config, .. } = &*core;
-        let writer =
-            Writer::start(db.clone(), Arc::clone(bus), clock.clone(), WriterLimits::of(config), Self::has_relay(&core));
+        let writer = Writer::start(
+            db.clone(),
+            Arc::clone(bus),
+            clock.clone(),
+            WriterLimits::from_config(config),
+            Self::has_relay(&core),
+        );
         let receipts = Receipts::start(db.clone(), Arc::clone(bus), clock.clone(), config.realtime.small_conversation);
         let push = Push::load(db, config).await?;
         Ok(Arc::new(Self { core, identity, writer, receipts, push }))

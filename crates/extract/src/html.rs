@@ -5,10 +5,10 @@ use htmd::HtmlToMarkdown;
 use crate::{ExtractError, Section, markdown, tags::limit_tags};
 
 /// Elements that contain no text for readers.
-const SKIPPED: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];
+const SKIPPED_ELEMENTS: [&str; 8] = ["script", "style", "noscript", "template", "svg", "iframe", "nav", "form"];
 
 pub(crate) fn read(text: &str) -> Result<Vec<Section>, ExtractError> {
-    let converter = HtmlToMarkdown::builder().skip_tags(SKIPPED.to_vec()).build();
+    let converter = HtmlToMarkdown::builder().skip_tags(SKIPPED_ELEMENTS.to_vec()).build();
     let converted = converter.convert(&limit_tags(text)).map_err(|_| ExtractError::Damaged)?;
     // Drops the line numbers: those of the converted text don't match the lines of the file.
     Ok(markdown::sections(&converted).into_iter().map(|section| Section { line: None, ..section }).collect())

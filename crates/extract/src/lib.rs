@@ -24,7 +24,7 @@ mod word;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::text_encoding::utf16;
+pub use self::text_encoding::decode_utf16;
 
 /// Maximum size of the text extracted from one file, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
@@ -108,7 +108,7 @@ enum Format {
 
 impl Format {
     /// Selects the parser by media type, and by file extension for texts.
-    fn of(media_type: &str, name: &str) -> Option<Self> {
+    fn detect(media_type: &str, name: &str) -> Option<Self> {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
         match media_type {
             PDF => Some(Self::Pdf),
@@ -143,12 +143,12 @@ impl Format {
 /// True if text can be extracted from files of this type.
 #[must_use]
 pub fn is_readable(media_type: &str, name: &str) -> bool {
-    Format::of(media_type, name).is_some()
+    Format::detect(media_type, name).is_some()
 }
 
 /// Extracts the text of a file. The result has at least one section.
 pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, ExtractError> {
-    let format = Format::of(media_type, name).ok_or(ExtractError::Type)?;
+    let format = Format::detect(media_type, name).ok_or(ExtractError::Type)?;
     let sections = match format {
         Format::Pdf => pdf::read(bytes)?,
         Format::Word => word::read(bytes)?,
@@ -162,7 +162,7 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Extr
         Format::Plain => plain::read(&text_encoding::text(bytes)?),
     };
     let pages = (format == Format::Pdf).then(|| u32::try_from(sections.len()).unwrap_or(u32::MAX));
-    let sections: Vec<Section> = sections.into_iter().map(cleaned).filter(|section| !section.text.is_empty()).collect();
+    let sections: Vec<Section> = sections.into_iter().map(clean).filter(|section| !section.text.is_empty()).collect();
     if sections.is_empty() {
         return Err(match pages {
             Some(pages) if pages > 0 => ExtractError::Scanned { pages },
@@ -176,7 +176,7 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Extr
 }
 
 /// Removes surrounding blank lines, and control characters, which databases can't store.
-fn cleaned(section: Section) -> Section {
+fn clean(section: Section) -> Section {
     let is_kept = |char: &char| !char.is_control() || matches!(char, '\n' | '\t');
     // Replaces the line breaks of other systems by `\n`.
     let text: String = section.text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(is_kept).collect();
@@ -207,7 +207,7 @@ mod tests {
             (UNKNOWN, "a.CSV", Some(Format::Table(b','))),
             (UNKNOWN, "a.exe", None),
         ] {
-            assert_eq!(Format::of(media_type, name), format, "{media_type} {name}");
+            assert_eq!(Format::detect(media_type, name), format, "{media_type} {name}");
         }
     }
 

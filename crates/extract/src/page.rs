@@ -34,7 +34,8 @@ pub(crate) fn read(html: &str) -> Page {
     let _ = tokenizer.feed(&input);
     tokenizer.end();
     let found = tokenizer.sink.found.into_inner();
-    let first = |values: [Option<String>; 3], most| values.into_iter().flatten().find_map(|text| tidy(&text, most));
+    let first =
+        |values: [Option<String>; 3], most| values.into_iter().flatten().find_map(|text| normalize_text(&text, most));
     Page {
         title: first([found.og_title, found.twitter_title, found.title], TITLE_CHARS),
         description: first([found.og_description, found.twitter_description, found.description], DESCRIPTION_CHARS),
@@ -51,7 +52,7 @@ fn head_of(html: &str) -> &str {
 
 /// Collapses white space and control characters into single spaces and truncates the text to `most`
 /// characters. `None` if nothing remains.
-fn tidy(text: &str, most: usize) -> Option<String> {
+fn normalize_text(text: &str, most: usize) -> Option<String> {
     let words: Vec<&str> =
         text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()).collect();
     let line = words.join(" ");

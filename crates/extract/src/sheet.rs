@@ -82,14 +82,14 @@ fn lines(cells: &Range<Data>) -> String {
 /// Returns approximately how a spreadsheet displays a value. Number formats are not read.
 fn display_value(cell: &Data) -> String {
     match cell {
-        Data::Float(number) => rounded(*number),
+        Data::Float(number) => round_significant(*number),
         Data::DateTime(moment) if moment.is_datetime() => format_datetime(moment),
         other => other.to_string(),
     }
 }
 
 /// Rounds a number to 15 significant digits, the precision of spreadsheets.
-fn rounded(number: f64) -> String {
+fn round_significant(number: f64) -> String {
     format!("{number:.14e}").parse().unwrap_or(number).to_string()
 }
 

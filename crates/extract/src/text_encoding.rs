@@ -18,7 +18,7 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, ExtractError> {
         return Err(ExtractError::TooLong);
     }
     let text = match encoding.decode_without_bom_handling_and_without_replacement(bytes) {
-        None if encoding == UTF_8 => western(bytes),
+        None if encoding == UTF_8 => decode_windows_1252(bytes),
         text => text,
     };
     text.ok_or(ExtractError::Damaged)
@@ -27,7 +27,7 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, ExtractError> {
 /// Decodes UTF-16. Returns `None` if there is no byte order mark. A truncated character becomes
 /// U+FFFD.
 #[must_use]
-pub fn utf16(bytes: &[u8]) -> Option<String> {
+pub fn decode_utf16(bytes: &[u8]) -> Option<String> {
     let (encoding, mark) = Encoding::for_bom(bytes).filter(|(encoding, _)| *encoding != UTF_8)?;
     let whole_units = bytes[mark..].as_chunks::<2>().0.as_flattened();
     let (text, _) = encoding.decode_without_bom_handling(whole_units);
@@ -35,7 +35,7 @@ pub fn utf16(bytes: &[u8]) -> Option<String> {
 }
 
 /// Decodes Windows-1252, if the result is plausible as a text.
-fn western(bytes: &[u8]) -> Option<Cow<'_, str>> {
+fn decode_windows_1252(bytes: &[u8]) -> Option<Cow<'_, str>> {
     if bytes.split(u8::is_ascii).any(|run| run.len() > MAX_NON_ASCII_RUN) {
         return None;
     }
@@ -77,7 +77,7 @@ mod tests {
             (b"\xff", None),
             (b"hi", None),
         ] {
-            assert_eq!(utf16(bytes).as_deref(), found, "{bytes:?}");
+            assert_eq!(decode_utf16(bytes).as_deref(), found, "{bytes:?}");
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
 /// Refuses a text that grows from `before` to `after` bytes if it exceeds its owner's quota or the
 /// disk space. Called in the transaction that stores the text. A text that doesn't grow is never
 /// refused. See [`row_bytes`](texts::row_bytes).
-pub async fn check_text<C: ConnectionTrait>(
+pub async fn check_text_quota<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
     owner: UserId,

@@ -43,7 +43,7 @@ const MAX_TEXT_CHARS: usize = 200;
 pub struct CallRequest<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
-    pub wanted: TokenEstimate,
+    pub estimate: TokenEstimate,
 }
 
 /// Reason for refusing a call.
@@ -125,7 +125,7 @@ impl Refusal {
 }
 
 impl From<Shortage> for Refusal {
-    fn from(Shortage { purse, used, limit, resets_at }: Shortage) -> Self {
+    fn from(Shortage { spending_limit: purse, used, limit, resets_at }: Shortage) -> Self {
         match purse {
             SpendingLimit::Credits(_) => Self::OutOfCredits,
             SpendingLimit::Counter(CounterId::Budget(budget)) => {
@@ -227,7 +227,7 @@ pub struct Admission {
     /// Slot that counts against the key's limit of parallel calls until the call ends.
     _slot: Option<KeySlot>,
     /// Reservations of the call, and their total.
-    held: ReservationGuard,
+    reservation: ReservationGuard,
     amount: MicroCredits,
     /// Maximum number of output tokens, as far as known.
     most_output: u64,
@@ -237,7 +237,7 @@ pub struct Admission {
     extendable: Option<Arc<ChargePlan>>,
     max_amounts: Amounts,
     created_at: Timestamp,
-    began: Instant,
+    started_at: Instant,
 }
 
 /// Result of a call.
@@ -258,7 +258,7 @@ pub struct CallOutcome {
 impl CallOutcome {
     /// Reads the result from the meter of a call.
     #[must_use]
-    pub fn of(meter: &Meter, status: u16) -> Self {
+    pub fn from_meter(meter: &Meter, status: u16) -> Self {
         let served = meter.served();
         Self {
             status,
@@ -326,22 +326,22 @@ async fn admit(
         GatewayEndpoint::Responses => service.ai.passes_hosted_tools(&model.route, passes),
         _ => true,
     };
-    let tools = if has_tools { request.wanted.tools } else { ToolUses::default() };
-    let has_open_tools = has_tools && request.wanted.has_open_tools;
-    let request = CallRequest { wanted: TokenEstimate { tools, has_open_tools, ..request.wanted }, ..request };
-    let most_output = service.most_output(&model, endpoint, request.wanted);
+    let tools = if has_tools { request.estimate.tools } else { ToolUses::default() };
+    let has_open_tools = has_tools && request.estimate.has_open_tools;
+    let request = CallRequest { estimate: TokenEstimate { tools, has_open_tools, ..request.estimate }, ..request };
+    let most_output = service.most_output(&model, endpoint, request.estimate);
     // Without an output limit, only the actual output tokens are counted.
-    let output = request.wanted.max_output.map_or(0, |_| most_output);
-    let tokens = request.wanted.input.saturating_add(output);
+    let output = request.estimate.max_output.map_or(0, |_| most_output);
+    let tokens = request.estimate.input.saturating_add(output);
     let limit = KeyLimit { rpm: policy.limit.rpm.or(service.default_rpm), ..policy.limit };
-    let taken = service.limits.take(caller.key_id, limit, tokens).await.map_err(Refusal::RateLimited)?;
+    let taken = service.limits.admit(caller.key_id, limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
-    let worst = service.max_cost(&model, endpoint, request.wanted);
+    let worst = service.max_cost(&model, endpoint, request.estimate);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
     let bill = service.charge_plan(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
-    let held = service.reserve_all(&bill, worst, Origin::Blocks).await?;
+    let held = service.reserve_all(&bill, worst, Origin::Allotments).await?;
     let worst = Amounts { count: 0, ..worst };
-    let has_open_output = request.wanted.max_output.is_none();
+    let has_open_output = request.estimate.max_output.is_none();
     let may_outgrow = has_open_output || has_open_tools || service.ai.may_ignore_limits(&model.route);
     let is_growing = may_outgrow && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
@@ -360,14 +360,14 @@ async fn admit(
         figures: taken.figures,
         counted_tokens: taken.tokens,
         _slot: taken.slot,
-        held,
+        reservation: held,
         amount: worst.cost,
         most_output,
         has_open_output,
         extendable: growing,
         max_amounts: worst,
         created_at: service.clock.now(),
-        began: Instant::now(),
+        started_at: Instant::now(),
     })
 }
 
@@ -443,7 +443,7 @@ impl Admission {
     /// True if anything is reserved for the call.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        !self.held.is_empty()
+        !self.reservation.is_empty()
     }
 
     /// Maximum number of output tokens: the requested limit, otherwise the number reserved without
@@ -490,7 +490,7 @@ impl Admission {
         let room = if self.has_open_output { self.amount.0 / 10 } else { 0 };
         let is_outgrown = self.cost(usage).0 > self.amount.0 - room;
         let (gateway, worst) = (Arc::clone(&self.gateway), self.max_amounts);
-        is_outgrown.then_some(async move { gateway.reserve_all(&bill, worst, Origin::Blocks).await })
+        is_outgrown.then_some(async move { gateway.reserve_all(&bill, worst, Origin::Allotments).await })
     }
 
     /// True if the call has used up its reservation.
@@ -501,7 +501,7 @@ impl Admission {
 
     /// Adds a reservation to the call.
     pub fn add_reservation(&mut self, held: ReservationGuard) {
-        self.held.add(held);
+        self.reservation.add(held);
         self.amount += self.max_amounts.cost;
     }
 
@@ -514,7 +514,7 @@ impl Admission {
     /// Settles a call whose client has disconnected.
     pub fn settle_disconnected(self, meter: &Meter, status: u16) -> MicroCredits {
         let usage = meter.usage_after_disconnect(Instant::now(), self.most_output);
-        self.settle(CallOutcome { usage, ..CallOutcome::of(meter, status) })
+        self.settle(CallOutcome { usage, ..CallOutcome::from_meter(meter, status) })
     }
 
     /// Settles the call: usage row, daily totals, budgets and limits. Doesn't block; returns the
@@ -539,13 +539,13 @@ impl Admission {
             model,
             deployment,
             status,
-            first_token: first_token_at.map(|at| at.saturating_duration_since(self.began)),
-            duration: self.began.elapsed(),
+            first_token: first_token_at.map(|at| at.saturating_duration_since(self.started_at)),
+            duration: self.started_at.elapsed(),
             tries,
         });
         // Failed calls without usage don't count as calls.
         let counts = row.status < MIN_FAILED_STATUS || tokens(&row) > 0;
-        self.held.settle(row, Arc::clone(&self.model.name), i64::from(counts));
+        self.reservation.settle(row, Arc::clone(&self.model.name), i64::from(counts));
         cost
     }
 }

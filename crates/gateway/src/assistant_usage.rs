@@ -138,7 +138,8 @@ impl GatewayService {
             let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };
             let account = Some(account.unwrap_or(row.user_id.0));
             let payer = Payer { user_id: row.user_id, workspace_id: None, account };
-            let settlements = self.charge_plan(payer, &budgets, metric, cost).booking(cost, row.id, held);
+            let settlements =
+                self.charge_plan(payer, &budgets, metric, cost).settlements_for_orphaned_call(cost, row.id, held);
             self.writer.push(UsageEntry { row: Some(row.clone()), model: model.as_str().into(), settlements });
         }
         if count > 0 {

@@ -52,7 +52,7 @@ fn of_tools(price: &ModelPrice, ToolUses { searches, containers, images }: ToolU
 /// Returns the maximum cost of a call with this many output tokens: each token is charged at the
 /// highest rate that may apply.
 pub(super) fn max_cost(price: &ModelPrice, wanted: TokenEstimate, output: u64) -> MicroCredits {
-    let sound = |price: Option<MicroCredits>| price.filter(|_| wanted.has_sound);
+    let sound = |price: Option<MicroCredits>| price.filter(|_| wanted.has_audio);
     let dearest =
         |usual: MicroCredits, others: &[Option<MicroCredits>]| others.iter().copied().flatten().fold(usual, Ord::max);
     let times = 1 + u64::from(wanted.is_shortened);
@@ -210,7 +210,7 @@ mod tests {
             let part = |of: u64, share: usize| of * shares[share] / 100;
             let [searches, containers, images] = most_uses;
             let tools = ToolUses { searches, containers, images };
-            let wanted = TokenEstimate { tools, choices, has_sound, ..TokenEstimate::text_only(input, Some(most)) };
+            let wanted = TokenEstimate { tools, choices, has_audio, ..TokenEstimate::text_only(input, Some(most)) };
             let (asked, answered) = (part(input, 0), part(most * choices, 1));
             let spoken = if has_sound { part(answered, 2) } else { 0 };
             let heard = if has_sound { part(asked, 3) } else { 0 };

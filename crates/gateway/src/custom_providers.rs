@@ -73,7 +73,7 @@ pub async fn load(db: &Database, ai: &Ai, key: Option<&Secret>) -> Result<(), Ap
 /// Adds a provider and announces it to all instances.
 pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> Result<AiProvider, AppError> {
     let name = parse_name(service, &new.name)?;
-    if ProviderKind::named(&new.kind).is_none() {
+    if ProviderKind::from_name(&new.kind).is_none() {
         let kinds: Vec<&str> = ProviderKind::all().map(ProviderKind::name).collect();
         return Err(AppError::field("kind", "unknown", format!("Choose one of {}.", kinds.join(", "))));
     }
@@ -95,7 +95,7 @@ pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> 
     check(service, &row)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::ProviderAdded, Some(row.name.clone()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ProviderAdded, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_models_changed(service).await?;
     view(service, &row.name)
@@ -150,7 +150,7 @@ pub async fn change(
     if !rows::update(&tx, row.clone(), as_of).await? {
         return Err(Code::Stale.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::ProviderChanged, Some(row.name.clone()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ProviderChanged, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_models_changed(service).await?;
     view(service, &row.name)
@@ -175,7 +175,7 @@ pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Res
     if !rows::delete(&tx, &row.name).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::ProviderRemoved, Some(row.name))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ProviderRemoved, Some(row.name))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_models_changed(service).await
 }
@@ -300,7 +300,7 @@ fn open_keys(row: &AiProviderRow, secret: Option<&Secret>) -> Result<Vec<String>
 
 /// Converts a row to provider settings, with decrypted keys.
 fn settings(row: &AiProviderRow, secret: Option<&Secret>) -> Result<ProviderSettings, AppError> {
-    let kind = ProviderKind::named(&row.kind);
+    let kind = ProviderKind::from_name(&row.kind);
     let kind = kind.ok_or_else(|| AppError::internal(anyhow::anyhow!("no such kind of provider: {}", row.kind)))?;
     Ok(ProviderSettings {
         base_url: row.base_url.clone(),
@@ -314,7 +314,7 @@ fn settings(row: &AiProviderRow, secret: Option<&Secret>) -> Result<ProviderSett
 /// Fails for settings that can't be used for calls.
 fn check(service: &GatewayService, row: &AiProviderRow) -> Result<(), AppError> {
     let settings = settings(row, service.config.auth.key_encryption_secret.as_ref())?;
-    service.ai().check_added(&settings).map_err(|error| match error {
+    service.ai().check_added_provider(&settings).map_err(|error| match error {
         SettingsError::Key(_) => AppError::field("keys", "invalid", "Enter the key without spaces."),
         SettingsError::BaseUrl(_) => {
             let message =

@@ -47,7 +47,7 @@ pub struct EmbedFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmbedCause {
     /// Temporary failure that may be retried.
-    Passing,
+    Transient,
     /// The payer has no budget, credits or quota left.
     Payer,
     /// The model or its route is misconfigured.
@@ -88,11 +88,11 @@ pub async fn embed(
     texts: &[String],
 ) -> Result<Embedded, EmbedFailure> {
     let model = &embedder.model;
-    service.check_price(&model.name, Some(model.as_ref())).map_err(refused)?;
+    service.check_price(&model.name, Some(model.as_ref())).map_err(refusal_failure)?;
     let body = json!({ "model": &*model.name, "input": texts, "encoding_format": "base64" }).to_string();
     let estimated = texts.iter().map(|text| ::ai::estimate_tokens(text) as u64).sum();
     let amount = service.max_cost(model, GatewayEndpoint::Embeddings, TokenEstimate::text_only(estimated, None));
-    let held = service.reserve_internal(payer, amount).await.map_err(refused)?;
+    let held = service.reserve_internal(payer, amount).await.map_err(refusal_failure)?;
     let (created_at, began) = (service.clock.now(), Instant::now());
     let call = Call::new(ApiStyle::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string())
         .on_behalf_of(payer.work_owner());
@@ -122,7 +122,7 @@ pub async fn embed(
         tries: meter.attempts(),
     });
     held.settle(row, Arc::clone(&model.name), 0);
-    let answer = match answered.map_err(|error| failed(&error))?.body {
+    let answer = match answered.map_err(|error| gateway_failure(&error))?.body {
         ::ai::AnswerBody::Whole(answer) => answer,
         ::ai::AnswerBody::Stream(_) => return Err(malformed_response()),
     };
@@ -169,10 +169,10 @@ fn normalize(mut vector: Vec<f32>) -> Option<Vec<f32>> {
     Some(vector)
 }
 
-fn refused(refusal: Refusal) -> EmbedFailure {
+fn refusal_failure(refusal: Refusal) -> EmbedFailure {
     let cause = match &refusal {
         Refusal::OutOfBudget(_) | Refusal::OutOfCredits | Refusal::QuotaReached(_) => EmbedCause::Payer,
-        Refusal::Failed(_) | Refusal::RateLimited(_) => EmbedCause::Passing,
+        Refusal::Failed(_) | Refusal::RateLimited(_) => EmbedCause::Transient,
         Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::UnknownModel(_) | Refusal::NoPrice(_) => {
             EmbedCause::Model
         }
@@ -187,10 +187,10 @@ fn refused(refusal: Refusal) -> EmbedFailure {
     EmbedFailure { sentence: sentence.into_owned(), cause }
 }
 
-fn failed(error: &GatewayError) -> EmbedFailure {
+fn gateway_failure(error: &GatewayError) -> EmbedFailure {
     let (sentence, cause) = match error.kind() {
         ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Internal => {
-            ("The embedding model can’t be reached right now.", EmbedCause::Passing)
+            ("The embedding model can’t be reached right now.", EmbedCause::Transient)
         }
         ErrorKind::OutOfBudget => ("The embedding model’s provider requires payment first.", EmbedCause::Model),
         ErrorKind::ContextTooLong => ("The text is too long for the embedding model.", EmbedCause::Model),

@@ -16,7 +16,7 @@ use crate::{
 /// Reservation of an internal call. If it is dropped without being settled, the call costs nothing.
 #[must_use]
 pub struct InternalModelCall {
-    held: ReservationGuard,
+    reservation: ReservationGuard,
     asker: BillingIdentity,
     model: Arc<Model>,
     endpoint: GatewayEndpoint,
@@ -36,10 +36,10 @@ impl InternalModelCall {
         let worst = service.max_cost(
             model,
             endpoint,
-            TokenEstimate { has_sound, ..TokenEstimate::text_only(estimated_input, None) },
+            TokenEstimate { has_audio: has_sound, ..TokenEstimate::text_only(estimated_input, None) },
         );
         let held = service.reserve_internal(asker, worst).await?;
-        Ok(Self { held, asker, model: Arc::clone(model), endpoint })
+        Ok(Self { reservation: held, asker, model: Arc::clone(model), endpoint })
     }
 
     /// Owner of the processing of large bodies.
@@ -49,7 +49,7 @@ impl InternalModelCall {
 
     /// Records the usage of the call; `status` is its outcome as an HTTP status.
     pub fn settle(self, service: &Arc<GatewayService>, id: Uuid, meter: &Meter, status: u16, duration: Duration) {
-        let Self { held, asker, model, endpoint } = self;
+        let Self { reservation: held, asker, model, endpoint } = self;
         let (usage, served) = (meter.usage(), meter.served());
         service.key_tokens.add(&served.provider, served.key_tail.as_deref(), usage.total());
         let row = UsageRow {

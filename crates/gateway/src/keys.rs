@@ -94,7 +94,7 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
         Some(limit) => Some(budgets::upsert(&tx, own_budget(row.id), limit, now).await?),
         None => None,
     };
-    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok((view(service, row, budget), key.into()))
 }
@@ -112,7 +112,7 @@ pub async fn update(
     check_expiry(change.expires_at.flatten(), now)?;
     change.policy.check(service, by).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut row = locked(&tx, by, id).await?;
+    let mut row = find_locked(&tx, by, id).await?;
     if let Some(name) = name {
         row.name = name;
     }
@@ -133,7 +133,7 @@ pub async fn update(
         }
         None => budget_rows::find(&tx, own_budget(id)).await?,
     };
-    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ApiKeyChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_changed(service, id.0).await;
     Ok(view(service, row, budget))
@@ -154,7 +154,7 @@ pub async fn rotate(
     let now = service.clock.now();
     let key = generate()?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut row = locked(&tx, by, id).await?;
+    let mut row = find_locked(&tx, by, id).await?;
     if row.expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Err(AppError::refused(Code::WrongState, "This key has expired. Change its expiration date first."));
     }
@@ -165,14 +165,18 @@ pub async fn rotate(
     row.prefix = prefix(&key);
     rows::update(&tx, row.clone()).await?;
     let budget = budget_rows::find(&tx, own_budget(id)).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyRotated, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ApiKeyRotated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_changed(service, id.0).await;
     Ok((view(service, row, budget), key.into()))
 }
 
 /// Loads one of the caller's keys and locks it until the end of the transaction.
-async fn locked<C: sea_orm::ConnectionTrait>(tx: &C, by: &Principal, id: ApiKeyId) -> Result<api_key::Model, AppError> {
+async fn find_locked<C: sea_orm::ConnectionTrait>(
+    tx: &C,
+    by: &Principal,
+    id: ApiKeyId,
+) -> Result<api_key::Model, AppError> {
     users::lock(tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     Ok(rows::find(tx, by.user_id, id).await?.ok_or(Code::NotFound)?)
 }

@@ -141,7 +141,7 @@ impl GatewayService {
             billing,
         });
         service.load(left_behind).await.map_err(start_error)?;
-        service.publish_key_news(Arc::downgrade(&service.bus));
+        service.publish_key_changes(Arc::downgrade(&service.bus));
         tokio::spawn(handle_signals(Arc::downgrade(&service), service.bus.subscribe(), Arc::downgrade(&service.bus)));
         if service.config.gateway.retention_days > 0 {
             tokio::spawn(run_retention(Arc::downgrade(&service)));
@@ -199,8 +199,8 @@ impl GatewayService {
     async fn reload(&self) -> Result<(), AppError> {
         custom_providers::load(&self.db, &self.ai, self.config.auth.key_encryption_secret.as_ref()).await?;
         let defined = gateway_models::all(self.db.writer()).await?;
-        if self.models.replace(defined, self.ai.added()) {
-            self.answers.forget_all();
+        if self.models.replace(defined, self.ai.added_providers()) {
+            self.answers.clear();
         }
         self.lists.replace(query::model_lists::all(self.db.writer()).await?);
         Ok(())
@@ -220,7 +220,7 @@ impl GatewayService {
     }
 
     /// Publishes state changes of provider keys to the other instances.
-    fn publish_key_news(&self, bus: Weak<dyn EventBus>) {
+    fn publish_key_changes(&self, bus: Weak<dyn EventBus>) {
         let by = self.id;
         self.ai.set_key_listener(move |KeyStateChange { provider, key, model, fate }| {
             if let Some(bus) = bus.upgrade() {
@@ -233,7 +233,7 @@ impl GatewayService {
     }
 
     /// Invalidates cached budget state of these keys, users or workspaces.
-    pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
+    pub(crate) fn invalidate_budgets(&self, ids: &[Uuid]) {
         self.billing.payers.clear_shortfalls(ids);
         self.billing.reservations.close_allotments(ids);
     }
@@ -287,7 +287,7 @@ impl GatewayService {
 /// applies the change before this returns, the others soon after.
 async fn announce_changed(service: &GatewayService, id: Uuid) {
     api_keys::announce_changed(&service.identity, vec![id]).await;
-    service.budgets_changed(&[id]);
+    service.invalidate_budgets(&[id]);
 }
 
 impl Deref for GatewayService {
@@ -316,7 +316,7 @@ async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, b
                 }
                 Some(BusMessage::Signal(Signal::KeysChanged(ids))) => {
                     if let Some(gateway) = gateway.upgrade() {
-                        gateway.budgets_changed(&ids);
+                        gateway.invalidate_budgets(&ids);
                         if let Err(error) = gateway.reload_budgets().await {
                             tracing::warn!(%error, "failed to reload budgets");
                             is_behind = true;
@@ -400,7 +400,7 @@ pub async fn authenticate(service: &GatewayService, key: &str) -> Result<Gateway
 #[must_use]
 pub fn models(service: &GatewayService, caller: &GatewayCaller) -> Vec<UsableModel> {
     let table = service.table();
-    models::usable_of(service, &table, |model| service.lists_for_key(&table, caller, model))
+    models::to_usable_models(service, &table, |model| service.lists_for_key(&table, caller, model))
 }
 
 /// True if the key may call the model with this name or alias.
@@ -418,5 +418,5 @@ pub async fn cache_answer(
     body: Bytes,
     model: String,
 ) {
-    service.answers.keep(question, content_type, body, model).await;
+    service.answers.insert(question, content_type, body, model).await;
 }

@@ -135,7 +135,8 @@ pub async fn set(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::upsert(&tx, row.clone()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::ModelListChanged, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ModelListChanged, Some(format!("{scope}:{id}"))))
+        .await?;
     tx.commit().await.map_err(app_error)?;
     announce_lists_changed(service).await?;
     view(row)
@@ -147,7 +148,8 @@ pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope
     if !rows::remove(&tx, BudgetId { scope, id }).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::ModelListRemoved, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ModelListRemoved, Some(format!("{scope}:{id}"))))
+        .await?;
     tx.commit().await.map_err(app_error)?;
     announce_lists_changed(service).await
 }

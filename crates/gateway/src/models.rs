@@ -19,8 +19,8 @@ use appcore::{
 };
 use dbcontext::entity::gateway_model;
 
-pub(super) use self::define::{announce_models_changed, default_name, is_name, usable_of};
-pub use self::define::{define_model, find, list, remove, usable};
+pub(super) use self::define::{announce_models_changed, default_name, is_name, to_usable_models};
+pub use self::define::{define_model, find, list, list_usable, remove};
 use crate::{GatewayService, prices};
 
 const MAX_NAME_BYTES: usize = 120;
@@ -63,7 +63,7 @@ impl Model {
         std::iter::once(&*self.name)
             .chain(aliases.iter().map(String::as_str))
             .chain(places)
-            .any(|text| ::search::folded_line(text).contains(sought))
+            .any(|text| ::search::fold_name(text).contains(sought))
     }
 }
 
@@ -353,7 +353,7 @@ fn model(
 /// configured one.
 fn max_route_output(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Option<u64> {
     let of = |deployment: &ai::Deployment, known: Option<&'static prices::PriceEntry>| {
-        let said = deployment.takes.as_deref().and_then(ModelParamOverrides::most_output);
+        let said = deployment.param_overrides.as_deref().and_then(ModelParamOverrides::most_output);
         let known = prices::find(&deployment.model).or(known);
         said.max(known.and_then(|known| known.capabilities.max_output))
     };
@@ -375,7 +375,7 @@ fn deployments_of(definition: &ModelDefinition) -> Vec<ai::Deployment> {
             model,
             weight,
             priority,
-            takes: own.clone(),
+            param_overrides: own.clone(),
         })
         .collect()
 }

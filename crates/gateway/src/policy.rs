@@ -81,11 +81,11 @@ impl PolicyChange {
             row.models = (!models.is_empty()).then_some(list);
         }
         if let Some(endpoints) = self.endpoints {
-            let names = joined(endpoints.into_iter().map(GatewayEndpoint::as_str));
+            let names = join_names(endpoints.into_iter().map(GatewayEndpoint::as_str));
             row.endpoints = (!names.is_empty()).then_some(names);
         }
         if let Some(passthrough) = self.passthrough {
-            row.passes = passthrough.map(|names| joined(names.into_iter().map(RestrictedParameter::as_str)));
+            row.passes = passthrough.map(|names| join_names(names.into_iter().map(RestrictedParameter::as_str)));
         }
         for (limit, column) in [(self.rpm, &mut row.rpm), (self.tpm, &mut row.tpm), (self.parallel, &mut row.parallel)]
         {
@@ -98,7 +98,7 @@ impl PolicyChange {
 }
 
 /// Joins the names for storage, without duplicates.
-fn joined(names: impl Iterator<Item = &'static str>) -> String {
+fn join_names(names: impl Iterator<Item = &'static str>) -> String {
     let mut once: Vec<&str> = Vec::new();
     for name in names {
         if !once.contains(&name) {

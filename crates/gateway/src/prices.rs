@@ -80,11 +80,11 @@ static TABLE: LazyLock<HashMap<&'static str, PriceEntry>> = LazyLock::new(|| {
 pub(super) fn find(model: &str) -> Option<&'static PriceEntry> {
     let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain);
     let named = |name: &str| TABLE.get(name);
-    named(model).or_else(|| named(plain)).or_else(|| named(undated(plain)?))
+    named(model).or_else(|| named(plain)).or_else(|| named(strip_date(plain)?))
 }
 
 /// Removes the date: `gpt-5-mini-2025-08-07` becomes `gpt-5-mini`.
-fn undated(model: &str) -> Option<&str> {
+fn strip_date(model: &str) -> Option<&str> {
     const DATE: usize = "-2025-08-07".len();
     let start = model.len().checked_sub(DATE)?;
     let (name, date) = (model.get(..start)?, model.get(start..)?);

@@ -11,7 +11,7 @@ pub fn connect(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Resu
 
 fn settings(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<AiSettings> {
     let provider = |provider: &config::Provider| {
-        let kind = ProviderKind::named(&provider.kind).with_context(|| unknown_kind(provider))?;
+        let kind = ProviderKind::from_name(&provider.kind).with_context(|| unknown_kind(provider))?;
         anyhow::Ok(ProviderSettings {
             name: provider.name.clone(),
             kind,

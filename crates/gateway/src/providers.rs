@@ -40,7 +40,7 @@ impl KeyTokens {
         all.entry(provider.to_owned()).or_default().insert(tail.to_owned(), tokens);
     }
 
-    fn of(&self, provider: &str, tail: Option<&str>) -> u64 {
+    fn tokens_of(&self, provider: &str, tail: Option<&str>) -> u64 {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(provider).and_then(|keys| keys.get(tail.unwrap_or_default())).copied().unwrap_or(0)
     }
@@ -66,13 +66,13 @@ pub fn list(service: &GatewayService) -> Vec<AiProvider> {
             id: key.id.to_string(),
             state: match key.state {
                 KeyState::Ready => ProviderKeyState::Ready,
-                KeyState::Resting => ProviderKeyState::Resting,
-                KeyState::Off => ProviderKeyState::Off,
+                KeyState::CoolingDown => ProviderKeyState::Resting,
+                KeyState::Disabled => ProviderKeyState::Off,
             },
             resting_until: key.wait.map(|wait| now.plus(wait)),
             requests: key.requests,
             failures: key.failures,
-            tokens: service.key_tokens.of(&name, key.tail.as_deref()),
+            tokens: service.key_tokens.tokens_of(&name, key.tail.as_deref()),
             has_key: key.has_key,
             tail: key.tail,
         };

@@ -29,14 +29,14 @@ use crate::{
 pub struct ReservationGuard {
     gateway: Arc<GatewayService>,
     /// Reservations made so far: more than one if the call turned out to be longer than estimated.
-    held: Vec<Reservation>,
+    reservations: Vec<Reservation>,
 }
 
 /// Spending limits and credits that a call or an answer counts against. The paying account stays
 /// the same until it has ended.
 #[derive(Clone, Debug)]
 pub(super) struct ChargePlan {
-    purses: Vec<SpendingLimit>,
+    spending_limits: Vec<SpendingLimit>,
     /// Account to charge if the first one has too few credits.
     fallback_account: Option<Uuid>,
 }
@@ -52,30 +52,37 @@ pub(super) struct Payer {
 
 impl ChargePlan {
     pub fn is_empty(&self) -> bool {
-        self.purses.is_empty()
+        self.spending_limits.is_empty()
     }
 
     /// Returns settlements for a call that was finished by a killed process, with its remaining
     /// reservations. The first settlement carries the cost.
-    pub fn booking(&self, cost: Amounts, source: Uuid, left: &[OrphanedReservation]) -> Vec<Settlement> {
+    pub fn settlements_for_orphaned_call(
+        &self,
+        cost: Amounts,
+        source: Uuid,
+        left: &[OrphanedReservation],
+    ) -> Vec<Settlement> {
         let credits: Vec<SpendingLimit> =
-            self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
+            self.spending_limits.iter().filter(|purse| purse.account().is_some()).copied().collect();
         let (first, others) = (left.first().copied(), left.iter().skip(1));
         let others =
             others.map(|left| Settlement::for_orphaned_call(&credits, Amounts::default(), source, Some(*left)));
-        std::iter::once(Settlement::for_orphaned_call(&self.purses, cost, source, first)).chain(others).collect()
+        std::iter::once(Settlement::for_orphaned_call(&self.spending_limits, cost, source, first))
+            .chain(others)
+            .collect()
     }
 
     /// Account that is tried first.
     fn account(&self) -> Option<Uuid> {
-        self.purses.iter().find_map(|purse| purse.account())
+        self.spending_limits.iter().find_map(|purse| purse.account())
     }
 
     /// Returns the charge plan with the given account as payer.
-    fn paid_by(&self, account: Uuid) -> Self {
+    fn with_payer(&self, account: Uuid) -> Self {
         let other =
             |purse: &SpendingLimit| if purse.account().is_some() { SpendingLimit::Credits(account) } else { *purse };
-        Self { purses: self.purses.iter().map(other).collect(), fallback_account: None }
+        Self { spending_limits: self.spending_limits.iter().map(other).collect(), fallback_account: None }
     }
 }
 
@@ -95,12 +102,12 @@ impl GatewayService {
         origin: Origin,
     ) -> Result<ReservationGuard, Refusal> {
         if bill.is_empty() {
-            return Ok(ReservationGuard { gateway: Arc::clone(self), held: Vec::new() });
+            return Ok(ReservationGuard { gateway: Arc::clone(self), reservations: Vec::new() });
         }
         let (gateway, bill) = (Arc::clone(self), bill.clone());
         let mut taking = Box::pin(async move {
             let held = gateway.reserve_with_fallback(&bill, amounts, origin).await?;
-            Ok(ReservationGuard { gateway, held: held.into_iter().collect() })
+            Ok(ReservationGuard { gateway, reservations: held.into_iter().collect() })
         });
         // Local allotments answer immediately. Database reservations run in a separate task: if the
         // caller is gone meanwhile, they are released again.
@@ -119,12 +126,12 @@ impl GatewayService {
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<Reservation>, Refusal> {
-        let taken = self.reserve(&bill.purses, amounts, origin).await;
+        let taken = self.reserve(&bill.spending_limits, amounts, origin).await;
         let (Some(account), Some(otherwise)) = (bill.account(), bill.fallback_account) else { return taken };
         match taken {
             Err(Refusal::OutOfCredits) => {
                 self.billing.payers.record_shortfall(account, amounts.cost, Instant::now());
-                self.reserve(&bill.paid_by(otherwise).purses, amounts, origin).await
+                self.reserve(&bill.with_payer(otherwise).spending_limits, amounts, origin).await
             }
             taken => taken,
         }
@@ -160,7 +167,7 @@ impl GatewayService {
     ) -> Result<ReservationGuard, Refusal> {
         let worst = Amounts { count: 0, ..worst };
         let bill = self.charge_plan(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
-        self.reserve_all(&bill, worst, Origin::Blocks).await
+        self.reserve_all(&bill, worst, Origin::Allotments).await
     }
 
     /// Builds the charge plan of a call or an answer. A free one counts against no budget and needs
@@ -175,31 +182,31 @@ impl GatewayService {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<SpendingLimit> = budgets.iter().map(|budget| (*budget).into()).collect();
         if !self.billing.is_charging() {
-            return ChargePlan { purses, fallback_account: None };
+            return ChargePlan { spending_limits: purses, fallback_account: None };
         }
         let Payer { user_id, workspace_id, account } = payer;
         let may_pay = |id: &WorkspaceId| self.billing.payers.should_try(*id, amounts.cost, Instant::now());
         let workspace = workspace_id.filter(may_pay).filter(|_| account.is_none()).map(|id| id.0);
         let own = account.unwrap_or(user_id.0);
         entitlements::add_limits(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
-        ChargePlan { purses, fallback_account: workspace.map(|_| own) }
+        ChargePlan { spending_limits: purses, fallback_account: workspace.map(|_| own) }
     }
 }
 
 impl ReservationGuard {
     /// Account whose credits are reserved, if any.
     pub(super) fn account(&self) -> Option<Uuid> {
-        self.held.iter().find_map(Reservation::account)
+        self.reservations.iter().find_map(Reservation::account)
     }
 
     /// True if nothing limits the cost.
     pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.reservations.is_empty()
     }
 
     /// Adds further reservations.
     pub(super) fn add(&mut self, mut more: Self) {
-        self.held.append(&mut more.held);
+        self.reservations.append(&mut more.reservations);
     }
 
     /// Captures the cost of the call and records its usage row.
@@ -212,7 +219,7 @@ impl ReservationGuard {
     /// Settles all reservations; the first one carries the cost.
     fn settle_all(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
         let costs = std::iter::once(cost).chain(std::iter::repeat(Amounts::default()));
-        let holds = std::mem::take(&mut self.held).into_iter().zip(costs);
+        let holds = std::mem::take(&mut self.reservations).into_iter().zip(costs);
         holds.filter_map(|(held, cost)| self.gateway.billing.reservations.finish(held, cost, source)).collect()
     }
 }
@@ -249,14 +256,14 @@ impl PendingReservations {
     /// Ids by which the workers find the reservations, one per answer.
     #[must_use]
     pub fn ids(&self) -> Vec<Uuid> {
-        self.0.iter().flat_map(|held| &held.held).filter_map(Reservation::id).collect()
+        self.0.iter().flat_map(|held| &held.reservations).filter_map(Reservation::id).collect()
     }
 
     /// Leaves the reservations to the workers of the queued answers; they expire if no worker takes
     /// them over.
     pub fn hand_over(mut self) {
         for held in &mut self.0 {
-            for one in std::mem::take(&mut held.held) {
+            for one in std::mem::take(&mut held.reservations) {
                 held.gateway.billing.reservations.stop_renewing(&one);
             }
         }
@@ -300,7 +307,7 @@ pub struct ModelCall<'a> {
 /// Reservation of a model call for an answer.
 #[must_use]
 pub struct ModelCallReservation {
-    held: ReservationGuard,
+    reservation: ReservationGuard,
     model: Option<Arc<Model>>,
     asker: BillingIdentity,
     worst: Amounts,
@@ -330,16 +337,16 @@ pub async fn reserve_model_call(
         None => None,
     };
     let queued = adopted.map_or_else(Amounts::default, |held| held.amounts());
-    let mut held = ReservationGuard { gateway: Arc::clone(service), held: adopted.into_iter().collect() };
+    let mut held = ReservationGuard { gateway: Arc::clone(service), reservations: adopted.into_iter().collect() };
     // The queued reservation covers a typical answer; the actual request may cost more.
     if adopted.is_none() || worst.cost > queued.cost {
         let missing = worst.excess_over(queued);
         let payer = Payer { account: held.account(), ..asker.into() };
         let bill = service.charge_plan(payer, &service.budgets_of(asker), QuotaMetric::Answers, missing);
-        held.add(service.reserve_all(&bill, missing, Origin::Blocks).await.map_err(chat_error)?);
+        held.add(service.reserve_all(&bill, missing, Origin::Allotments).await.map_err(chat_error)?);
     }
     let (worst, amount) = (Amounts { count: 0, ..worst }, worst.cost.max(queued.cost));
-    Ok(ModelCallReservation { held, model, asker, worst, amount, refused: None, is_first: round.is_first })
+    Ok(ModelCallReservation { reservation: held, model, asker, worst, amount, refused: None, is_first: round.is_first })
 }
 
 impl ModelCallReservation {
@@ -348,7 +355,7 @@ impl ModelCallReservation {
     pub fn is_exceeded(&self, usage: &Usage) -> bool {
         let Some(price) = self.model.as_ref().and_then(|model| model.price.as_ref()) else { return false };
         let room = if self.refused.is_some() { 0 } else { self.amount.0 / 10 };
-        !self.held.held.is_empty() && cost(price, usage).0 > self.amount.0 - room
+        !self.reservation.reservations.is_empty() && cost(price, usage).0 > self.amount.0 - room
     }
 
     /// Reserves the same amount again. Fails once the reservation is used up and no more is
@@ -357,12 +364,12 @@ impl ModelCallReservation {
         if let Some(refused) = self.refused.take() {
             return Err(chat_error(refused));
         }
-        let gateway = &self.held.gateway;
-        let payer = Payer { account: self.held.account(), ..self.asker.into() };
+        let gateway = &self.reservation.gateway;
+        let payer = Payer { account: self.reservation.account(), ..self.asker.into() };
         let bill = gateway.charge_plan(payer, &gateway.budgets_of(self.asker), QuotaMetric::Answers, self.worst);
-        match gateway.reserve_all(&bill, self.worst, Origin::Blocks).await {
+        match gateway.reserve_all(&bill, self.worst, Origin::Allotments).await {
             Ok(more) => {
-                self.held.add(more);
+                self.reservation.add(more);
                 self.amount += self.worst.cost;
             }
             Err(Refusal::Failed(error)) => return Err(error),
@@ -372,7 +379,7 @@ impl ModelCallReservation {
     }
 
     pub(super) fn settle(self, row: usage_request::Model, model: Arc<str>, count: i64) {
-        self.held.settle(row, model, count);
+        self.reservation.settle(row, model, count);
     }
 }
 

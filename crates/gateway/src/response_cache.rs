@@ -17,7 +17,7 @@ use moka::future::Cache;
 /// Maximum total size of the cache, in bytes.
 const MAX_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Maximum size of a request with its response, in bytes.
-const LONGEST: usize = 1024 * 1024;
+const MAX_ENTRY_BYTES: usize = 1024 * 1024;
 /// Estimated overhead of an entry, in bytes.
 const OVERHEAD: usize = 512;
 
@@ -56,7 +56,7 @@ impl CacheDirectives {
     /// Parses the `Cache-Control` header. Without directives, requests that are `repeatable` use
     /// the cache.
     #[must_use]
-    pub fn of(cache_control: Option<&str>, is_repeatable: bool) -> Self {
+    pub fn parse(cache_control: Option<&str>, is_repeatable: bool) -> Self {
         let mut wish =
             if is_repeatable { Self { max_age: Some(Duration::MAX), may_store: true } } else { Self::NOTHING };
         for directive in cache_control.unwrap_or_default().split(',') {
@@ -92,12 +92,12 @@ impl ResponseCache {
 
     pub async fn find(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
         // Long requests are not looked up: they are never cached, and hashing them is expensive.
-        let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
+        let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= MAX_ENTRY_BYTES)?, wish.max_age?);
         answers.get(question).await.filter(|answer| answer.cached_at.elapsed() <= max_age)
     }
 
-    pub async fn keep(&self, question: CacheKey, content_type: &'static str, body: Bytes, model: String) {
-        let is_short = question.body.len().saturating_add(body.len()) <= LONGEST;
+    pub async fn insert(&self, question: CacheKey, content_type: &'static str, body: Bytes, model: String) {
+        let is_short = question.body.len().saturating_add(body.len()) <= MAX_ENTRY_BYTES;
         if let Some(answers) = self.0.as_ref().filter(|_| is_short) {
             let answer = CachedAnswer { content_type, body, model, cached_at: Instant::now() };
             answers.insert(question, Arc::new(answer)).await;
@@ -105,7 +105,7 @@ impl ResponseCache {
     }
 
     /// Clears the cache after the models have changed.
-    pub fn forget_all(&self) {
+    pub fn clear(&self) {
         if let Some(answers) = &self.0 {
             answers.invalidate_all();
         }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn parses_cache_directives() {
-        let wish = |header, repeatable| CacheDirectives::of(header, repeatable);
+        let wish = |header, repeatable| CacheDirectives::parse(header, repeatable);
         assert_eq!(wish(None, false), CacheDirectives::NOTHING);
         assert_eq!(wish(None, true), CacheDirectives { max_age: Some(Duration::MAX), may_store: true });
         assert_eq!(
@@ -138,8 +138,8 @@ mod tests {
     #[tokio::test]
     async fn returns_answers_to_their_key_only_and_within_the_maximum_age() {
         let (answers, key) = (ResponseCache::new(Duration::from_secs(300)), ApiKeyId::new());
-        let any = CacheDirectives::of(None, true);
-        answers.keep(question(key, "a"), "application/json", Bytes::from_static(b"1"), "m".to_owned()).await;
+        let any = CacheDirectives::parse(None, true);
+        answers.insert(question(key, "a"), "application/json", Bytes::from_static(b"1"), "m".to_owned()).await;
         assert_eq!(answers.find(&question(key, "a"), any).await.unwrap().body, "1");
         assert!(answers.find(&question(key, "b"), any).await.is_none());
         assert!(answers.find(&question(ApiKeyId::new(), "a"), any).await.is_none());
@@ -147,13 +147,13 @@ mod tests {
         assert!(answers.find(&elsewhere, any).await.is_none());
         let young = CacheDirectives { max_age: Some(Duration::ZERO), may_store: true };
         assert!(answers.find(&question(key, "a"), young).await.is_none());
-        answers.forget_all();
+        answers.clear();
         assert!(answers.find(&question(key, "a"), any).await.is_none());
         let long = Bytes::from(vec![b' '; LONGEST]);
-        answers.keep(question(key, "a"), "application/json", long, "m".to_owned()).await;
+        answers.insert(question(key, "a"), "application/json", long, "m".to_owned()).await;
         assert!(answers.find(&question(key, "a"), any).await.is_none());
         let off = ResponseCache::new(Duration::ZERO);
-        off.keep(question(key, "a"), "application/json", Bytes::new(), "m".to_owned()).await;
+        off.insert(question(key, "a"), "application/json", Bytes::new(), "m".to_owned()).await;
         assert!(off.find(&question(key, "a"), any).await.is_none());
     }
 }

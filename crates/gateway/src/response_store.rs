@@ -29,8 +29,8 @@ pub(super) struct RedisResponseStore(Arc<Shared>);
 
 struct Shared {
     redis: Redis,
-    keep: Script,
-    put: Mutex<StoredBytes>,
+    store_script: Script,
+    stored: Mutex<StoredBytes>,
 }
 
 /// Bytes stored by this instance in the current period.
@@ -49,14 +49,14 @@ impl StoredBytes {
 impl RedisResponseStore {
     pub fn new(redis: Redis) -> Self {
         let keep = Script::new(include_str!("shelf.lua"));
-        Self(Arc::new(Shared { redis, keep, put: Mutex::new(StoredBytes::start()) }))
+        Self(Arc::new(Shared { redis, store_script: keep, stored: Mutex::new(StoredBytes::start()) }))
     }
 }
 
 impl Shared {
     /// Reserves `bytes` for this key. Returns false if a limit would be exceeded.
     fn has_room(&self, key: ApiKeyId, bytes: usize) -> bool {
-        let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut put = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         if put.since.elapsed() >= TEXT_LIFETIME {
             *put = StoredBytes::start();
         }
@@ -80,7 +80,7 @@ impl ResponseStore for RedisResponseStore {
             }
             let kept = async {
                 let mut connection = shared.redis.connection().await?;
-                let mut call = shared.keep.prepare_invoke();
+                let mut call = shared.store_script.prepare_invoke();
                 for part in ["texts", "order", "bytes"] {
                     call.key(format!("natter:given:{{{key}}}:{part}"));
                 }

@@ -62,7 +62,8 @@ const PRICE: ModelPrice = ModelPrice {
 };
 
 async fn instance_with(stage: &Stage, settings: &[(&str, &str)]) -> Arc<GatewayService> {
-    let core = stage.core(stage.config(&SettingsTable::with(billing::payments::settings()), settings)).await.unwrap();
+    let core =
+        stage.core(stage.config(&SettingsTable::with_settings(billing::payments::settings()), settings)).await.unwrap();
     let billing = BillingService::build(IdentityService::build(core).await.unwrap()).await.unwrap();
     billing.start();
     GatewayService::build(billing).await.unwrap()
@@ -112,7 +113,7 @@ async fn caller(service: &GatewayService, key: &str) -> GatewayCaller {
 }
 
 fn request(model: &str) -> CallRequest<'_> {
-    CallRequest { model, request_id: "req-1", wanted: TokenEstimate::text_only(100, Some(10)) }
+    CallRequest { model, request_id: "req-1", estimate: TokenEstimate::text_only(100, Some(10)) }
 }
 
 async fn ask(service: &Arc<GatewayService>, caller: &GatewayCaller, model: &str) -> Result<Admission, Refusal> {
@@ -162,7 +163,7 @@ async fn counts_a_settled_call_once_in_every_grouping_and_a_dropped_one_never() 
             assert_eq!(admission.settle(used(100, 5)), MicroCredits(150));
         }
         let query = UsageQuery { user_id: Some(anna.user_id), ..UsageQuery::default() };
-        let requests = usage::requests(&service, &anna, query, first_page()).await.unwrap();
+        let requests = usage::list_requests(&service, &anna, query, first_page()).await.unwrap();
         assert_eq!(requests.total, 3);
         let row = &requests.items[0];
         assert_eq!((row.asked_model.as_str(), row.model.as_str()), ("fast", "upstream-small"));
@@ -174,19 +175,19 @@ async fn counts_a_settled_call_once_in_every_grouping_and_a_dropped_one_never() 
             (UsageGrouping::Key, id.to_string()),
             (UsageGrouping::User, anna.user_id.to_string()),
         ] {
-            let groups = usage::grouped(&service, &anna, query, None, grouping, first_page()).await.unwrap();
+            let groups = usage::list_groups(&service, &anna, query, None, grouping, first_page()).await.unwrap();
             assert_eq!(groups.total, 1, "{grouping}");
             let group = &groups.items[0];
             assert_eq!((&group.key, group.requests, group.cost), (&expected, 3, MicroCredits(450)));
         }
         for (model, total) in [("small", 1), ("large", 0)] {
             let by = UsageGrouping::Day;
-            let groups = usage::grouped(&service, &anna, query, Some(model), by, first_page()).await.unwrap();
+            let groups = usage::list_groups(&service, &anna, query, Some(model), by, first_page()).await.unwrap();
             assert_eq!(groups.total, total, "{model}");
         }
         let stranger = principal(&service.identity, &sign_up(&service.identity, "Ben").await).await;
         assert_eq!(usage::requests(&service, &stranger, UsageQuery::default(), first_page()).await.unwrap().total, 0);
-        let theirs = usage::requests(&service, &stranger, query, first_page()).await.unwrap_err();
+        let theirs = usage::list_requests(&service, &stranger, query, first_page()).await.unwrap_err();
         assert_eq!(theirs.code(), Code::Forbidden);
     }
 }

@@ -51,7 +51,7 @@ impl UsageQuery {
 }
 
 /// Returns daily totals by group, optionally of one model.
-pub async fn grouped(
+pub async fn list_groups(
     service: &GatewayService,
     by: &Principal,
     query: UsageQuery,
@@ -72,7 +72,7 @@ pub async fn grouped(
 }
 
 /// Lists requests, newest first.
-pub async fn requests(
+pub async fn list_requests(
     service: &GatewayService,
     by: &Principal,
     query: UsageQuery,
@@ -94,11 +94,11 @@ fn group(row: UsageAggregate) -> UsageGroup {
     let day = |day: i64| Timestamp(day).to_string().chars().take("2026-11-23".len()).collect();
     UsageGroup {
         key: row.day.map(day).or(row.model).or(row.id.map(id)).unwrap_or_default(),
-        requests: whole(row.requests),
-        failed: whole(row.failed),
-        input_tokens: whole(row.input_tokens),
-        cached_tokens: whole(row.cached_tokens),
-        output_tokens: whole(row.output_tokens),
+        requests: to_unsigned(row.requests),
+        failed: to_unsigned(row.failed),
+        input_tokens: to_unsigned(row.input_tokens),
+        cached_tokens: to_unsigned(row.cached_tokens),
+        output_tokens: to_unsigned(row.output_tokens),
         cost: row.cost,
     }
 }
@@ -114,22 +114,22 @@ fn request(row: usage_request::Model) -> UsageRequest {
         asked_model: row.requested_model,
         model: row.model,
         deployment: row.deployment,
-        input_tokens: whole(row.input_tokens),
-        cached_tokens: whole(row.cached_tokens),
-        cache_write_tokens: whole(row.cache_write_tokens),
-        output_tokens: whole(row.output_tokens),
-        reasoning_tokens: whole(row.reasoning_tokens),
-        audio_tokens: whole(row.audio_tokens),
+        input_tokens: to_unsigned(row.input_tokens),
+        cached_tokens: to_unsigned(row.cached_tokens),
+        cache_write_tokens: to_unsigned(row.cache_write_tokens),
+        output_tokens: to_unsigned(row.output_tokens),
+        reasoning_tokens: to_unsigned(row.reasoning_tokens),
+        audio_tokens: to_unsigned(row.audio_tokens),
         cost: row.cost,
         price_version: row.price_version,
         estimated: row.estimated,
         status: u16::try_from(row.status).unwrap_or_default(),
-        first_token_ms: row.first_token_ms.map(whole),
-        duration_ms: whole(row.duration_ms),
+        first_token_ms: row.first_token_ms.map(to_unsigned),
+        duration_ms: to_unsigned(row.duration_ms),
         tries: u32::try_from(row.attempts).unwrap_or_default(),
     }
 }
 
-fn whole(number: i64) -> u64 {
+fn to_unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }

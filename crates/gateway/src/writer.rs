@@ -57,7 +57,7 @@ pub(super) struct UsageLedger(Arc<Shared>);
 struct Shared {
     db: Database,
     clock: Clock,
-    holds: Arc<Reservations>,
+    reservations: Arc<Reservations>,
     queue: Mutex<Queue>,
     journal: Journal,
     calls: WakeSignals,
@@ -91,7 +91,7 @@ impl WakeSignals {
 struct Queue {
     waiting: VecDeque<UsageEntry>,
     /// Number of entries received so far.
-    taken: u64,
+    received: u64,
 }
 
 impl UsageLedger {
@@ -99,7 +99,7 @@ impl UsageLedger {
         let writer = Self(Arc::new(Shared {
             db,
             clock,
-            holds,
+            reservations: holds,
             queue: Mutex::default(),
             journal,
             calls: WakeSignals::default(),
@@ -128,7 +128,7 @@ impl UsageLedger {
                 self.0.journal.append(row, &entry.model, entry.account(), &held);
             }
             queue.waiting.push_back(entry);
-            queue.taken += 1;
+            queue.received += 1;
             queue.waiting.len()
         };
         self.0.calls.wake.notify_one();
@@ -139,7 +139,7 @@ impl UsageLedger {
 
     /// Waits until all entries pushed so far are written.
     pub async fn flush(&self) {
-        let target = self.0.lock().taken;
+        let target = self.0.lock().received;
         self.0.calls.urgent.notify_one();
         // Waiting can't fail, because the sender lives as long as this handle.
         let _ = self.0.done.subscribe().wait_for(|done| *done >= target).await;
@@ -147,7 +147,7 @@ impl UsageLedger {
 
     /// True if there are unwritten entries.
     pub fn is_behind(&self) -> bool {
-        *self.0.done.borrow() < self.0.lock().taken
+        *self.0.done.borrow() < self.0.lock().received
     }
 
     /// Number of waiting entries, and number of dropped ones.
@@ -169,7 +169,7 @@ impl UsageLedger {
                 let count = queue.waiting.len().min(MAX_ROWS_PER_TRANSACTION);
                 let group: Vec<UsageEntry> = queue.waiting.drain(..count).collect();
                 if !group.is_empty() {
-                    turns.start(&self.0.journal, queue.taken);
+                    turns.start(&self.0.journal, queue.received);
                 }
                 group
             };
@@ -198,7 +198,7 @@ impl Shared {
     }
 
     fn drop_entry(&self, entry: &UsageEntry) {
-        entry.settlements.iter().for_each(|settlement| self.holds.discard(settlement));
+        entry.settlements.iter().for_each(|settlement| self.reservations.discard(settlement));
         let before = self.lost.fetch_add(1, Ordering::Relaxed);
         // The loss is logged only when the count reaches a power of two, so that an outage doesn't
         // fill the log.
@@ -218,14 +218,14 @@ impl Shared {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(MAX_BACKOFF);
                     if self.is_stored(&group).await {
-                        self.holds.mark_posted(group.iter().flat_map(|entry| &entry.settlements));
+                        self.reservations.mark_posted(group.iter().flat_map(|entry| &entry.settlements));
                         return;
                     }
                 }
                 // The row was stored before, by a commit whose response was lost or by a process
                 // that was killed during the commit.
                 Err(_) if group.len() == 1 && self.is_stored(&group).await => {
-                    self.holds.mark_posted(group.iter().flat_map(|entry| &entry.settlements));
+                    self.reservations.mark_posted(group.iter().flat_map(|entry| &entry.settlements));
                     return;
                 }
                 Err(error) if group.len() == 1 => {
@@ -247,7 +247,7 @@ impl Shared {
     async fn store(&self, group: &[UsageEntry]) -> Result<(), AppError> {
         let rows: Vec<usage_request::Model> = group.iter().filter_map(|entry| entry.row.clone()).collect();
         let settlements: Vec<Settlement> = group.iter().flat_map(|entry| entry.settlements.iter().copied()).collect();
-        let _turn = self.holds.lock_writes().await;
+        let _turn = self.reservations.lock_writes().await;
         let tx = self.db.begin().await.map_err(app_error)?;
         if !rows.is_empty() {
             let named = group.iter().filter_map(|entry| Some((entry.row.as_ref()?, &*entry.model)));
@@ -256,7 +256,7 @@ impl Shared {
         }
         reservations::settle(&tx, &settlements, self.clock.now()).await?;
         tx.commit().await.map_err(app_error)?;
-        self.holds.mark_posted(&settlements);
+        self.reservations.mark_posted(&settlements);
         Ok(())
     }
 

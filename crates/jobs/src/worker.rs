@@ -51,8 +51,8 @@ pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [JobRegistration<H>]
         let wake = Arc::new(Notify::new());
         let listener = host.bus().subscribe();
         workers.tasks.spawn(listen(Arc::clone(&host), listener, Arc::clone(&wake), workers.draining.clone()));
-        let places = JobSlots::of(kinds, host.config());
-        workers.tasks.spawn(dispatch(host, places, wake, workers.draining.clone(), workers.tasks.clone()));
+        let places = JobSlots::new(kinds, host.config());
+        workers.tasks.spawn(dispatch_jobs(host, places, wake, workers.draining.clone(), workers.tasks.clone()));
     }
     workers
 }
@@ -84,7 +84,7 @@ async fn listen(host: Arc<impl Host>, mut listener: Listener, wake: Arc<Notify>,
     }
 }
 
-async fn dispatch<H: Host>(
+async fn dispatch_jobs<H: Host>(
     host: Arc<H>,
     mut places: JobSlots<H>,
     wake: Arc<Notify>,
@@ -134,20 +134,20 @@ struct KindSlots {
     free: Arc<Semaphore>,
     per_user: usize,
     /// Number of running jobs per user.
-    taken: Arc<DashMap<UserId, usize>>,
+    running: Arc<DashMap<UserId, usize>>,
 }
 
 /// Slot of a running job, released on drop.
 struct JobSlot {
     _permit: OwnedSemaphorePermit,
-    taken: Arc<DashMap<UserId, usize>>,
+    running: Arc<DashMap<UserId, usize>>,
     owner: Option<UserId>,
 }
 
 impl Drop for JobSlot {
     fn drop(&mut self) {
         let Some(owner) = self.owner else { return };
-        self.taken.remove_if_mut(&owner, |_, count| {
+        self.running.remove_if_mut(&owner, |_, count| {
             *count = count.saturating_sub(1);
             *count == 0
         });
@@ -155,10 +155,10 @@ impl Drop for JobSlot {
 }
 
 impl<H> JobSlots<H> {
-    fn of(kinds: &'static [JobRegistration<H>], config: &Config) -> Self {
+    fn new(kinds: &'static [JobRegistration<H>], config: &Config) -> Self {
         let places = |kind: &'static JobRegistration<H>| {
             let free = Arc::new(Semaphore::new((kind.max_concurrent)(config)));
-            (kind, KindSlots { free, per_user: (kind.max_concurrent_per_user)(config), taken: Arc::default() })
+            (kind, KindSlots { free, per_user: (kind.max_concurrent_per_user)(config), running: Arc::default() })
         };
         Self(kinds.iter().map(places).collect())
     }
@@ -171,7 +171,7 @@ impl<H> JobSlots<H> {
     /// Returns the users who have as many running jobs of this kind as a user may have.
     fn saturated_users(&self, name: &str) -> Vec<UserId> {
         let Some((_, places)) = self.0.iter().find(|(kind, _)| kind.name == name) else { return Vec::new() };
-        places.taken.iter().filter(|taken| *taken.value() >= places.per_user).map(|taken| *taken.key()).collect()
+        places.running.iter().filter(|taken| *taken.value() >= places.per_user).map(|taken| *taken.key()).collect()
     }
 
     /// Takes a slot and moves the kind to the end. Without this rotation, a kind whose jobs finish
@@ -183,9 +183,9 @@ impl<H> JobSlots<H> {
         let (kind, places) = self.0.last()?;
         let permit = Arc::clone(&places.free).try_acquire_owned().ok()?;
         if let Some(owner) = owner {
-            *places.taken.entry(owner).or_default() += 1;
+            *places.running.entry(owner).or_default() += 1;
         }
-        Some((kind, JobSlot { _permit: permit, taken: Arc::clone(&places.taken), owner }))
+        Some((kind, JobSlot { _permit: permit, running: Arc::clone(&places.running), owner }))
     }
 }
 
@@ -204,7 +204,7 @@ async fn claim_next<H: Host>(host: &H, places: &mut JobSlots<H>) -> Result<Optio
     if free.is_empty() || !db.is_available() {
         return Ok(None);
     }
-    for DueKind { kind, awaits_turns } in query::jobs::due(db.reader(), &free).await? {
+    for DueKind { kind, awaits_turns } in query::jobs::due_kinds(db.reader(), &free).await? {
         if awaits_turns {
             query::jobs::assign_turns(db.writer(), kind).await?;
         }
@@ -237,10 +237,10 @@ async fn run_job<H: Host>(host: Arc<H>, taken: ClaimedJob<H>, draining: Cancella
         span.scope(catch_panic(run)).await
     };
     if !matches!(ended, Ok(JobOutcome::Done | JobOutcome::Requeued)) {
-        span.fail(outcome(&ended));
+        span.fail(outcome_label(&ended));
     }
     drop(span);
-    metrics().jobs.record_attempt(kind.name, outcome(&ended), begun.elapsed());
+    metrics().jobs.record_attempt(kind.name, outcome_label(&ended), begun.elapsed());
     if let Err(error) = store_outcome(&*host, &claim, ended).await {
         // The lease expires, and another worker runs the job again.
         tracing::warn!(%error, job = %claim.id, "failed to store job outcome");
@@ -267,7 +267,7 @@ fn panic_error(cause: &(dyn Any + Send)) -> AppError {
     AppError::internal(anyhow!("panicked: {}", said.unwrap_or("no message")))
 }
 
-const fn outcome(ended: &Result<JobOutcome, AppError>) -> &'static str {
+const fn outcome_label(ended: &Result<JobOutcome, AppError>) -> &'static str {
     match ended {
         Ok(JobOutcome::Done) => "done",
         Ok(JobOutcome::Lost) => "lost",
@@ -445,7 +445,7 @@ mod tests {
     async fn panicking_job_is_retried_on_schedule() {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
-        let mut places = JobSlots::of(KINDS, &program.config);
+        let mut places = JobSlots::new(KINDS, &program.config);
         let taken = claim_next(&*program, &mut places).await.unwrap().unwrap();
         let id = taken.claim.id;
         run_job(Arc::clone(&program), taken, draining, wake).await;
@@ -458,7 +458,7 @@ mod tests {
     async fn job_is_dead_lettered_after_too_many_crashes() {
         let (program, draining, wake) = (program().await, CancellationToken::new(), Arc::new(Notify::new()));
         ask_for(&program, Easy { id: Uuid::now_v7() }).await;
-        let mut places = JobSlots::of(KINDS, &program.config);
+        let mut places = JobSlots::new(KINDS, &program.config);
         // The claims end without an outcome, as if the workers had crashed.
         for _ in 0..program.config.jobs.max_attempts + MAX_CRASHES {
             assert!(claim_next(&*program, &mut places).await.unwrap().is_some());
@@ -479,7 +479,7 @@ mod tests {
             let job = Easy { id: Uuid::now_v7() };
             crate::enqueue_for(program.db.writer(), Timestamp(0), &job, (owner, workspace)).await.unwrap();
         }
-        let mut places = JobSlots::of(KINDS, &program.config);
+        let mut places = JobSlots::new(KINDS, &program.config);
         let mut running = Vec::new();
         while let Some(taken) = claim_next(&*program, &mut places).await.unwrap() {
             running.push(taken);
@@ -501,7 +501,7 @@ mod tests {
             ask_for(&program, Easy { id: Uuid::now_v7() }).await;
         }
         ask_for(&program, Broken { id: Uuid::now_v7() }).await;
-        let mut places = JobSlots::of(KINDS, &program.config);
+        let mut places = JobSlots::new(KINDS, &program.config);
         let mut claimed = Vec::new();
         while let Some(taken) = claim_next(&*program, &mut places).await.unwrap() {
             claimed.push(taken.kind.name);

@@ -84,7 +84,7 @@ impl Client {
                     break;
                 }
             }
-            let mut kept = tool::validated(offered);
+            let mut kept = tool::validate_tools(offered);
             if able.resources.is_some() {
                 kept.retain(|tool| ![resources::LIST_TOOL, resources::READ_TOOL].contains(&tool.name.as_str()));
                 kept.truncate(MAX_TOOLS - resources::TOOL_COUNT);
@@ -112,7 +112,7 @@ impl Client {
                     break;
                 }
             }
-            Ok::<_, McpError>(prompts::validated(offered))
+            Ok::<_, McpError>(prompts::validate_prompts(offered))
         })
         .await
     }

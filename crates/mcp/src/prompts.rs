@@ -34,7 +34,7 @@ pub struct PromptArgument {
 }
 
 /// Validates prompts: names are unique, and every argument can be filled in.
-pub(crate) fn validated(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
+pub(crate) fn validate_prompts(prompts: Vec<rmcp::model::Prompt>) -> Vec<Prompt> {
     let mut names = HashSet::new();
     let mut kept = Vec::new();
     for prompt in prompts {
@@ -96,7 +96,7 @@ mod tests {
                 Some(vec![model::PromptArgument::new(argument).with_required(true)]),
             )
         };
-        let found = validated(vec![
+        let found = validate_prompts(vec![
             offered("review", "code"),
             offered("review", "other"),
             offered("odd", "two words"),

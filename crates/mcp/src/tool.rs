@@ -46,7 +46,7 @@ pub struct CallResult {
 }
 
 /// Validates tools: names are unique, and names and schemas are within the limits.
-pub(crate) fn validated(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
+pub(crate) fn validate_tools(tools: Vec<rmcp::model::Tool>) -> Vec<Tool> {
     let mut names = HashSet::new();
     let mut schemas = 0;
     let mut kept = Vec::new();
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn drops_tools_beyond_the_limits() {
         let wide = json!({ "type": "object", "properties": { "a": { "description": "x".repeat(MAX_SCHEMA) } } });
-        let tools = validated(vec![
+        let tools = validate_tools(vec![
             offered("add", json!({ "type": "object" })),
             offered("add", json!({ "type": "object" })),
             offered("", json!({})),
@@ -197,7 +197,7 @@ mod tests {
             let mut tool = offered("titled", json!({}));
             tool.title = Some(title.to_owned());
             tool.description = Some("one\u{202e}two\u{e0041}\nthree".into());
-            validated(vec![tool]).remove(0)
+            validate_tools(vec![tool]).remove(0)
         };
         assert_eq!(titled("Read\u{200b} only").title, None);
         assert_eq!(titled("Pay\nnothing").title, None);

@@ -135,9 +135,9 @@ struct RecordedCall<'a> {
     id: Uuid,
     name: String,
     model: Option<Arc<Model>>,
-    held: Option<InternalModelCall>,
+    reservation: Option<InternalModelCall>,
     meter: Arc<Meter>,
-    begun: Instant,
+    started_at: Instant,
     /// HTTP status that describes the outcome.
     status: u16,
 }
@@ -151,8 +151,8 @@ impl RecordedCall<'_> {
 
 impl Drop for RecordedCall<'_> {
     fn drop(&mut self) {
-        let duration = self.begun.elapsed();
-        if let Some(held) = self.held.take() {
+        let duration = self.started_at.elapsed();
+        if let Some(held) = self.reservation.take() {
             held.settle(&self.service.gateway, self.id, &self.meter, self.status, duration);
             return;
         }
@@ -196,7 +196,8 @@ async fn call_model(
         None => None,
     };
     let (id, meter, begun) = (Uuid::now_v7(), Arc::default(), Instant::now());
-    let mut call = RecordedCall { service, asker, id, name, model, held, meter, begun, status: 499 };
+    let mut call =
+        RecordedCall { service, asker, id, name, model, reservation: held, meter, started_at: begun, status: 499 };
     let written = tokio::time::timeout(
         MODEL_TIMEOUT,
         service.gateway.ai().chat_text(&route, request, &call.meter, exceeds_limit),

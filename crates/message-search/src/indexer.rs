@@ -150,7 +150,7 @@ impl PendingWork {
 
 /// Runs the indexer until the instance stops.
 pub(crate) fn start(service: &Arc<SearchService>) {
-    let news = &service.news;
+    let news = &service.pending_work;
     tokio::spawn(listen(service.bus.subscribe(), Arc::clone(news)));
     tokio::spawn(run(Arc::downgrade(service), Arc::clone(news)));
 }
@@ -240,7 +240,7 @@ async fn index_batch(
     lookout: &mut SweepSchedule,
 ) -> Result<BatchResult, AppError> {
     let index = service.index.as_ref();
-    let fill = index.fill().await?;
+    let fill = index.fill_state().await?;
     if fill.is_none() {
         service.clear_vocabulary().await;
         start_fill(service, index).await?;
@@ -248,11 +248,11 @@ async fn index_batch(
     }
     let look = lookout.due(&news.is_incomplete, service.clock.now());
     if let Some(look) = look {
-        for (id, head) in waiting(service, index, look).await? {
+        for (id, head) in find_incomplete(service, index, look).await? {
             news.announce(id, head);
         }
         // The sweep counts as done, because the events that it found stay pending until they are indexed.
-        lookout.completed(look);
+        lookout.mark_completed(look);
     }
     // Events that arrive from now on wait for the next batch; otherwise old messages and some conversations would never
     // be indexed while users write.
@@ -267,7 +267,7 @@ async fn index_batch(
         return Err(error);
     }
     // The index may have been cleared in the meantime.
-    let fills = match index.fill().await? {
+    let fills = match index.fill_state().await? {
         None => true,
         Some(FillState { is_done: false, .. }) => index_old(service, index).await?,
         Some(_) => false,
@@ -278,12 +278,12 @@ async fn index_batch(
 }
 
 /// Conversations that a sweep finds to be indexed incompletely.
-async fn waiting(
+async fn find_incomplete(
     service: &SearchService,
     index: &dyn SearchIndex,
     look: SweepWindow,
 ) -> Result<Vec<(Uuid, i64)>, AppError> {
-    let Some(since) = look.since else { return index.waiting(&service.db).await };
+    let Some(since) = look.since else { return index.incomplete_conversations(&service.db).await };
     let heads = events::heads_since(service.db.reader(), since).await?;
     let mut waiting = Vec::new();
     for some in heads.chunks(BATCH_CONVERSATIONS) {
@@ -301,7 +301,7 @@ async fn start_fill(service: &SearchService, index: &dyn SearchIndex) -> Result<
         tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());
     };
-    if writing.fill().await?.is_some() {
+    if writing.fill_state().await?.is_some() {
         return Ok(());
     }
     let positions = rows::all_heads(service.db.reader()).await?;
@@ -315,11 +315,11 @@ async fn index_old(service: &SearchService, index: &dyn SearchIndex) -> Result<b
         tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(true);
     };
-    let Some(FillState { below, is_done: false }) = writing.fill().await? else { return Ok(false) };
+    let Some(FillState { below, is_done: false }) = writing.fill_state().await? else { return Ok(false) };
     let ids = rows::ids_below(service.db.reader(), below, BATCH_OLD_MESSAGES).await?;
     let is_done = ids.len() < usize::try_from(BATCH_OLD_MESSAGES).unwrap_or(usize::MAX);
     let below = ids.last().copied().unwrap_or(below);
-    let mut changes = changes(service, ids).await?;
+    let mut changes = load_changes(service, ids).await?;
     changes.reverse();
     let fill = Some(FillState { below, is_done });
     commit(writing, Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
@@ -418,7 +418,7 @@ async fn index_some(
             news.insert(id.0, PendingHead { seq: head, since });
         }
     }
-    batch.changes = changes(service, touched.into_iter().collect()).await?;
+    batch.changes = load_changes(service, touched.into_iter().collect()).await?;
     commit(writing, batch).await
 }
 
@@ -445,11 +445,11 @@ async fn index_queued(service: &SearchService, index: &dyn SearchIndex, news: &P
         tokio::time::sleep(LOCK_RETRY_DELAY).await;
         return Ok(());
     };
-    let Some(fill) = writing.fill().await? else { return Ok(()) };
+    let Some(fill) = writing.fill_state().await? else { return Ok(()) };
     // Messages that the initial fill has not reached are skipped, because it will index their current content.
     let is_in_it = |id: &Uuid| fill.is_done || *id >= fill.below;
     let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
-    let changes = changes(service, ids).await?;
+    let changes = load_changes(service, ids).await?;
     commit(writing, Batch { changes, ..Batch::default() }).await?;
     rows::dequeue(service.db.writer(), &touched).await?;
     if is_full {
@@ -468,7 +468,7 @@ async fn reset_index(service: &SearchService, writing: Box<dyn IndexWriter>, why
 
 /// Returns the index changes of these messages, ordered by id. An unreadable message is skipped, so that later ones can
 /// still be found.
-async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
+async fn load_changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
     // Ids increase with time. Messages are sorted by id, so that the document numbers of new messages increase with
     // time too.
     ids.sort_unstable();

@@ -65,7 +65,7 @@ use self::{
     indexer::PendingWork,
     plan::{Cursor, parse_query, plan_search, zone},
     rank::find_corrections,
-    window::{Hit, candidates, similar, window},
+    window::{Hit, candidates, scan_similar, scan_window},
 };
 
 /// Maximum number of windows that one call scans.
@@ -85,10 +85,10 @@ pub struct SearchService {
     pub files: Arc<FilesService>,
     pub gateway: Arc<GatewayService>,
     index: Box<dyn SearchIndex>,
-    words: RwLock<Dictionary>,
+    dictionary: RwLock<Dictionary>,
     /// Mutex that serialises updates of the vocabulary.
-    reading_words: tokio::sync::Mutex<()>,
-    news: Arc<PendingWork>,
+    dictionary_update: tokio::sync::Mutex<()>,
+    pending_work: Arc<PendingWork>,
 }
 
 impl SearchService {
@@ -97,9 +97,9 @@ impl SearchService {
         let core = Arc::clone(&gateway.core);
         Ok(Arc::new(Self {
             index: index::open(&core.config, &core.db)?,
-            words: RwLock::default(),
-            reading_words: tokio::sync::Mutex::default(),
-            news: Arc::default(),
+            dictionary: RwLock::default(),
+            dictionary_update: tokio::sync::Mutex::default(),
+            pending_work: Arc::default(),
             core,
             identity: Arc::clone(&gateway.identity),
             events: Arc::clone(&files.events),
@@ -114,13 +114,13 @@ impl SearchService {
     }
 
     pub fn lag(&self) -> IndexLag {
-        self.news.lag()
+        self.pending_work.lag()
     }
 
     /// Returns the current vocabulary. If the deadline passes, it is the part that was read so far.
-    async fn words(&self, deadline: Deadline) -> Result<Dictionary, AppError> {
-        let known = || self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let turn = timeout(deadline.remaining().unwrap_or(Duration::MAX), self.reading_words.lock()).await;
+    async fn dictionary(&self, deadline: Deadline) -> Result<Dictionary, AppError> {
+        let known = || self.dictionary.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let turn = timeout(deadline.remaining().unwrap_or(Duration::MAX), self.dictionary_update.lock()).await;
         let Ok(_one) = turn else { return Ok(known()) };
         let mut known = known();
         loop {
@@ -128,7 +128,7 @@ impl SearchService {
             let is_all = new.len() < MAX_TERMS;
             if !new.is_empty() {
                 known = run_blocking(move || known.with(new)).await?;
-                *self.words.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
+                *self.dictionary.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
             }
             if is_all || deadline.has_passed() {
                 return Ok(known);
@@ -145,8 +145,8 @@ impl SearchService {
     }
 
     pub(crate) async fn clear_vocabulary(&self) {
-        let _one = self.reading_words.lock().await;
-        *self.words.write().unwrap_or_else(PoisonError::into_inner) = Dictionary::default();
+        let _one = self.dictionary_update.lock().await;
+        *self.dictionary.write().unwrap_or_else(PoisonError::into_inner) = Dictionary::default();
     }
 }
 
@@ -213,9 +213,9 @@ async fn messages(
 ) -> Result<SearchResults, AppError> {
     let (zone, fill, words, readable) = tokio::try_join!(
         zone(service, user, &ask),
-        service.index.fill(),
-        service.words(deadline),
-        rows::readable(service.db.reader(), user)
+        service.index.fill_state(),
+        service.dictionary(deadline),
+        rows::readable_conversations(service.db.reader(), user)
     )?;
     let query = parse_query(service, &ask, &zone)?;
     let is_filling = fill.is_none_or(|fill| !fill.is_done);
@@ -231,17 +231,17 @@ async fn messages(
         let (query, words) = (asked.query.clone(), words.clone());
         run_blocking(move || Interpretation::exact(&query, &words)).await?
     };
-    let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
-    let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.shown, begin.below);
+    let begin = cursor.unwrap_or(Cursor { is_wide: false, returned: 0, below: i64::MAX });
+    let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.returned, begin.below);
     let found = candidates(service, &asked, &exact, false, below).await?;
     let mut window = if is_wide {
-        similar(service, &asked, found.clone(), &words, below).await?
+        scan_similar(service, &asked, found.clone(), &words, below).await?
     } else {
-        window(service, &asked, &exact, found.clone()).await?
+        scan_window(service, &asked, &exact, found.clone()).await?
     };
-    let may_be_corrected = !ask.is_exact && asked.query.wanted.iter().any(|wanted| wanted.word.is_some());
+    let may_be_corrected = !ask.is_exact && asked.query.required.iter().any(|wanted| wanted.word.is_some());
     if cursor.is_none() && may_be_corrected && window.next.is_none() && window.hits.len() < MIN_EXACT_HITS {
-        let wider = similar(service, &asked, found, &words, below).await?;
+        let wider = scan_similar(service, &asked, found, &words, below).await?;
         if wider.hits.len() > window.hits.len() {
             (window, is_wide) = (wider, true);
         }
@@ -265,17 +265,18 @@ async fn messages(
                 // The next call scans this window again, from its newest hit on, so that new messages don't shift the
                 // results.
                 let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
-                let next = Cursor { is_wide, shown, below: below.min(top.saturating_add(1)) };
+                let next = Cursor { is_wide, returned: shown, below: below.min(top.saturating_add(1)) };
                 return Ok::<_, AppError>((items, Some(next), None));
             }
             let Some(further) = window.next else { return Ok((items, None, None)) };
             end = window.end.or(end);
             (shown, below) = (0, further);
             if items.len() >= limit || windows >= MAX_WINDOWS || deadline.has_passed() {
-                return Ok((items, Some(Cursor { is_wide, shown, below }), end));
+                return Ok((items, Some(Cursor { is_wide, returned: shown, below }), end));
             }
             window =
-                self::window(service, &asked, &exact, candidates(service, &asked, &exact, false, below).await?).await?;
+                self::scan_window(service, &asked, &exact, candidates(service, &asked, &exact, false, below).await?)
+                    .await?;
             windows += 1;
         }
     };

@@ -12,7 +12,7 @@ use crate::index;
 pub struct IndexState {
     pub messages: u64,
     /// Approximate number of messages of a complete index.
-    pub of: u64,
+    pub expected_messages: u64,
     /// Number of conversations that are indexed incompletely.
     pub waiting: usize,
     pub is_filling: bool,
@@ -24,11 +24,11 @@ pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<Inde
         return Ok(None);
     }
     let index = index::open(config, db)?;
-    let Some(fill) = index.fill().await? else { return Ok(None) };
-    let waiting = index.waiting(db).await?.len();
+    let Some(fill) = index.fill_state().await? else { return Ok(None) };
+    let waiting = index.incomplete_conversations(db).await?.len();
     let messages = index.messages().await?;
     let of = messages.max(rows::approximate_count(db.reader()).await?);
-    Ok(Some(IndexState { messages, of, waiting, is_filling: !fill.is_done }))
+    Ok(Some(IndexState { messages, expected_messages: of, waiting, is_filling: !fill.is_done }))
 }
 
 /// Clears the index, so that the server, even a running one, fills it again.
@@ -40,7 +40,7 @@ pub async fn rebuild(config: &Config, db: &Database) -> anyhow::Result<()> {
 /// events yet.
 pub async fn purge(config: &Config, db: &Database) -> anyhow::Result<bool> {
     let index = index::open(config, db)?;
-    if index.fill().await?.is_none() || !index.waiting(db).await?.is_empty() {
+    if index.fill_state().await?.is_none() || !index.incomplete_conversations(db).await?.is_empty() {
         return Ok(false);
     }
     index.purge().await?;

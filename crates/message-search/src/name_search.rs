@@ -1,6 +1,6 @@
 //! Search of conversations and people by name.
 
-use ::search::folded;
+use ::search::fold_text;
 use appcore::{
     AppError, UserId,
     view::{SearchHit, SearchResults, SearchTotal, Sender, SenderKind},
@@ -17,12 +17,12 @@ pub(super) async fn conversations(
     ask: &MessageSearchRequest,
     limit: usize,
 ) -> Result<SearchResults, AppError> {
-    let text = folded(ask.text.trim());
-    let mut found: Vec<Readable> = rows::readable(service.db.reader(), user).await?;
+    let text = fold_text(ask.text.trim());
+    let mut found: Vec<Readable> = rows::readable_conversations(service.db.reader(), user).await?;
     found.retain(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id));
     found.retain(|one| ask.kind.is_none_or(|kind| kind == one.kind));
     let mut found = run_blocking(move || {
-        found.retain(|one| one.title.as_deref().is_some_and(|title| names::has_prefix(&folded(title), &text)));
+        found.retain(|one| one.title.as_deref().is_some_and(|title| names::has_prefix(&fold_text(title), &text)));
         found.sort_by_key(|one| std::cmp::Reverse((one.is_member, one.last_activity_at)));
         found
     })
@@ -40,10 +40,10 @@ pub(super) async fn people(
     ask: &MessageSearchRequest,
     limit: usize,
 ) -> Result<SearchResults, AppError> {
-    let text = folded(ask.text.trim());
+    let text = fold_text(ask.text.trim());
     let found = rows::acquaintances(service.db.reader(), user, names::MAX_PEOPLE).await?;
     let mut found = run_blocking(move || {
-        let named = found.into_iter().map(|one| (folded(&one.name), one));
+        let named = found.into_iter().map(|one| (fold_text(&one.name), one));
         let mut named: Vec<_> = named.filter(|(name, _)| names::has_prefix(name, &text)).collect();
         named.sort_by(|(one, _), (other, _)| one.cmp(other));
         named.into_iter().map(|(_, one)| one).collect::<Vec<_>>()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ::search::folded;
+use ::search::fold_text;
 use appcore::{AppError, UserId};
 use dbcontext::query::search::{self as rows, Readable};
 use sea_orm::ConnectionTrait;
@@ -47,7 +47,7 @@ pub(super) async fn places<'a, C: ConnectionTrait>(
 async fn resolve_unfolded(names: &[String], known: Vec<(Uuid, String)>) -> Result<BTreeSet<Uuid>, AppError> {
     let names = names.to_vec();
     run_blocking(move || {
-        let known: Vec<(Uuid, String)> = known.into_iter().map(|(id, name)| (id, folded(&name))).collect();
+        let known: Vec<(Uuid, String)> = known.into_iter().map(|(id, name)| (id, fold_text(&name))).collect();
         resolve(&names, &known)
     })
     .await

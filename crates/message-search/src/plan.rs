@@ -47,7 +47,7 @@ pub(super) struct Cursor {
     /// True if similar words are searched as well.
     pub(super) is_wide: bool,
     /// Number of hits of the current window that were already returned.
-    pub(super) shown: usize,
+    pub(super) returned: usize,
     /// Document number below which the window starts.
     pub(super) below: i64,
 }
@@ -61,11 +61,11 @@ impl Cursor {
             "w" => true,
             _ => return None,
         };
-        Some(Self { is_wide, shown: shown.parse().ok()?, below: below.parse().ok().filter(|below| *below > 0)? })
+        Some(Self { is_wide, returned: shown.parse().ok()?, below: below.parse().ok().filter(|below| *below > 0)? })
     }
 
     pub(super) fn encode(self) -> String {
-        format!("{}{}-{}", if self.is_wide { 'w' } else { 'e' }, self.shown, self.below)
+        format!("{}{}-{}", if self.is_wide { 'w' } else { 'e' }, self.returned, self.below)
     }
 }
 
@@ -169,7 +169,7 @@ pub(super) async fn plan_search(
     }
     let plan = Plan {
         all: Vec::new(),
-        none: query.unwanted.clone(),
+        none: query.excluded.clone(),
         authors: authors.map(|authors| authors.into_iter().collect()),
         has: query.has.clone(),
         conversations: conversations.keys().copied().collect(),
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn cursors_round_trip() {
-        let cursor = Cursor { is_wide: true, shown: 40, below: (1 << 40) + 7 };
+        let cursor = Cursor { is_wide: true, returned: 40, below: (1 << 40) + 7 };
         assert_eq!(Cursor::parse(&cursor.encode()), Some(cursor));
         for wrong in ["", "e", "e1", "x1-2", "e1-", "e-1-5", "ee1-1", "é1-1", "e1--4"] {
             assert_eq!(Cursor::parse(wrong), None, "{wrong}");

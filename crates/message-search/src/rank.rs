@@ -45,7 +45,7 @@ pub(super) fn find_corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrect
         let (instead, _) = counts.into_iter().max_by_key(|(word, count)| (*count, Reverse(*word)))?;
         Some(SearchCorrection { typed: wanted.typed.clone(), instead: instead.to_owned() })
     };
-    query.wanted.iter().enumerate().filter_map(of).collect()
+    query.required.iter().enumerate().filter_map(of).collect()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub(super) struct Window {
 }
 
 /// Scans messages that match with this interpretation.
-pub(super) async fn window(
+pub(super) async fn scan_window(
     service: &SearchService,
     asked: &PlannedSearch,
     reading: &Interpretation,
@@ -62,7 +62,7 @@ pub(super) async fn window(
 }
 
 /// Scans messages that match with similar words, together with the exact matches in `exact`.
-pub(super) async fn similar(
+pub(super) async fn scan_similar(
     service: &SearchService,
     asked: &PlannedSearch,
     exact: Vec<Candidate>,
@@ -71,7 +71,7 @@ pub(super) async fn similar(
 ) -> Result<Window, AppError> {
     let wide = {
         let (query, words, deadline) = (asked.query.clone(), words.clone(), asked.deadline);
-        run_blocking(move || Interpretation::wide(&query, &words, deadline)).await?
+        run_blocking(move || Interpretation::fuzzy(&query, &words, deadline)).await?
     };
     let mut found = candidates(service, asked, &wide, true, below).await?;
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
@@ -108,7 +108,7 @@ fn interpret_hits(
     let words: BTreeSet<String> = tokens.map(|token| token.term).collect();
     let terms = words.into_iter().zip(1..).map(|(text, number)| Term { number, text, count: 1 });
     let words = Dictionary::default().with(terms.collect());
-    if is_wide { Interpretation::wide(query, &words, deadline) } else { Interpretation::exact(query, &words) }
+    if is_wide { Interpretation::fuzzy(query, &words, deadline) } else { Interpretation::exact(query, &words) }
 }
 
 /// Result of matching a window.

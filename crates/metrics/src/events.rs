@@ -16,7 +16,7 @@ pub struct Events {
     batch: Histogram,
     commit: Histogram,
     failures: Counter,
-    relayed: Counter,
+    republished: Counter,
     changes: AtomicU64,
 }
 
@@ -26,7 +26,7 @@ impl Events {
             batch: Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0]),
             commit: durations(),
             failures: Counter::default(),
-            relayed: Counter::default(),
+            republished: Counter::default(),
             changes: AtomicU64::default(),
         };
         registry.register("writer_batch_changes", "Changes per transaction", events.batch.clone());
@@ -39,7 +39,7 @@ impl Events {
         registry.register(
             "relay_events",
             "Events that were republished because their publication was not confirmed",
-            events.relayed.clone(),
+            events.republished.clone(),
         );
         events
     }
@@ -61,6 +61,6 @@ impl Events {
     }
 
     pub fn record_republished(&self, events: usize) {
-        self.relayed.inc_by(events as u64);
+        self.republished.inc_by(events as u64);
     }
 }

@@ -29,7 +29,7 @@ pub struct Http {
 #[derive(Default)]
 struct RequestCounters {
     errors: AtomicU64,
-    took: DurationHistogram,
+    durations: DurationHistogram,
 }
 
 /// Total counts of requests up to a moment.
@@ -38,7 +38,7 @@ pub struct RequestTotals {
     pub count: u64,
     /// Number of responses with a 5xx status.
     pub errors: u64,
-    took: HistogramSnapshot,
+    durations: HistogramSnapshot,
 }
 
 impl RequestTotals {
@@ -48,7 +48,7 @@ impl RequestTotals {
         Self {
             count: self.count.saturating_sub(earlier.count),
             errors: self.errors.saturating_sub(earlier.errors),
-            took: self.took.since(earlier.took),
+            durations: self.durations.since(earlier.durations),
         }
     }
 
@@ -56,7 +56,7 @@ impl RequestTotals {
     /// were no requests.
     #[must_use]
     pub fn p99(&self) -> Option<Duration> {
-        self.took.p99()
+        self.durations.p99()
     }
 }
 
@@ -99,7 +99,7 @@ impl Http {
         }
         let method = method_label(method);
         let seconds = took.as_secs_f64();
-        self.all.took.record(seconds);
+        self.all.durations.record(seconds);
         if status >= 500 {
             self.all.errors.fetch_add(1, Relaxed);
         }
@@ -119,8 +119,8 @@ impl Http {
 impl Http {
     /// Returns the totals up to now.
     pub fn requests(&self) -> RequestTotals {
-        let took = self.all.took.read();
-        RequestTotals { count: took.count(), errors: self.all.errors.load(Relaxed), took }
+        let took = self.all.durations.read();
+        RequestTotals { count: took.count(), errors: self.all.errors.load(Relaxed), durations: took }
     }
 }
 

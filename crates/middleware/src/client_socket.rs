@@ -56,7 +56,7 @@ impl Client {
     }
 
     /// Waits until the client has closed the connection or its sending direction.
-    pub async fn disconnected(&self) {
+    pub async fn wait_until_disconnected(&self) {
         std::future::poll_fn(|context| {
             if self.0.is_closed.get() {
                 return Poll::Ready(());

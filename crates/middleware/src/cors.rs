@@ -54,7 +54,7 @@ pub async fn answer<B: MessageBody>(
     } else {
         next.call(request).await?.map_into_left_body()
     };
-    permit(response.headers_mut(), origin);
+    add_cors_headers(response.headers_mut(), origin);
     Ok(response)
 }
 
@@ -79,7 +79,7 @@ fn listed_origin(request: &ServiceRequest) -> Option<HeaderValue> {
     is_listed(origin.to_str().ok()?, &services.config).then(|| origin.clone())
 }
 
-fn permit(headers: &mut HeaderMap, origin: HeaderValue) {
+fn add_cors_headers(headers: &mut HeaderMap, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RESPONSE_HEADERS);

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// First segments of paths whose handlers check credentials and automatic bans themselves.
-const CHECKED_LATER: [&str; 4] = ["r1", "v1", "files", "socket.io"];
+const HANDLER_CHECKED_SEGMENTS: [&str; 4] = ["r1", "v1", "files", "socket.io"];
 /// First segments of public paths that are not files of the web app.
 const PUBLIC_PREFIXES: [&str; 6] = ["health", "metrics", "openapi.json", "frames.json", ".well-known", "docs"];
 /// Public calls outside of `/r1/auth` that verify the caller.
@@ -105,7 +105,7 @@ fn verifies_caller(path: &str) -> bool {
 fn is_served_to_strangers(request: &ServiceRequest) -> bool {
     let first = request.path().trim_start_matches('/').split('/').next().unwrap_or_default();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    CHECKED_LATER.contains(&first) || (is_read && !PUBLIC_PREFIXES.contains(&first))
+    HANDLER_CHECKED_SEGMENTS.contains(&first) || (is_read && !PUBLIC_PREFIXES.contains(&first))
 }
 
 /// True for paths that don't exist in Natter and that only vulnerability scanners request.

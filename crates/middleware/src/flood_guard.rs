@@ -129,7 +129,7 @@ fn is_on(config: &Config) -> bool {
 
 /// Subject that requests are counted for; `None` if they are not counted.
 fn subject(source: RequestSource, config: &Config) -> Option<LimitSubject> {
-    LimitSubject::of(source)
+    LimitSubject::from_source(source)
         .filter(|_| is_on(config) && !source.address.is_some_and(|address| address::is_trusted(address, config)))
         .map(LimitSubject::canonical)
 }

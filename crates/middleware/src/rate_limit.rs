@@ -70,7 +70,7 @@ async fn acquire(
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
     let known = known.filter(|_| !services.limits.is_by_address(group));
     // Requests without an address come from this program itself.
-    let Some(subject) = known.or_else(|| LimitSubject::of(source)) else { return Ok(None) };
+    let Some(subject) = known.or_else(|| LimitSubject::from_source(source)) else { return Ok(None) };
     let Some((decision, permit)) = services.limits.admit(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(decision);
     decision.check().map(|()| permit)

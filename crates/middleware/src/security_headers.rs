@@ -6,7 +6,7 @@ use actix_web::http::header::{
 };
 use appcore::config::Server;
 
-const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+const MANDATORY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
@@ -16,7 +16,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 /// Defaults for responses that don't set their own.
-const DEFAULTS: [(HeaderName, HeaderValue); 3] = [
+const DEFAULT_HEADERS: [(HeaderName, HeaderValue); 3] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
     // A response with data must never be rendered as a page.
@@ -39,10 +39,10 @@ pub fn hsts(server: &Server) -> Option<HeaderValue> {
 
 /// Adds the security headers to a response.
 pub fn add(headers: &mut HeaderMap, https_only: Option<HeaderValue>) {
-    for (name, value) in ALWAYS {
+    for (name, value) in MANDATORY_HEADERS {
         headers.insert(name, value);
     }
-    for (name, value) in DEFAULTS {
+    for (name, value) in DEFAULT_HEADERS {
         if !headers.contains_key(&name) {
             headers.insert(name, value);
         }

@@ -20,7 +20,7 @@ pub(crate) struct CachedDocument<T>(Mutex<State<T>>);
 
 struct State<T> {
     entry: Option<Entry<T>>,
-    asked_early: Option<Instant>,
+    fetched_early_at: Option<Instant>,
 }
 
 struct Entry<T> {
@@ -30,7 +30,7 @@ struct Entry<T> {
 
 impl<T> CachedDocument<T> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(State { entry: None, asked_early: None }))
+        Self(Mutex::new(State { entry: None, fetched_early_at: None }))
     }
 
     /// Returns the cached or a fetched value. If the provider is unavailable, an expired value is returned.
@@ -64,10 +64,10 @@ impl<T> CachedDocument<T> {
         if let Some(entry) = state.entry.as_ref().filter(|entry| !Arc::ptr_eq(&entry.value, old)) {
             return Some(Arc::clone(&entry.value));
         }
-        if state.asked_early.is_some_and(|asked| asked.elapsed() < EARLY_FETCH_INTERVAL) {
+        if state.fetched_early_at.is_some_and(|asked| asked.elapsed() < EARLY_FETCH_INTERVAL) {
             return None;
         }
-        state.asked_early = Some(Instant::now());
+        state.fetched_early_at = Some(Instant::now());
         match fetch().await {
             Ok((value, lasts)) => Some(store(&mut state.entry, value, lasts)),
             Err(error) => {

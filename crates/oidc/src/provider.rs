@@ -47,7 +47,7 @@ enum Credential {
 pub struct AuthorizationRedirect {
     pub url: String,
     /// State that is kept until the callback.
-    pub trip: FlowState,
+    pub flow: FlowState,
 }
 
 /// State of a sign-in that is needed when the browser returns.
@@ -115,7 +115,7 @@ impl Provider {
         };
         let url = request.url(&discovery.authorization_endpoint);
         let trip = FlowState { state, nonce, verifier, redirect_uri: redirect_uri.to_owned() };
-        Ok(AuthorizationRedirect { url: url.into(), trip })
+        Ok(AuthorizationRedirect { url: url.into(), flow: trip })
     }
 
     /// Exchanges the code of a callback for the user's identity. `issuer` is the callback's own parameter (RFC 9207).

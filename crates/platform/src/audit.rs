@@ -52,7 +52,7 @@ pub struct NewAuditEntry {
 impl NewAuditEntry {
     /// Entry of an action of a signed-in user, or of one of their API keys.
     #[must_use]
-    pub fn by(by: &Principal, action: Action, target: Option<String>) -> Self {
+    pub fn by_principal(by: &Principal, action: Action, target: Option<String>) -> Self {
         Self { action, actor: Some(by.user_id), target, address: by.address }
     }
 }
@@ -105,7 +105,7 @@ pub async fn export(
     filter: Filter,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     validate_filter(&filter)?;
-    record(core.db.writer(), NewAuditEntry::by(by, Action::AuditExported, None)).await?;
+    record(core.db.writer(), NewAuditEntry::by_principal(by, Action::AuditExported, None)).await?;
     let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
     let newest = (Clock::system().now().plus(CLEANUP_INTERVAL), AuditEntryId(uuid::Uuid::max()));
     let pieces = stream::try_unfold((core, filter, Some(newest)), |(core, filter, before)| async move {

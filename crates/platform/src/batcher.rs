@@ -78,7 +78,7 @@ where
         };
         if begins {
             // The batch runs in a separate task, because the first caller may be dropped.
-            let turn = BatchRunner { batcher: Arc::clone(self), is_over: false };
+            let turn = BatchRunner { batcher: Arc::clone(self), is_detached: false };
             self.runtime.clone().unwrap_or_else(Handle::current).spawn(async move { turn.run(read).await });
         }
         deliver.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the batch was dropped"))))
@@ -106,7 +106,7 @@ impl<K, V> Batcher<K, V> {
 struct BatchRunner<K, V> {
     batcher: Arc<Batcher<K, V>>,
     /// True once no caller waits any more. Later requests start a task of their own.
-    is_over: bool,
+    is_detached: bool,
 }
 
 impl<K, V> BatchRunner<K, V>
@@ -123,7 +123,7 @@ where
         while let Ok(statement) = Arc::clone(&self.batcher.statements).acquire_owned().await {
             let questions = self.batcher.take_batch();
             if questions.is_empty() {
-                self.is_over = true;
+                self.is_detached = true;
                 return;
             }
             let mut keys: Vec<K> = Vec::with_capacity(questions.len());
@@ -174,7 +174,7 @@ fn clone_error(error: &AppError) -> AppError {
 
 impl<K, V> Drop for BatchRunner<K, V> {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_detached {
             let mut waiting = self.batcher.lock();
             *waiting = ReadQueue { reads: Vec::new(), is_running: false };
         }

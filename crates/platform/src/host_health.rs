@@ -25,7 +25,7 @@ pub enum DiskSpace {
 
 impl DiskSpace {
     /// Space on the disk of this directory that unprivileged users can use.
-    pub fn of(folder: &Path) -> io::Result<Self> {
+    pub fn for_folder(folder: &Path) -> io::Result<Self> {
         free_bytes(folder).map(Self::from)
     }
 }
@@ -59,7 +59,7 @@ impl OpenFiles {
     /// Reads the numbers of this process. Returns `None` if the kernel doesn't report the limit or
     /// the open files.
     #[must_use]
-    pub fn of_this_process() -> Option<Self> {
+    pub fn for_this_process() -> Option<Self> {
         // On Linux 6.2 and newer, the size of the directory is the number of open files. Older
         // kernels report 0, so the directory has to be listed.
         let open = match fs::metadata(Self::FD_DIR).ok()?.len() {

@@ -48,8 +48,8 @@ impl Redis {
         let question = RuntimeBound::new(self.runtime.clone(), Box::pin(question));
         let answer = tokio::time::timeout(limit, question).await.map_err(anyhow::Error::from).flatten();
         match &answer {
-            Err(error) if is_connection_error(error) => admitted.failed(error),
-            _ => admitted.succeeded(),
+            Err(error) if is_connection_error(error) => admitted.record_failure(error),
+            _ => admitted.record_success(),
         }
         answer
     }

@@ -67,7 +67,7 @@ impl SweepSchedule {
     }
 
     /// Marks the sweep as completed, once its results are durable.
-    pub fn completed(&mut self, look: SweepWindow) {
+    pub fn mark_completed(&mut self, look: SweepWindow) {
         let now = Instant::now();
         (self.next, self.gaps_count_at) = (now + self.every, now + GAP_COOLDOWN);
         self.last = Some(look.started_at);
@@ -90,13 +90,13 @@ mod tests {
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
         assert!(!gap.swap(true, Relaxed), "the gap is handled");
         assert_eq!(lookout.time_until_due(&whole), Duration::ZERO, "due until completed");
-        lookout.completed(look);
+        lookout.mark_completed(look);
         assert_eq!((lookout.time_until_due(&gap), lookout.time_until_due(&whole)), (GAP_COOLDOWN, EVERY));
         tokio::time::advance(GAP_COOLDOWN).await;
         assert_eq!(lookout.due(&whole, Timestamp(0)), None);
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
         assert!(lookout.due(&whole, Timestamp(0)).is_some(), "not completed yet");
-        lookout.completed(look);
+        lookout.mark_completed(look);
         tokio::time::advance(EVERY).await;
         assert!(lookout.due(&whole, Timestamp(0)).is_some());
     }
@@ -110,7 +110,7 @@ mod tests {
         let mut look = |seconds, is_done| {
             let look = lookout.due(&whole, at(seconds)).unwrap();
             if is_done {
-                lookout.completed(look);
+                lookout.mark_completed(look);
             }
             look.since
         };

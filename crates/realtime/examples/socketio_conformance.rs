@@ -72,7 +72,7 @@ impl SessionHandlerFactory for Echo {
 }
 
 impl SessionHandler for Echoing {
-    async fn take(&mut self, message: Message<'_>) -> Result<(), Close> {
+    async fn handle_message(&mut self, message: Message<'_>) -> Result<(), Close> {
         let frame = match message {
             Message::Text(text) => engine::packet::message(text),
             Message::Binary(bytes) => frame::frame(Kind::Binary, &bytes),
@@ -154,7 +154,7 @@ impl Visitor {
 }
 
 impl SessionHandler for Visitor {
-    async fn take(&mut self, message: Message<'_>) -> Result<(), Close> {
+    async fn handle_message(&mut self, message: Message<'_>) -> Result<(), Close> {
         let packet = match message {
             Message::Text(text) => self.packets.text(text)?,
             Message::Binary(bytes) => self.packets.binary(bytes)?,
@@ -210,7 +210,7 @@ async fn upgrade(engines: Rc<Engines>, request: Request, framed: Framed<TcpStrea
         Ok(_) if ws::verify_handshake(request.head()).is_err() => Some((socket, EngineRefusal::BadRequest)),
         Ok(EngineQuery { transport: Transport::Polling, .. }) => Some((socket, EngineRefusal::BadRequest)),
         Ok(EngineQuery { sid, .. }) => {
-            let preface = handshake::switching(request.headers(), None, None, "conformance");
+            let preface = handshake::encode_switching_protocols(request.headers(), None, None, "conformance");
             let upgraded = Upgraded { socket, unread, preface, deflate: None };
             match request.path() {
                 "/socket.io/" => take_over(&engines.namespaces, sid, upgraded).await,

@@ -62,7 +62,7 @@ async fn take_over(request: Request, framed: Framed<TcpStream, h1::Codec>) -> Re
     let parts = framed.into_parts();
     let sender = Rc::new(Sender::new(Some(parts.io), &Arc::new(Backlog::fixed(BACKLOG))));
     let compresses = agreement.is_some();
-    sender.push_first(handshake::switching(request.headers(), None, agreement, "echo"));
+    sender.push_first(handshake::encode_switching_protocols(request.headers(), None, agreement, "echo"));
     sender.flush();
     let mut inbound = Inbound::new(Reader::new(MAX_MESSAGE, agreement.is_some()), None, &parts.read_buf);
     actix_rt::spawn(async move {

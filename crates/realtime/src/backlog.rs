@@ -42,7 +42,7 @@ impl Backlog {
 
     /// Reads the limits from the configuration.
     #[must_use]
-    pub fn of(settings: &Realtime) -> Self {
+    pub fn from_settings(settings: &Realtime) -> Self {
         Self::new(settings.backlog_bytes, settings.max_backlog_bytes, settings.backlog_budget_bytes)
     }
 

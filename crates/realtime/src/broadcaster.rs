@@ -26,15 +26,15 @@ pub struct WsBroadcaster {
     services: Arc<RealtimeServices>,
     shards: Vec<mpsc::UnboundedSender<Instruction>>,
     people: HashMap<UserId, usize>,
-    notes: mpsc::UnboundedSender<PresenceCommand>,
-    total: watch::Sender<usize>,
+    presence_commands: mpsc::UnboundedSender<PresenceCommand>,
+    connection_count: watch::Sender<usize>,
     is_draining: bool,
 }
 
 /// Command for the presence task.
 enum PresenceCommand {
     /// Keeps the user online for this time, unless it is renewed.
-    Hold(UserId, Duration),
+    KeepOnline(UserId, Duration),
     /// Requests an answer once all earlier commands are written.
     Flush(oneshot::Sender<()>),
 }
@@ -50,21 +50,27 @@ impl WsBroadcaster {
         let config = Arc::clone(&services.config);
         let is_limited = config.rate_limit.enabled;
         let (shards, people) = (Vec::new(), HashMap::new());
-        let broadcaster =
-            Actor::start(Self { services, shards, people, notes: notes.clone(), total, is_draining: false });
+        let broadcaster = Actor::start(Self {
+            services,
+            shards,
+            people,
+            presence_commands: notes.clone(),
+            connection_count: total,
+            is_draining: false,
+        });
         ShardHandle {
             broadcaster,
-            notes,
-            total: counted,
-            backlog: Arc::new(Backlog::of(&config.realtime)),
+            presence_commands: notes,
+            connection_count: counted,
+            backlog: Arc::new(Backlog::from_settings(&config.realtime)),
             sync_pace: Arc::new(SyncRateLimit::new(is_limited.then_some(config.realtime.sync_bytes_per_second))),
             anonymous: PerAddress::new(if is_limited { config.realtime.max_anonymous_per_address } else { 0 }),
         }
     }
 
-    fn hold(&self, user: UserId, how_long: Duration) {
+    fn keep_online(&self, user: UserId, how_long: Duration) {
         // Sending can't fail, because the receiver lives as long as this sender.
-        let _ = self.notes.send(PresenceCommand::Hold(user, how_long));
+        let _ = self.presence_commands.send(PresenceCommand::KeepOnline(user, how_long));
     }
 }
 
@@ -76,7 +82,7 @@ async fn write_presence(services: Arc<RealtimeServices>, mut notes: mpsc::Unboun
         let (mut latest, mut flushes) = (HashMap::new(), Vec::new());
         for note in received.drain(..) {
             match note {
-                PresenceCommand::Hold(user, how_long) => {
+                PresenceCommand::KeepOnline(user, how_long) => {
                     latest.insert(user, how_long);
                 }
                 PresenceCommand::Flush(flush) => flushes.push(flush),
@@ -124,7 +130,7 @@ impl Actor for WsBroadcaster {
     fn started(&mut self, context: &mut Self::Context) {
         context.run_interval(presence::RENEWAL_INTERVAL, |this, _| {
             for user in this.people.keys() {
-                this.hold(*user, presence::LEASE);
+                this.keep_online(*user, presence::LEASE);
             }
         });
     }
@@ -150,9 +156,9 @@ impl Handler<Register> for WsBroadcaster {
         }
         *held += 1;
         if *held == 1 {
-            self.hold(user, presence::LEASE);
+            self.keep_online(user, presence::LEASE);
         }
-        self.total.send_modify(|total| *total += 1);
+        self.connection_count.send_modify(|total| *total += 1);
         MessageResult(Ok(Permit { broadcaster: context.address(), user }))
     }
 }
@@ -174,10 +180,10 @@ impl Handler<Unregister> for WsBroadcaster {
             *held -= 1;
             if *held == 0 {
                 self.people.remove(&user);
-                self.hold(user, presence::OFFLINE_GRACE);
+                self.keep_online(user, presence::OFFLINE_GRACE);
             }
         }
-        self.total.send_modify(|total| *total -= 1);
+        self.connection_count.send_modify(|total| *total -= 1);
     }
 }
 
@@ -213,8 +219,8 @@ impl Handler<Drain> for WsBroadcaster {
 #[derive(Clone)]
 pub struct ShardHandle {
     broadcaster: Addr<WsBroadcaster>,
-    notes: mpsc::UnboundedSender<PresenceCommand>,
-    total: watch::Receiver<usize>,
+    presence_commands: mpsc::UnboundedSender<PresenceCommand>,
+    connection_count: watch::Receiver<usize>,
     backlog: Arc<Backlog>,
     sync_pace: Arc<SyncRateLimit>,
     anonymous: Arc<PerAddress>,
@@ -254,18 +260,18 @@ impl ShardHandle {
 
     /// Number of open connections.
     #[must_use]
-    pub fn total(&self) -> usize {
-        *self.total.borrow()
+    pub fn connection_count(&self) -> usize {
+        *self.connection_count.borrow()
     }
 
     /// Closes all connections, spread over `window`, and waits until they are gone and the presence
     /// store is updated.
     pub async fn drain(&self, window: Duration) {
         self.broadcaster.do_send(Drain(window));
-        let mut total = self.total.clone();
+        let mut total = self.connection_count.clone();
         let _ = total.wait_for(|total| *total == 0).await;
         let (flush, flushed) = oneshot::channel();
-        let _ = self.notes.send(PresenceCommand::Flush(flush));
+        let _ = self.presence_commands.send(PresenceCommand::Flush(flush));
         let _ = flushed.await;
     }
 }
@@ -323,7 +329,7 @@ mod tests {
             assert!(futures_util::poll!(&mut admitted).is_pending());
             // The client disconnects before its registration is answered.
         }
-        let mut total = shards.total.clone();
+        let mut total = shards.connection_count.clone();
         let permit = loop {
             match shards.register(user).await {
                 Ok(permit) => break permit,

@@ -40,9 +40,9 @@ impl Opening {
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> OpenConnection {
         let Self { shard, principal, permit, arrival, following, wire, source } = self;
         let services = shard.services();
-        let out = ConnectionHandle::of(&Identity::from(&principal), wire, sender);
+        let out = ConnectionHandle::with_sender(&Identity::from(&principal), wire, sender);
         out.set_address(source.address);
-        let conversations = arrival.settle(&following, Some(&out));
+        let conversations = arrival.merge_memberships(&following, Some(&out));
         let now = services.clock.now();
         let hello = hello::encode(services, &principal, &conversations, &following, now);
         out.push_first(preface);

@@ -43,10 +43,10 @@ pub struct ConnectionHandle {
     slot: Cell<u8>,
     /// Sequence number per conversation up to which live events are skipped, because the connection
     /// gets these events from the log. Usually empty.
-    passed: RefCell<Option<BoxedSkips>>,
+    skipped: RefCell<Option<BoxedSkips>>,
     /// Conversations that the client displays and users that it watches. They are stored apart from
     /// the fields that every delivery reads.
-    shown: RefCell<Option<Box<ClientSubscriptions>>>,
+    subscriptions: RefCell<Option<Box<ClientSubscriptions>>>,
 }
 
 /// Position that stands for all events: live delivery is withheld.
@@ -93,12 +93,12 @@ impl Deref for ConnectionHandle {
 impl ConnectionHandle {
     #[must_use]
     pub fn new(identity: &Identity, wire: Wire, socket: Option<TcpStream>, backlog: &Arc<Backlog>) -> Rc<Self> {
-        Self::of(identity, wire, Rc::new(Sender::new(socket, backlog)))
+        Self::with_sender(identity, wire, Rc::new(Sender::new(socket, backlog)))
     }
 
     /// Creates the outbound side for an existing sender.
     #[must_use]
-    pub fn of(identity: &Identity, wire: Wire, sender: Rc<Sender>) -> Rc<Self> {
+    pub fn with_sender(identity: &Identity, wire: Wire, sender: Rc<Sender>) -> Rc<Self> {
         Rc::new(Self {
             sender,
             user_id: identity.user_id,
@@ -109,8 +109,8 @@ impl ConnectionHandle {
             is_dirty: Cell::new(false),
             stamp: Cell::new(0),
             slot: Cell::new(0),
-            passed: RefCell::new(None),
-            shown: RefCell::new(None),
+            skipped: RefCell::new(None),
+            subscriptions: RefCell::new(None),
         })
     }
 
@@ -175,7 +175,10 @@ impl ConnectionHandle {
     /// True if the client displays the conversation.
     #[must_use]
     pub fn displays(&self, conversation: ConversationId) -> bool {
-        self.shown.borrow().as_ref().is_some_and(|shown| shown.conversations.binary_search(&conversation).is_ok())
+        self.subscriptions
+            .borrow()
+            .as_ref()
+            .is_some_and(|shown| shown.conversations.binary_search(&conversation).is_ok())
     }
 
     /// Replaces the displayed conversations, which must be sorted. Returns the previous ones.
@@ -186,13 +189,13 @@ impl ConnectionHandle {
     /// True if the client watches anybody's presence.
     #[must_use]
     pub fn watches_presence(&self) -> bool {
-        self.shown.borrow().as_ref().is_some_and(|shown| !shown.people.is_empty())
+        self.subscriptions.borrow().as_ref().is_some_and(|shown| !shown.people.is_empty())
     }
 
     /// Users whose presence the client watches.
     #[must_use]
     pub fn watched(&self) -> Vec<UserId> {
-        self.shown.borrow().as_ref().map(|shown| shown.people.clone()).unwrap_or_default()
+        self.subscriptions.borrow().as_ref().map(|shown| shown.people.clone()).unwrap_or_default()
     }
 
     /// Replaces the watched users, who must be sorted. Returns the previous ones.
@@ -201,7 +204,7 @@ impl ConnectionHandle {
     }
 
     fn update_subscriptions<T>(&self, change: impl FnOnce(&mut ClientSubscriptions) -> T) -> T {
-        let mut shown = self.shown.borrow_mut();
+        let mut shown = self.subscriptions.borrow_mut();
         let lists = shown.get_or_insert_default();
         let before = change(lists);
         if lists.conversations.is_empty() && lists.people.is_empty() {
@@ -220,7 +223,7 @@ impl ConnectionHandle {
     /// be older than `hello`; if the user rejoined before it, the client has the events in between
     /// already.
     pub fn end_withholding(&self, conversation: ConversationId) {
-        let until = self.passed.borrow().as_ref().and_then(|passed| passed.until.get(&conversation).copied());
+        let until = self.skipped.borrow().as_ref().and_then(|passed| passed.until.get(&conversation).copied());
         if until == Some(ALL_EVENTS) {
             self.resume(conversation);
         }
@@ -228,20 +231,20 @@ impl ConnectionHandle {
 
     /// Skips live events of the conversation up to `seq`.
     pub fn skip_until(&self, conversation: ConversationId, seq: i64) {
-        self.passed.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
+        self.skipped.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
     }
 
     /// Skips live events up to `seq`, or further if that was requested earlier; see
     /// [`Self::skip_until`].
     pub fn skip_at_least(&self, conversation: ConversationId, seq: i64) {
-        let mut passed = self.passed.borrow_mut();
+        let mut passed = self.skipped.borrow_mut();
         let until = passed.get_or_insert_default().until.entry(conversation).or_insert(seq);
         *until = (*until).max(seq);
     }
 
     /// Resumes live events of the conversation.
     pub fn resume(&self, conversation: ConversationId) {
-        let mut passed = self.passed.borrow_mut();
+        let mut passed = self.skipped.borrow_mut();
         if let Some(skips) = passed.as_mut() {
             skips.until.remove(&conversation);
             if skips.until.is_empty() {
@@ -252,8 +255,8 @@ impl ConnectionHandle {
 
     /// True if this live event is to be delivered to the connection.
     #[must_use]
-    pub fn wants(&self, conversation: ConversationId, seq: i64) -> bool {
-        let until = match self.passed.borrow().as_ref() {
+    pub fn is_deliverable(&self, conversation: ConversationId, seq: i64) -> bool {
+        let until = match self.skipped.borrow().as_ref() {
             None => return true,
             Some(passed) => passed.until.get(&conversation).copied(),
         };

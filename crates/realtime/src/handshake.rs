@@ -22,7 +22,7 @@ pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
 
 /// Encodes the 101 response to a handshake that `actix_http::ws::verify_handshake` has accepted.
 #[must_use]
-pub fn switching(
+pub fn encode_switching_protocols(
     headers: &HeaderMap,
     protocol: Option<&str>,
     deflate: Option<DeflateParams>,

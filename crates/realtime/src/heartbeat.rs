@@ -26,13 +26,13 @@ pub struct HeartbeatWheel {
     /// Slot that the last added connection was put into.
     next: usize,
     /// Slot that was visited last.
-    at: usize,
+    last_slot: usize,
 }
 
 impl HeartbeatWheel {
     #[must_use]
     pub fn new(heartbeat: Duration) -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), heartbeat, next: 0, at: 0 }
+        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), heartbeat, next: 0, last_slot: 0 }
     }
 
     /// Interval between two visits.
@@ -66,10 +66,10 @@ impl HeartbeatWheel {
     /// Visits the next slot and sends its pings. Returns the connections whose credentials expire
     /// before `soon`.
     pub fn visit(&mut self, now: Instant, soon: Timestamp) -> Vec<Rc<ConnectionHandle>> {
-        self.at = (self.at + 1) % SLOTS;
+        self.last_slot = (self.last_slot + 1) % SLOTS;
         let patience = self.silence_timeout();
         let mut expiring = Vec::new();
-        for out in &self.slots[self.at] {
+        for out in &self.slots[self.last_slot] {
             if out.expires_at <= soon {
                 expiring.push(Rc::clone(out));
             }

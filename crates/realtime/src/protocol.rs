@@ -185,7 +185,7 @@ fn server_frame(kind: &str, payload: RefOr<Schema>) -> RefOr<Schema> {
     let id = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
     ObjectBuilder::new()
         .property("id", id)
-        .property("type", just(kind))
+        .property("type", constant_schema(kind))
         .property("timestamp", Ref::from_schema_name(Timestamp::name()))
         .property("payload", payload)
         .property("reply_to", text("Id of the request frame that this frame answers."))
@@ -200,14 +200,14 @@ fn client_frame(kind: &str, payload: RefOr<Schema>) -> RefOr<Schema> {
     let needs_payload = matches!(&payload, RefOr::T(Schema::Object(object)) if !object.required.is_empty());
     let frame = ObjectBuilder::new()
         .property("id", text("Correlation id, repeated in answers as `reply_to`."))
-        .property("type", just(kind))
+        .property("type", constant_schema(kind))
         .property("timestamp", Ref::from_schema_name(Timestamp::name()))
         .property("payload", payload)
         .required("type");
     if needs_payload { frame.required("payload").into() } else { frame.into() }
 }
 
-fn just(kind: &str) -> ObjectBuilder {
+fn constant_schema(kind: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind]))
 }
 

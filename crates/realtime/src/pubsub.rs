@@ -120,7 +120,7 @@ impl Subscriber {
             if WireMessage::origin(bytes) == Some(self.instance) {
                 continue;
             }
-            match WireMessage::open(bytes) {
+            match WireMessage::decode(bytes) {
                 Ok(WireMessage { message: Some(message), traceparent, .. }) => {
                     let _span =
                         traceparent.map(|from| Span::start_within(SpanRole::Consumer, "bus receive", Some(&from)));
@@ -167,7 +167,7 @@ mod tests {
         let subscriber = Subscriber { client: Client::open("redis://127.0.0.1:1").unwrap(), instance, local };
         let (sender, receiver) = mpsc::unbounded_channel();
         let unreadable = [other.0.as_bytes().as_slice(), &[99, 1, 2]].concat();
-        let readable = WireMessage::seal(other, Some(&BusMessage::Signal(Signal::JobsWaiting)), None).unwrap();
+        let readable = WireMessage::encode(other, Some(&BusMessage::Signal(Signal::JobsWaiting)), None).unwrap();
         for number in 0..100 {
             sender.send(message(if number == 50 { &readable } else { &unreadable })).unwrap();
         }

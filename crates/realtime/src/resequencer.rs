@@ -17,14 +17,14 @@ pub struct Resequencer<T> {
     last: i64,
     held: BTreeMap<i64, T>,
     /// Highest `seq` that is known to exist.
-    known: i64,
+    last_known: i64,
 }
 
 impl<T> Resequencer<T> {
     /// Creates a resequencer that passes on events after `last`.
     #[must_use]
     pub fn after(last: i64) -> Self {
-        Self { last, held: BTreeMap::new(), known: last }
+        Self { last, held: BTreeMap::new(), last_known: last }
     }
 
     /// Sequence number of the last event that was passed on.
@@ -36,12 +36,12 @@ impl<T> Resequencer<T> {
     /// True if events are known to exist that were not passed on yet.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.known > self.last
+        self.last_known > self.last
     }
 
     /// Records that an event exists, whether or not it arrives.
     pub fn announce(&mut self, seq: i64) {
-        self.known = self.known.max(seq);
+        self.last_known = self.last_known.max(seq);
     }
 
     /// Accepts an event and appends all events that are now in order to `passed`.
@@ -62,7 +62,7 @@ impl<T> Resequencer<T> {
     /// Skips the gap before the first held event and continues from there. If no event is held,
     /// continues after the last known event. Readers must have been told to resync.
     pub fn skip_gap(&mut self, passed: &mut Vec<T>) {
-        self.last = self.held.first_key_value().map_or(self.known, |(seq, _)| seq - 1);
+        self.last = self.held.first_key_value().map_or(self.last_known, |(seq, _)| seq - 1);
         self.release_held(passed);
     }
 

@@ -123,7 +123,7 @@ impl Sender {
 
     /// Returns the close reason once the connection is closing.
     #[must_use]
-    pub fn closing(&self) -> Option<Close> {
+    pub fn close_reason(&self) -> Option<Close> {
         match self.state.get() {
             State::Closing(close) => Some(close),
             State::Open | State::Broken => None,
@@ -325,7 +325,7 @@ impl Sender {
 
     /// Queued bytes.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub fn queued_bytes(&self) -> usize {
         self.queue.borrow().bytes()
     }
 
@@ -338,7 +338,7 @@ impl Sender {
     }
 
     /// Waits until the connection's task is woken.
-    pub async fn woken(&self) {
+    pub async fn wait_until_woken(&self) {
         self.task.notified().await;
     }
 
@@ -417,7 +417,7 @@ mod tests {
         let mut read = vec![0; large.len() + 3];
         let socket = sender.socket().unwrap();
         let write = async {
-            while sender.waiting() > 0 {
+            while sender.queued_bytes() > 0 {
                 socket.writable().await.unwrap();
                 sender.unblock();
             }

@@ -108,7 +108,7 @@ pub async fn run(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Hand
         let reads = handler.has_slot();
         tokio::select! {
             biased;
-            () = sender.woken() => {}
+            () = sender.wait_until_woken() => {}
             ready = socket.writable(), if sender.is_blocked() => match ready {
                 Ok(()) => sender.unblock(),
                 Err(_) => return sender.abort(),
@@ -168,7 +168,7 @@ pub async fn linger(sender: &Sender) {
     let mut is_told = false;
     let mut dropped = [0; 512];
     while !sender.is_broken() {
-        if !is_told && sender.waiting() == 0 {
+        if !is_told && sender.queued_bytes() == 0 {
             is_told = true;
             // No data follows the close frame, so the sending direction is closed. A client that
             // keeps reading sees this at once and closes.

@@ -68,7 +68,7 @@ pub async fn follow(
     let services = shard.services();
     let out = ConnectionHandle::new(&Identity::from(principal), Wire::Sse, None, shard.shards().backlog());
     out.set_address(principal.address);
-    let conversations = arrival.settle(&following, Some(&out));
+    let conversations = arrival.merge_memberships(&following, Some(&out));
     shard.show(&out, shown);
     let now = services.clock.now();
     let resumed = last_event_id.and_then(cursor);
@@ -128,7 +128,7 @@ impl Stream for EventStream {
                 }
                 return Poll::Ready(Some(Ok(chunk)));
             }
-            let is_over = this.ending.as_mut().is_some_and(|ending| ending.at.poll_unpin(context).is_ready());
+            let is_over = this.ending.as_mut().is_some_and(|ending| ending.deadline.poll_unpin(context).is_ready());
             if is_over || !this.out.is_open() {
                 return Poll::Ready(None);
             }
@@ -136,7 +136,7 @@ impl Stream for EventStream {
                 return Poll::Ready(Some(Ok(Bytes::from_static(sse::COMMENT))));
             }
             let out = Rc::clone(&this.out);
-            let waiting = this.waiting.get_or_insert_with(|| async move { out.woken().await }.boxed_local());
+            let waiting = this.waiting.get_or_insert_with(|| async move { out.wait_until_woken().await }.boxed_local());
             if waiting.poll_unpin(context).is_pending() {
                 return Poll::Pending;
             }
@@ -154,7 +154,7 @@ impl Drop for EventStream {
 
 /// End of a bounded response, for clients behind proxies that buffer responses.
 struct BoundedResponse {
-    at: Pin<Box<Sleep>>,
+    deadline: Pin<Box<Sleep>>,
     /// Time to wait for events after the initial ones.
     wait: Duration,
     /// Type of the last of the initial events; `None` once that event was sent.
@@ -167,7 +167,7 @@ impl BoundedResponse {
         let at = Box::pin(tokio::time::sleep(INITIAL_EVENTS_TIMEOUT));
         // In a new stream, `hello` is the last of the initial events.
         let (wait, beginning) = if is_resumed { (wait, SyncDone::KIND) } else { (Duration::ZERO, Hello::KIND) };
-        Self { at, wait, beginning: Some(beginning), has_events: false }
+        Self { deadline: at, wait, beginning: Some(beginning), has_events: false }
     }
 
     fn record_sent(&mut self, chunk: &[u8]) {
@@ -184,6 +184,6 @@ impl BoundedResponse {
     }
 
     fn end_in(&mut self, time: Duration) {
-        self.at.as_mut().reset(Instant::now() + time);
+        self.deadline.as_mut().reset(Instant::now() + time);
     }
 }

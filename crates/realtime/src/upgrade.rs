@@ -103,7 +103,7 @@ async fn open_native(
     };
     let UpgradeRequest { request, socket, unread, request_id, .. } = upgrade;
     let deflate = negotiate_compression(shard, request.headers());
-    let preface = handshake::switching(request.headers(), protocol, deflate, &request_id);
+    let preface = handshake::encode_switching_protocols(request.headers(), protocol, deflate, &request_id);
     let inbound = inbound(shard, deflate, &unread);
     drop((request, unread));
     let settings = &shard.services().config.realtime;

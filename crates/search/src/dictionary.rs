@@ -46,8 +46,8 @@ pub struct Term {
 /// Vocabulary. Cheap to clone and to extend.
 #[derive(Clone, Debug, Default)]
 pub struct Dictionary {
-    settled: Arc<MergedWords>,
-    fresh: Arc<BTreeMap<String, u64>>,
+    merged_words: Arc<MergedWords>,
+    recent_words: Arc<BTreeMap<String, u64>>,
     last: i64,
 }
 
@@ -68,7 +68,7 @@ impl Dictionary {
 
     #[must_use]
     pub fn len(&self) -> usize {
-        self.settled.map.len() + self.fresh.len()
+        self.merged_words.map.len() + self.recent_words.len()
     }
 
     #[must_use]
@@ -84,21 +84,21 @@ impl Dictionary {
         let room = MAX_WORDS.saturating_sub(self.len());
         let mut kept = terms.into_iter().filter(|term| is_indexable(&term.text)).take(room).peekable();
         if kept.peek().is_some() {
-            Arc::make_mut(&mut extended.fresh).extend(kept.map(|term| (term.text, term.count)));
+            Arc::make_mut(&mut extended.recent_words).extend(kept.map(|term| (term.text, term.count)));
         }
-        if extended.fresh.len() > MAX_FRESH_WORDS {
+        if extended.recent_words.len() > MAX_FRESH_WORDS {
             extended.merge();
         }
         extended
     }
 
     fn merge(&mut self) {
-        let fresh = std::mem::take(&mut self.fresh);
+        let fresh = std::mem::take(&mut self.recent_words);
         let mut lines = Vec::new();
         let mut together = || {
             // The iterator is sorted and has no duplicates, as the map requires.
             let fresh = Map::from_iter(fresh.iter().map(|(word, count)| (word, *count)))?;
-            let mut union = OpBuilder::new().add(&self.settled.map).add(&fresh).union();
+            let mut union = OpBuilder::new().add(&self.merged_words.map).add(&fresh).union();
             let mut builder = MapBuilder::memory();
             while let Some((word, counts)) = union.next() {
                 // If both maps contain a word, the count in the map of new words is the current
@@ -112,7 +112,7 @@ impl Dictionary {
         };
         let map = together();
         match map {
-            Ok(map) => self.settled = Arc::new(MergedWords { map, lines }),
+            Ok(map) => self.merged_words = Arc::new(MergedWords { map, lines }),
             Err(error) => tracing::error!(%error, "failed to merge search vocabulary"),
         }
     }
@@ -136,14 +136,14 @@ impl Dictionary {
                 found.push((distance, near.chars().next() != word.chars().next(), u64::MAX - count, near.to_owned()));
             }
         };
-        let mut stream = self.settled.map.search(&dfa).into_stream();
+        let mut stream = self.merged_words.map.search(&dfa).into_stream();
         for _ in 0..MAX_EXAMINED {
             let Some((near, count)) = stream.next() else { break };
             if let Ok(near) = std::str::from_utf8(near) {
                 take(near, count);
             }
         }
-        for (near, count) in self.fresh.as_ref() {
+        for (near, count) in self.recent_words.as_ref() {
             if matches!(dfa.eval(near), levenshtein_automata::Distance::Exact(_)) {
                 take(near, *count);
             }
@@ -157,12 +157,12 @@ impl Dictionary {
     #[must_use]
     pub fn with_prefix(&self, word: &str, most: usize) -> Vec<String> {
         let mut found = MostFrequent::new(most);
-        let mut stream = self.settled.map.search(Str::new(word).starts_with()).into_stream();
+        let mut stream = self.merged_words.map.search(Str::new(word).starts_with()).into_stream();
         for _ in 0..MAX_EXAMINED {
             let Some((begun, count)) = stream.next() else { break };
             found.offer(begun, count);
         }
-        let fresh = self.fresh.range(word.to_owned()..).take_while(|(begun, _)| begun.starts_with(word));
+        let fresh = self.recent_words.range(word.to_owned()..).take_while(|(begun, _)| begun.starts_with(word));
         fresh.for_each(|(begun, count)| found.offer(begun.as_bytes(), *count));
         found.words()
     }
@@ -173,7 +173,7 @@ impl Dictionary {
         if part.chars().count() < MIN_SUBSTRING_LEN || !is_indexable(part) {
             return Vec::new();
         }
-        let lines = &self.settled.lines;
+        let lines = &self.merged_words.lines;
         let mut found = MostFrequent::new(most);
         for at in memmem::find_iter(lines, part.as_bytes()).take(MAX_EXAMINED) {
             let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
@@ -181,10 +181,10 @@ impl Dictionary {
             let word = &lines[start..end];
             // If a word contains `part` twice, only the first occurrence counts.
             if start < at && memmem::find(word, part.as_bytes()) == Some(at - start) {
-                found.offer(word, self.settled.map.get(word).unwrap_or(0));
+                found.offer(word, self.merged_words.map.get(word).unwrap_or(0));
             }
         }
-        let fresh = self.fresh.iter().filter(|(word, _)| word.find(part).is_some_and(|at| at > 0));
+        let fresh = self.recent_words.iter().filter(|(word, _)| word.find(part).is_some_and(|at| at > 0));
         fresh.for_each(|(word, count)| found.offer(word.as_bytes(), *count));
         found.words()
     }
@@ -195,28 +195,28 @@ struct MostFrequent {
     most: usize,
     /// Heap with the rarest word on top. Holds twice the wanted number, because a word may be in
     /// both maps.
-    kept: BinaryHeap<(Reverse<u64>, Vec<u8>)>,
+    heap: BinaryHeap<(Reverse<u64>, Vec<u8>)>,
 }
 
 impl MostFrequent {
     const fn new(most: usize) -> Self {
-        Self { most, kept: BinaryHeap::new() }
+        Self { most, heap: BinaryHeap::new() }
     }
 
     fn offer(&mut self, word: &[u8], count: u64) {
-        if self.kept.len() >= 2 * self.most {
-            let Some(rarest) = self.kept.peek() else { return };
+        if self.heap.len() >= 2 * self.most {
+            let Some(rarest) = self.heap.peek() else { return };
             if (Reverse(count), word) >= (rarest.0, rarest.1.as_slice()) {
                 return;
             }
-            self.kept.pop();
+            self.heap.pop();
         }
-        self.kept.push((Reverse(count), word.to_vec()));
+        self.heap.push((Reverse(count), word.to_vec()));
     }
 
     fn words(self) -> Vec<String> {
         let mut words: Vec<String> = Vec::with_capacity(self.most);
-        for word in self.kept.into_sorted_vec().into_iter().filter_map(|(_, word)| String::from_utf8(word).ok()) {
+        for word in self.heap.into_sorted_vec().into_iter().filter_map(|(_, word)| String::from_utf8(word).ok()) {
             if words.len() < self.most && !words.contains(&word) {
                 words.push(word);
             }

@@ -7,10 +7,10 @@ use crate::token::is_unspaced;
 
 /// Folds a text for searching. Drops non-ASCII characters that are neither letters nor digits.
 #[must_use]
-pub fn folded(text: &str) -> String {
+pub fn fold_text(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for letter in text.chars() {
-        fold(letter, &mut folded);
+        fold_letter(letter, &mut folded);
     }
     folded
 }
@@ -18,7 +18,7 @@ pub fn folded(text: &str) -> String {
 /// Folds a name or title. Keeps other characters as well, except invisible ones, because a name may
 /// consist of an emoji.
 #[must_use]
-pub fn folded_line(text: &str) -> String {
+pub fn fold_name(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for letter in text.nfkc() {
         if letter.is_whitespace() {
@@ -37,7 +37,7 @@ pub fn folded_line(text: &str) -> String {
     folded.trim().nfc().collect()
 }
 
-fn fold(letter: char, into: &mut String) {
+fn fold_letter(letter: char, into: &mut String) {
     if letter.is_ascii() {
         into.push(letter.to_ascii_lowercase());
     } else if is_unspaced(letter) {
@@ -127,31 +127,31 @@ mod tests {
             let (folded, names) = names.split_first().unwrap();
             assert!(!names.is_empty(), "{line}");
             for name in names {
-                assert_eq!(&folded_line(name), folded, "{name}");
+                assert_eq!(&fold_name(name), folded, "{name}");
             }
-            assert_eq!(&folded_line(folded), folded, "{line}");
+            assert_eq!(&fold_name(folded), folded, "{line}");
         }
     }
 
     #[test]
     fn folds_forms_of_letters_equally() {
-        assert_eq!(folded_line("Trần"), folded_line("Tra\u{302}\u{300}n"));
-        assert_eq!(folded_line("한국"), folded_line("\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}"));
-        assert_eq!(folded_line("がぎ"), folded_line("か\u{3099}き\u{3099}"));
-        assert_eq!(folded_line("ガ"), folded_line("\u{ff76}\u{ff9e}"));
-        assert_eq!(folded_line("\u{958}"), folded_line("\u{915}\u{93c}"));
-        assert_eq!(folded_line(" Anna\u{a0}\u{3000} Maria\u{200f} "), "anna maria");
-        assert_ne!(folded_line("か"), folded_line("が"));
-        assert_ne!(folded_line("🎉"), folded_line("🚀"));
-        assert!(!folded_line("🎉").is_empty());
+        assert_eq!(fold_name("Trần"), fold_name("Tra\u{302}\u{300}n"));
+        assert_eq!(fold_name("한국"), fold_name("\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}"));
+        assert_eq!(fold_name("がぎ"), fold_name("か\u{3099}き\u{3099}"));
+        assert_eq!(fold_name("ガ"), fold_name("\u{ff76}\u{ff9e}"));
+        assert_eq!(fold_name("\u{958}"), fold_name("\u{915}\u{93c}"));
+        assert_eq!(fold_name(" Anna\u{a0}\u{3000} Maria\u{200f} "), "anna maria");
+        assert_ne!(fold_name("か"), fold_name("が"));
+        assert_ne!(fold_name("🎉"), fold_name("🚀"));
+        assert!(!fold_name("🎉").is_empty());
     }
 
     proptest! {
         #[test]
         fn folding_is_idempotent(text in "[a-zA-ZÀ-ỹĐđŁŒßẞİıΑ-ωА-яא-תا-ي一-十か-ゴ가-힣ก-๙Ａ-ｚ0-9’“–_ .,🎉\u{301}\u{303}\u{323}\u{200d}]{0,30}") {
-            prop_assert_eq!(folded_line(&folded_line(&text)), folded_line(&text));
-            prop_assert_eq!(folded_line(&text.nfd().collect::<String>()), folded_line(&text));
-            prop_assert_eq!(folded_line(&text.nfc().collect::<String>()), folded_line(&text));
+            prop_assert_eq!(fold_name(&fold_name(&text)), fold_name(&text));
+            prop_assert_eq!(fold_name(&text.nfd().collect::<String>()), fold_name(&text));
+            prop_assert_eq!(fold_name(&text.nfc().collect::<String>()), fold_name(&text));
         }
     }
 }

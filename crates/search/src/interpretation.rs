@@ -32,14 +32,14 @@ pub struct Interpretation {
     pub alternatives: Vec<HashMap<String, Similarity>>,
     /// For each wanted word: prefix that any word may match. Set if the alternatives don't include
     /// all words with this prefix. A missing entry means that there is none.
-    pub beginnings: Vec<Option<String>>,
+    pub prefixes: Vec<Option<String>>,
 }
 
 impl Interpretation {
     /// Interprets the words as typed. The last word may be a prefix.
     #[must_use]
     pub fn exact(query: &Query, words: &Dictionary) -> Self {
-        let alternatives = query.wanted.iter().map(|wanted| beginnings(wanted, words)).collect();
+        let alternatives = query.required.iter().map(|wanted| find_prefixes(wanted, words)).collect();
         Self { alternatives, ..Self::default() }
     }
 
@@ -48,10 +48,10 @@ impl Interpretation {
     /// Each word is looked up once, and none after the deadline; the remaining words are
     /// interpreted as typed.
     #[must_use]
-    pub fn wide(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
+    pub fn fuzzy(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
         let mut known: HashMap<(Option<String>, bool), HashMap<String, Similarity>> = HashMap::new();
         let look_up = |wanted: &RequiredTerm| {
-            let mut found = beginnings(wanted, words);
+            let mut found = find_prefixes(wanted, words);
             if let Some(word) = &wanted.word {
                 for (near, distance) in words.similar(word, MAX_ALTERNATIVES) {
                     found.entry(near).or_insert(Similarity::EditDistance(distance));
@@ -69,10 +69,10 @@ impl Interpretation {
             }
             known.entry((wanted.word.clone(), wanted.is_open)).or_insert_with(|| look_up(wanted)).clone()
         };
-        let alternatives: Vec<_> = query.wanted.iter().map(&mut understood).collect();
+        let alternatives: Vec<_> = query.required.iter().map(&mut understood).collect();
         let of_more = |(wanted, found): (&RequiredTerm, &HashMap<String, Similarity>)| uncovered_prefix(wanted, found);
-        let beginnings = query.wanted.iter().zip(&alternatives).map(of_more).collect();
-        Self { alternatives, beginnings }
+        let beginnings = query.required.iter().zip(&alternatives).map(of_more).collect();
+        Self { alternatives, prefixes: beginnings }
     }
 
     /// Merges another interpretation of the same query into this one.
@@ -83,15 +83,15 @@ impl Interpretation {
                 mine.entry(word).or_insert(likeness);
             }
         }
-        self.beginnings.resize(self.beginnings.len().max(other.beginnings.len()), None);
-        for (mine, others) in self.beginnings.iter_mut().zip(other.beginnings) {
+        self.prefixes.resize(self.prefixes.len().max(other.prefixes.len()), None);
+        for (mine, others) in self.prefixes.iter_mut().zip(other.prefixes) {
             *mine = mine.take().or(others);
         }
     }
 
     /// Returns the prefix that any word may match in place of the wanted word with this index.
     pub(crate) fn prefix(&self, number: usize) -> Option<&str> {
-        self.beginnings.get(number)?.as_deref()
+        self.prefixes.get(number)?.as_deref()
     }
 
     /// Returns the conditions for the index.
@@ -104,11 +104,11 @@ impl Interpretation {
             let more = self.prefix(number).map(|begun| Atom::Prefix(begun.to_owned()));
             wanted.any.iter().cloned().chain(others).chain(more).collect()
         };
-        query.wanted.iter().enumerate().map(of).collect()
+        query.required.iter().enumerate().map(of).collect()
     }
 }
 
-fn beginnings(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Similarity> {
+fn find_prefixes(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Similarity> {
     let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
     let begun = words.with_prefix(word, MAX_ALTERNATIVES).into_iter().filter(|begun| begun != word);
     begun.map(|begun| (begun, Similarity::Prefix)).collect()
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn adds_typos_and_substrings_to_typed_words() {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
-        let reading = Interpretation::wide(&query, &dictionary(), Deadline::default());
+        let reading = Interpretation::fuzzy(&query, &dictionary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "phrases are not corrected");
         let like = [
             ("narwhale", Similarity::Substring),
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn interprets_words_as_typed_after_the_deadline() {
         let query = Query::parse("whale plun", 0).unwrap();
-        let reading = Interpretation::wide(&query, &dictionary(), Deadline::after(std::time::Duration::ZERO));
+        let reading = Interpretation::fuzzy(&query, &dictionary(), Deadline::after(std::time::Duration::ZERO));
         assert!(reading.alternatives.iter().all(HashMap::is_empty));
         assert_eq!(reading.atoms(&query), Interpretation::default().atoms(&query));
     }
@@ -181,7 +181,7 @@ mod tests {
         for (asked, text) in [("project", "projectz begins"), ("inv20", "see inv2026")] {
             let query = Query::parse(asked, 0).unwrap();
             assert!(Matcher::new(&query, &Interpretation::exact(&query, &dictionary)).matches(text).is_none());
-            let wide = Interpretation::wide(&query, &dictionary, Deadline::default());
+            let wide = Interpretation::fuzzy(&query, &dictionary, Deadline::default());
             assert!(wide.atoms(&query)[0].contains(&Atom::Prefix(asked.to_owned())));
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
@@ -191,12 +191,12 @@ mod tests {
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
             assert!(
-                Interpretation::wide(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none)
+                Interpretation::fuzzy(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none)
             );
         }
         let mut reading = Interpretation::default();
         let query = Query::parse("project", 0).unwrap();
-        reading.add(Interpretation::wide(&query, &dictionary, Deadline::default()));
+        reading.add(Interpretation::fuzzy(&query, &dictionary, Deadline::default()));
         assert_eq!(reading.prefix(0), Some("project"));
     }
 }

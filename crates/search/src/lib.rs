@@ -24,7 +24,7 @@ mod token;
 
 pub use deadline::Deadline;
 pub use dictionary::{Dictionary, Term};
-pub use fold::{folded, folded_line};
+pub use fold::{fold_name, fold_text};
 pub use index::{Batch, Candidate, Change, Document, FillState, MAX_TERMS, Plan};
 pub use interpretation::{Interpretation, Similarity};
 pub use matching::{Match, Matcher, utf16};

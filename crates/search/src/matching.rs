@@ -33,39 +33,39 @@ struct Hit {
     to: usize,
     range: Range<usize>,
     points: u32,
-    likeness: Similarity,
+    similarity: Similarity,
 }
 
 /// Matches texts against a query.
 #[derive(Clone, Copy, Debug)]
 pub struct Matcher<'a> {
     query: &'a Query,
-    reading: &'a Interpretation,
+    interpretation: &'a Interpretation,
 }
 
 impl<'a> Matcher<'a> {
     #[must_use]
     pub const fn new(query: &'a Query, reading: &'a Interpretation) -> Self {
-        Self { query, reading }
+        Self { query, interpretation: reading }
     }
 
     /// Matches a text. Returns `None` if it lacks a wanted word or contains an excluded one.
     #[must_use]
     pub fn matches(&self, text: &str) -> Option<Match> {
         let found = tokens(text);
-        if self.query.unwanted.iter().any(|atom| !occurrences(atom, &found).is_empty()) {
+        if self.query.excluded.iter().any(|atom| !occurrences(atom, &found).is_empty()) {
             return None;
         }
         let mut score = 0;
         let mut highlights = Vec::new();
-        let mut instead = Vec::with_capacity(self.query.wanted.len());
+        let mut instead = Vec::with_capacity(self.query.required.len());
         let mut before: Vec<Hit> = Vec::new();
-        let alternatives = self.reading.alternatives.iter().map(Some).chain(std::iter::repeat(None));
-        for (number, (wanted, others)) in self.query.wanted.iter().zip(alternatives).enumerate() {
-            let hits = hits(wanted, (others, self.reading.prefix(number)), text, &found);
+        let alternatives = self.interpretation.alternatives.iter().map(Some).chain(std::iter::repeat(None));
+        for (number, (wanted, others)) in self.query.required.iter().zip(alternatives).enumerate() {
+            let hits = hits(wanted, (others, self.interpretation.prefix(number)), text, &found);
             let best = hits.iter().max_by_key(|hit| hit.points)?;
             score += best.points;
-            let is_typo = matches!(best.likeness, Similarity::EditDistance(_));
+            let is_typo = matches!(best.similarity, Similarity::EditDistance(_));
             instead.push(is_typo.then(|| text[best.range.clone()].to_lowercase()));
             let ends: std::collections::HashSet<usize> = before.iter().map(|hit| hit.to + 1).collect();
             if hits.iter().any(|hit| ends.contains(&hit.from)) {
@@ -98,7 +98,7 @@ fn hits(
         .map(|((from, to, range), likeness)| {
             let is_as_typed = text[range.clone()].to_lowercase() == wanted.typed;
             let points = points(likeness) + if is_as_typed { DIACRITICS_BONUS } else { 0 };
-            Hit { from, to, range, points, likeness }
+            Hit { from, to, range, points, similarity: likeness }
         })
         .collect()
 }
@@ -214,7 +214,7 @@ mod tests {
     /// Returns the texts that match, best first, with their highlights.
     fn ranked<'a>(query: &str, texts: &[&'a str]) -> Vec<(&'a str, Vec<&'a str>)> {
         let query = Query::parse(query, NOW).unwrap();
-        let reading = Interpretation::wide(&query, &dictionary(texts), Deadline::default());
+        let reading = Interpretation::fuzzy(&query, &dictionary(texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let mut found: Vec<(u32, &str, Vec<&str>)> = texts
             .iter()
@@ -264,7 +264,7 @@ mod tests {
     fn reports_the_word_behind_a_typo() {
         let query = Query::parse("dashbord late", NOW).unwrap();
         let texts = ["The Dashboard is late", "a dashbord, late"];
-        let reading = Interpretation::wide(&query, &dictionary(&texts), Deadline::default());
+        let reading = Interpretation::fuzzy(&query, &dictionary(&texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let instead = |text: &str| matcher.matches(text).unwrap().corrections;
         assert_eq!(instead(texts[0]), [Some("dashboard".to_owned()), None]);
@@ -295,7 +295,7 @@ mod tests {
         #[test]
         fn highlights_lie_within_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
             let query = Query::parse(&asked, NOW).unwrap();
-            let reading = Interpretation::wide(&query, &dictionary(&[&text]), Deadline::default());
+            let reading = Interpretation::fuzzy(&query, &dictionary(&[&text]), Deadline::default());
             if let Some(found) = Matcher::new(&query, &reading).matches(&text) {
                 let units: Vec<u16> = text.encode_utf16().collect();
                 let mut end = 0;
@@ -313,7 +313,7 @@ mod tests {
             for token in tokens(&text).words {
                 let any = vec![Atom::Word(token.term.clone())];
                 let wanted = RequiredTerm { any, word: Some(token.term), typed: String::new(), is_open: false };
-                let query = Query { wanted: vec![wanted], ..Query::default() };
+                let query = Query { required: vec![wanted], ..Query::default() };
                 let found = Matcher::new(&query, &Interpretation::default()).matches(&text).unwrap();
                 let holds = |range: &Range<usize>| range.start <= token.range.start && range.end >= token.range.end;
                 prop_assert!(found.highlights.iter().any(holds));

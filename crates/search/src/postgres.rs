@@ -17,22 +17,22 @@ const MAX_BYTES: usize = 900_000;
 /// Encodes the words of a message and its filters as `tsvector`.
 #[must_use]
 pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl IntoIterator<Item = Has>) -> String {
-    let mut vector = quoted(&of_conversation(conversation));
+    let mut vector = quote_term(&of_conversation(conversation));
     if let Some(author) = author {
-        let _ = write!(vector, " {}", quoted(&of_author(author)));
+        let _ = write!(vector, " {}", quote_term(&of_author(author)));
     }
     for has in has {
-        let _ = write!(vector, " {}", quoted(flag(has)));
+        let _ = write!(vector, " {}", quote_term(flag(has)));
     }
     // Positions start at 1.
     for token in &tokens.words {
         if vector.len() < MAX_BYTES {
-            let _ = write!(vector, " {}:{}", quoted(&token.term), token.position + 1);
+            let _ = write!(vector, " {}:{}", quote_term(&token.term), token.position + 1);
         }
     }
     for token in &tokens.additional {
         if vector.len() < MAX_BYTES {
-            let _ = write!(vector, " {}:{}A", quoted(&token.term), token.position + 1);
+            let _ = write!(vector, " {}:{}A", quote_term(&token.term), token.position + 1);
         }
     }
     vector
@@ -47,18 +47,18 @@ pub fn any(atoms: &[Atom]) -> String {
 /// Encodes a `tsquery` that matches any of the conversations.
 #[must_use]
 pub fn conversations(numbers: &[i64]) -> String {
-    joined(numbers.iter().map(|number| quoted(&of_conversation(*number))), " | ")
+    joined(numbers.iter().map(|number| quote_term(&of_conversation(*number))), " | ")
 }
 
 /// Encodes a `tsquery` that matches any of the authors.
 #[must_use]
 pub fn authors(numbers: &[i64]) -> String {
-    joined(numbers.iter().map(|number| quoted(&of_author(*number))), " | ")
+    joined(numbers.iter().map(|number| quote_term(&of_author(*number))), " | ")
 }
 
 #[must_use]
 pub fn has(has: Has) -> String {
-    quoted(flag(has))
+    quote_term(flag(has))
 }
 
 /// Joins parts to a `tsquery` that matches only if all of them match.
@@ -73,12 +73,12 @@ fn joined(parts: impl Iterator<Item = String>, by: &str) -> String {
 
 fn encode(atom: &Atom) -> String {
     match atom {
-        Atom::Word(word) => quoted(word),
-        Atom::Prefix(beginning) => format!("{}:*", quoted(beginning)),
+        Atom::Word(word) => quote_term(word),
+        Atom::Prefix(beginning) => format!("{}:*", quote_term(beginning)),
         Atom::Phrase { terms, is_open } => {
             let last = terms.len().saturating_sub(1);
             let term = |(place, term): (usize, &String)| {
-                format!("{}:{}", quoted(term), if *is_open && place == last { "*D" } else { "D" })
+                format!("{}:{}", quote_term(term), if *is_open && place == last { "*D" } else { "D" })
             };
             joined(terms.iter().enumerate().map(term), " <-> ")
         }
@@ -102,7 +102,7 @@ const fn flag(has: Has) -> &'static str {
     }
 }
 
-fn quoted(term: &str) -> String {
+fn quote_term(term: &str) -> String {
     format!("'{}'", term.replace('\\', "\\\\").replace('\'', "''"))
 }
 

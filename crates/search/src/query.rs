@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::{
-    fold::folded,
+    fold::fold_text,
     token::{is_unspaced, tokens},
 };
 
@@ -44,7 +44,7 @@ pub enum Has {
 
 impl Has {
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "file" | "files" => Some(Self::File),
             "image" | "images" | "picture" => Some(Self::Image),
@@ -66,7 +66,7 @@ pub enum Is {
 }
 
 impl Is {
-    fn named(name: &str) -> Option<Self> {
+    fn from_name(name: &str) -> Option<Self> {
         match name {
             "thread" => Some(Self::Thread),
             "pinned" => Some(Self::Pinned),
@@ -123,8 +123,8 @@ pub struct RequiredTerm {
 /// Parsed query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    pub wanted: Vec<RequiredTerm>,
-    pub unwanted: Vec<Atom>,
+    pub required: Vec<RequiredTerm>,
+    pub excluded: Vec<Atom>,
     /// Folded names from `from:` operators, one of which must match the author.
     pub authors: Vec<String>,
     /// Folded names from `in:` operators, one of which must match the conversation.
@@ -175,8 +175,8 @@ impl Query {
 
     fn add_part(&mut self, part: &str, is_last: bool, days: &dyn Days) {
         if let Some(unwanted) = part.strip_prefix('-').filter(|rest| !rest.is_empty()) {
-            let typed = TypedContext { is_phrase: unwanted.starts_with('"'), goes_on: false };
-            self.unwanted.extend(exact(unwanted.trim_matches('"'), typed).into_iter().next());
+            let typed = TypedContext { is_phrase: unwanted.starts_with('"'), may_continue: false };
+            self.excluded.extend(exact(unwanted.trim_matches('"'), typed).into_iter().next());
             return;
         }
         if let Some((name, value)) = part.split_once(':')
@@ -188,7 +188,7 @@ impl Query {
         let text = if is_phrase { part.trim_matches('"') } else { part };
         let is_closed = is_phrase && part.len() > 1 && part.ends_with('"');
         let goes_on = is_last && !is_closed && text.ends_with(char::is_alphanumeric);
-        let any = exact(text, TypedContext { is_phrase, goes_on });
+        let any = exact(text, TypedContext { is_phrase, may_continue: goes_on });
         if any.is_empty() {
             return;
         }
@@ -197,7 +197,7 @@ impl Query {
             _ => None,
         };
         let is_open = is_last && word.is_some();
-        self.wanted.push(RequiredTerm { any, word, typed: text.to_lowercase(), is_open });
+        self.required.push(RequiredTerm { any, word, typed: text.to_lowercase(), is_open });
     }
 
     fn operator(&mut self, name: &str, value: &str, days: &dyn Days) -> Option<()> {
@@ -205,10 +205,10 @@ impl Query {
             "from" => self.authors.push(name_in(value.strip_prefix('@').unwrap_or(value))?),
             "in" => self.conversation_names.push(name_in(value.trim_start_matches(['#', '@']))?),
             "has" => {
-                self.has.insert(Has::named(&value.to_ascii_lowercase())?);
+                self.has.insert(Has::from_name(&value.to_ascii_lowercase())?);
             }
             "is" => {
-                self.is.insert(Is::named(&value.to_ascii_lowercase())?);
+                self.is.insert(Is::from_name(&value.to_ascii_lowercase())?);
             }
             "before" => self.restrict_until(span(value, days)?.0),
             "after" => self.restrict_from(span(value, days)?.1),
@@ -269,7 +269,7 @@ fn is_quote(letter: char) -> bool {
 }
 
 fn name_in(value: &str) -> Option<String> {
-    let name = folded(value.trim());
+    let name = fold_text(value.trim());
     (!name.is_empty()).then_some(name)
 }
 
@@ -279,12 +279,12 @@ struct TypedContext {
     /// True if it follows a quotation mark.
     is_phrase: bool,
     /// True if more may be typed, so that the last word may be incomplete.
-    goes_on: bool,
+    may_continue: bool,
 }
 
 /// Returns the atoms that match a word or phrase as it was typed. The prefix of a single incomplete
 /// word is expanded with the [`Dictionary`](crate::Dictionary) instead.
-fn exact(text: &str, TypedContext { is_phrase, goes_on }: TypedContext) -> Vec<Atom> {
+fn exact(text: &str, TypedContext { is_phrase, may_continue: goes_on }: TypedContext) -> Vec<Atom> {
     let (text, is_beginning) = match text.strip_suffix('*') {
         Some(text) if !is_phrase => (text, true),
         _ => (text, is_phrase && goes_on),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     fn any(query: &Query) -> Vec<Vec<Atom>> {
-        query.wanted.iter().map(|wanted| wanted.any.clone()).collect()
+        query.required.iter().map(|wanted| wanted.any.clone()).collect()
     }
 
     #[test]
@@ -394,15 +394,15 @@ mod tests {
         let query = parse("Trần \"good morning\" -spam -\"bad luck\" plan*");
         let beginning = Atom::Prefix("plan".to_owned());
         assert_eq!(any(&query), [vec![word("tran")], vec![phrase(&["good", "morning"])], vec![beginning]]);
-        assert_eq!(query.unwanted, [word("spam"), phrase(&["bad", "luck"])]);
-        assert_eq!(query.wanted[0].word.as_deref(), Some("tran"));
-        assert_eq!((query.wanted[1].word.as_ref(), query.wanted[2].word.as_ref()), (None, None));
+        assert_eq!(query.excluded, [word("spam"), phrase(&["bad", "luck"])]);
+        assert_eq!(query.required[0].word.as_deref(), Some("tran"));
+        assert_eq!((query.required[1].word.as_ref(), query.required[2].word.as_ref()), (None, None));
         assert_eq!(any(&parse("p* pl*")), [vec![word("p")], vec![Atom::Prefix("pl".to_owned())]]);
     }
 
     #[test]
     fn only_the_last_word_may_be_a_prefix() {
-        let open = |text| parse(text).wanted.iter().map(|wanted| wanted.is_open).collect::<Vec<_>>();
+        let open = |text| parse(text).required.iter().map(|wanted| wanted.is_open).collect::<Vec<_>>();
         assert_eq!(open("two words"), [false, true]);
         assert_eq!(open("two words "), [false, false]);
         assert_eq!(open("a \"phrase\""), [false, false]);
@@ -434,7 +434,7 @@ mod tests {
         assert_eq!(any(&parse("\"good morning ")), [vec![phrase(&["good", "morning"])]]);
         assert_eq!(any(&parse("\"goo")), [vec![Atom::Prefix("goo".to_owned())]]);
         assert_eq!((any(&parse("\"good ")), any(&parse("\"g"))), (vec![vec![word("good")]], vec![vec![word("g")]]));
-        assert_eq!(parse("-\"bad lu").unwanted, [phrase(&["bad", "lu"])]);
+        assert_eq!(parse("-\"bad lu").excluded, [phrase(&["bad", "lu"])]);
     }
 
     #[test]
@@ -446,7 +446,7 @@ mod tests {
         assert_eq!(query.has, [Has::File, Has::Link].into());
         assert_eq!(query.from, Some(day(2026, 2, 1).unwrap() * DAY));
         assert_eq!(query.until, Some(day(2026, 3, 1).unwrap() * DAY));
-        assert_eq!(query.wanted.len(), 1);
+        assert_eq!(query.required.len(), 1);
         let whole_month = parse("on:2026-12");
         assert_eq!(
             (whole_month.from, whole_month.until),
@@ -501,7 +501,7 @@ mod tests {
         assert_eq!(parse("IS:pinned is:saved").is, [Is::Pinned, Is::Saved].into());
         for text in ["is:fun", "before:lunch", "note:this", "on:2026-02-30", "has:fun", "12:30"] {
             let query = parse(text);
-            assert_eq!((query.wanted.len(), query.from, query.until), (1, None, None), "{text}");
+            assert_eq!((query.required.len(), query.from, query.until), (1, None, None), "{text}");
         }
         assert!(parse("  - * : \" \"\"").is_empty());
         assert_eq!(any(&parse("he said 5\" tall").clone()).len(), 4);

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use unicode_normalization::char::is_combining_mark;
 
-use crate::fold::folded;
+use crate::fold::fold_text;
 
 /// Maximum number of words per text that are indexed. PostgreSQL supports positions up to 16,383.
 pub const MAX_TOKENS: usize = 10_000;
@@ -73,7 +73,7 @@ pub fn tokens(text: &str) -> Tokens {
             push_bigrams(text, &run, end, &mut found);
         } else if first.is_alphanumeric() {
             let mut end = start + first.len_utf8();
-            while let Some(&(at, next)) = chars.peek().filter(|(_, next)| continues(*next)) {
+            while let Some(&(at, next)) = chars.peek().filter(|(_, next)| is_word_continuation(*next)) {
                 end = at + next.len_utf8();
                 chars.next();
             }
@@ -83,7 +83,7 @@ pub fn tokens(text: &str) -> Tokens {
     found
 }
 
-fn continues(next: char) -> bool {
+fn is_word_continuation(next: char) -> bool {
     !is_unspaced(next) && (next.is_alphanumeric() || is_combining_mark(next))
 }
 
@@ -150,7 +150,7 @@ pub fn is_unspaced(letter: char) -> bool {
 }
 
 fn term(word: &str) -> String {
-    folded(word).chars().take(MAX_CHARS).collect()
+    fold_text(word).chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -202,7 +202,7 @@ mod tests {
         let text = "x getUserName — Đặng";
         for (place, token) in tokens(text).words.iter().enumerate() {
             assert_eq!(token.position, place);
-            assert_eq!(folded(&text[token.range.clone()]), token.term);
+            assert_eq!(fold_text(&text[token.range.clone()]), token.term);
         }
         assert_eq!(tokens(text).additional[0].position, 1);
     }
@@ -226,7 +226,7 @@ mod tests {
 
         #[test]
         fn folding_is_idempotent(text in "\\PC{0,40}") {
-            prop_assert_eq!(folded(&folded(&text)), folded(&text));
+            prop_assert_eq!(fold_text(&fold_text(&text)), fold_text(&text));
         }
     }
 }

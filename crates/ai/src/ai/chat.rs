@@ -51,15 +51,15 @@ impl Ai {
             meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
             match self.start_chat(&attempt, (request.owner, &question), meter, deadline).await {
                 Ok(answer) => {
-                    let lease = attempt.succeeded();
+                    let lease = attempt.record_success();
                     // The key counts as in use for as long as the answer streams.
                     return Ok(answer.inspect(move |_| _ = &lease).boxed());
                 }
                 // A request that can't be encoded for the provider is reported as rejected.
                 Err(AttemptError::Final(_)) => return Err(AiError::Rejected),
                 Err(AttemptError::Retryable(failure)) => {
-                    meter.attempt_failed();
-                    tries.failed(attempt, failure).map_err(|failure| failure.error)?;
+                    meter.record_attempt_failure();
+                    tries.record_failure(attempt, failure).map_err(|failure| failure.error)?;
                 }
             }
         }
@@ -99,12 +99,12 @@ impl Ai {
         deadline: Instant,
     ) -> Result<ChatStream, AttemptError> {
         let upstream = attempt.upstream;
-        let own = attempt.takes.as_deref();
+        let own = attempt.param_overrides.as_deref();
         let body =
             encode_request(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
         meter.set_estimated_input(estimate(&body));
         let url = upstream.chat_url(attempt.model, true);
-        meter.request_sent();
+        meter.record_request_sent();
         let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;
         let mut listener = self.listener(attempt);
         let body = match upstream.http.open(response, deadline).await? {

@@ -84,7 +84,7 @@ impl Upstream {
             without_stream_options: RwLock::default(),
         };
         let takes_responses = settings.responses && settings.kind.dialect().may_have_responses_api();
-        upstream.responses_url = takes_responses.then(|| upstream.url(&EndpointPath::of(["responses"])));
+        upstream.responses_url = takes_responses.then(|| upstream.url(&EndpointPath::from_segments(["responses"])));
         Ok(upstream)
     }
 

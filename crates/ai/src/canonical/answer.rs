@@ -37,7 +37,7 @@ pub(crate) enum Block {
 }
 
 impl Answer {
-    pub fn of(events: Vec<Event>) -> Self {
+    pub fn from_events(events: Vec<Event>) -> Self {
         let mut answer = Self::default();
         for event in events {
             answer.add(event);

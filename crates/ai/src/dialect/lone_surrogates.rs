@@ -16,17 +16,17 @@ const MARK_BASE: u32 = 0x10_0000;
 const HIGH_SURROGATES: u32 = 0xd800;
 const LOW_SURROGATES: u32 = 0xdc00;
 const SURROGATES_END: u32 = 0xe000;
-const LOST: char = char::REPLACEMENT_CHARACTER;
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
 /// Replaces each lone surrogate by the private-use character that stands for it. `None` if there
 /// are none.
 pub(crate) fn mark_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
-    rewritten(json, |unit| char::from_u32(MARK_BASE + unit - HIGH_SURROGATES).unwrap_or(LOST))
+    rewrite_escapes(json, |unit| char::from_u32(MARK_BASE + unit - HIGH_SURROGATES).unwrap_or(REPLACEMENT))
 }
 
 /// Replaces lone surrogates by replacement characters. `None` if there are none.
 pub(crate) fn replace_lone_surrogates(json: &[u8]) -> Option<Vec<u8>> {
-    rewritten(json, |_| LOST)
+    rewrite_escapes(json, |_| REPLACEMENT)
 }
 
 /// Parses a request body, replacing lone surrogates if necessary.
@@ -37,7 +37,7 @@ pub(crate) fn parse_request(body: &[u8]) -> Result<Value, GatewayError> {
     })
 }
 
-fn rewritten(json: &[u8], write: impl Fn(u32) -> char) -> Option<Vec<u8>> {
+fn rewrite_escapes(json: &[u8], write: impl Fn(u32) -> char) -> Option<Vec<u8>> {
     let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
     while let Some(found) = memchr::memchr(b'\\', &json[at..]) {
         at += found;
@@ -72,7 +72,7 @@ fn unit_at(json: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Surrogate that a private-use character stands for.
-fn half(mark: char) -> Option<u32> {
+fn surrogate_for(mark: char) -> Option<u32> {
     u32::from(mark).checked_sub(MARK_BASE).map(|half| half + HIGH_SURROGATES).filter(|unit| *unit < SURROGATES_END)
 }
 
@@ -102,27 +102,27 @@ impl SurrogateJoiner {
                 Event::Arguments { choice, tool, json } => ((*choice, TextStream::Arguments(*tool)), json),
                 _ => return true,
             };
-            *text = self.joined(place, text);
+            *text = self.join_text(place, text);
             !text.is_empty()
         });
     }
 
-    fn joined(&mut self, place: (u32, TextStream), text: &str) -> String {
+    fn join_text(&mut self, place: (u32, TextStream), text: &str) -> String {
         let mut first = self.waiting.remove(&place);
         let mut joined = String::with_capacity(text.len());
         for char in text.chars() {
-            match (first.take(), half(char)) {
+            match (first.take(), surrogate_for(char)) {
                 (Some(first), Some(second)) if second >= LOW_SURROGATES => {
                     let code = 0x1_0000 + ((first - HIGH_SURROGATES) << 10) + (second - LOW_SURROGATES);
-                    joined.push(char::from_u32(code).unwrap_or(LOST));
+                    joined.push(char::from_u32(code).unwrap_or(REPLACEMENT));
                     continue;
                 }
-                (Some(_), _) => joined.push(LOST),
+                (Some(_), _) => joined.push(REPLACEMENT),
                 (None, _) => {}
             }
-            match half(char) {
+            match surrogate_for(char) {
                 Some(unit) if unit < LOW_SURROGATES => first = Some(unit),
-                Some(_) => joined.push(LOST),
+                Some(_) => joined.push(REPLACEMENT),
                 None => joined.push(char),
             }
         }

@@ -116,7 +116,7 @@ pub(crate) struct EndpointPath {
 /// A request body and its path.
 #[derive(Debug, Clone)]
 pub(crate) struct Post {
-    pub place: EndpointPath,
+    pub path: EndpointPath,
     pub body: Bytes,
 }
 
@@ -157,7 +157,7 @@ impl ProviderKind {
 
     /// Finds a kind by its name in the settings.
     #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::all().find(|kind| kind.name() == name)
     }
 
@@ -186,7 +186,7 @@ impl fmt::Debug for ProviderKind {
 }
 
 impl EndpointPath {
-    pub fn of<const COUNT: usize>(segments: [&str; COUNT]) -> Self {
+    pub fn from_segments<const COUNT: usize>(segments: [&str; COUNT]) -> Self {
         Self { segments: segments.map(str::to_owned).to_vec(), query: None }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure>;
     /// Failure that the data of an event reports.
     fn failure(said: &Value) -> Option<Failure> {
-        failure::of_value(said)
+        failure::parse_value(said)
     }
     /// Adapts events to what client libraries of the format expect.
     fn adapt(events: Bytes) -> Bytes {
@@ -66,15 +66,15 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
 
 /// Passes on the events of a stream.
 #[derive(Debug, Default)]
-pub(crate) struct PassingTap<R> {
+pub(crate) struct PassthroughTap<R> {
     reader: R,
     has_started: bool,
     /// Failure that arrived after good events.
     failed: Option<Failure>,
 }
 
-impl<R: EventReader> PassingTap<R> {
-    pub fn reading(reader: R) -> Self {
+impl<R: EventReader> PassthroughTap<R> {
+    pub fn with_reader(reader: R) -> Self {
         Self { reader, has_started: false, failed: None }
     }
 
@@ -104,7 +104,7 @@ impl<R: EventReader> PassingTap<R> {
             Event::Data(data) => data,
             Event::Error(data) | Event::Bare(data) => {
                 let said = serde_json::from_slice(&data).ok();
-                return Err(said.as_ref().and_then(R::failure).unwrap_or_else(failure::unknown));
+                return Err(said.as_ref().and_then(R::failure).unwrap_or_else(failure::unknown_failure));
             }
             Event::Nothing => return Ok(()),
         };
@@ -115,13 +115,13 @@ impl<R: EventReader> PassingTap<R> {
         }
     }
 
-    fn passed(&mut self, events: Bytes) -> Option<Bytes> {
+    fn pass_on(&mut self, events: Bytes) -> Option<Bytes> {
         self.reader.count(&events);
         (!events.is_empty()).then(|| R::adapt(events))
     }
 }
 
-impl<R: EventReader> Tap for PassingTap<R> {
+impl<R: EventReader> Tap for PassthroughTap<R> {
     type Out = Bytes;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
@@ -134,7 +134,7 @@ impl<R: EventReader> Tap for PassingTap<R> {
         // tried.
         let is_first = !std::mem::replace(&mut self.has_started, true);
         let events = if is_first || !is_plain || R::is_marked(&block) { self.inspect(&block, meter)? } else { block };
-        Ok(self.passed(events))
+        Ok(self.pass_on(events))
     }
 
     fn failure(&mut self) -> Option<Failure> {
@@ -163,6 +163,6 @@ impl<R: EventReader> Tap for PassingTap<R> {
         if self.failed.is_none() && !self.reader.is_done() {
             last = [last.as_ref(), self.reader.finish(meter)?].concat().into();
         }
-        Ok(self.passed(last))
+        Ok(self.pass_on(last))
     }
 }

@@ -11,9 +11,9 @@ use super::{KeyPool, Slot, lease::tail};
 pub enum KeyState {
     Ready,
     /// Cooling down, for one model or for all.
-    Resting,
+    CoolingDown,
     /// Rejected by the provider.
-    Off,
+    Disabled,
 }
 
 /// Health of a key, identified by its last characters.
@@ -43,11 +43,11 @@ impl KeyPool {
     pub fn cool_down_key(&self, id: usize, wait: Option<Duration>) -> bool {
         let mut state = self.state();
         let Some(slot) = state.slots.get_mut(id) else { return false };
-        slot.resting_until = wait.map(|wait| Instant::now() + wait);
+        slot.cooldown_until = wait.map(|wait| Instant::now() + wait);
         if wait.is_none() {
             slot.models.clear();
             slot.failures = 0;
-            slot.off = None;
+            slot.disabled = None;
         }
         true
     }
@@ -57,10 +57,10 @@ impl Slot {
     fn health(&self, id: usize, now: Instant) -> KeyHealth {
         // A key that cools down only for large requests counts as ready.
         let rests = self.models.values().filter(|rest| rest.from == 0).map(|rest| rest.until);
-        let rests = rests.chain(self.resting_until).filter(|until| *until > now);
-        let (state, until) = match (&self.off, rests.max()) {
-            (Some(off), _) => (KeyState::Off, Some(off.probe_at)),
-            (None, Some(until)) => (KeyState::Resting, Some(until)),
+        let rests = rests.chain(self.cooldown_until).filter(|until| *until > now);
+        let (state, until) = match (&self.disabled, rests.max()) {
+            (Some(off), _) => (KeyState::Disabled, Some(off.probe_at)),
+            (None, Some(until)) => (KeyState::CoolingDown, Some(until)),
             (None, None) => (KeyState::Ready, None),
         };
         KeyHealth {

@@ -49,16 +49,16 @@ impl KeyLease {
         self.index
     }
 
-    pub fn succeeded(&self) {
+    pub fn record_success(&self) {
         let mut state = self.pool.state();
         let slot = &mut state.slots[self.index];
         slot.failures = 0;
-        slot.resting_until = None;
+        slot.cooldown_until = None;
         // The success of a small request says nothing about large ones.
         if slot.models.get(&self.model).is_some_and(|rest| self.size >= rest.from) {
             slot.models.remove(&self.model);
         }
-        let was_off = slot.off.take().is_some();
+        let was_off = slot.disabled.take().is_some();
         drop(state);
         if was_off {
             self.pool.publish_state(self.index, None, ProviderKeyChange::Enabled);
@@ -66,7 +66,7 @@ impl KeyLease {
     }
 
     /// Records a failure. Returns true if the request may succeed at once with another key.
-    pub fn failed(&self, error: &AiError) -> bool {
+    pub fn record_failure(&self, error: &AiError) -> bool {
         let now = Instant::now();
         let mut state = self.pool.state();
         let alone = state.slots.len() == 1;
@@ -77,7 +77,7 @@ impl KeyLease {
                 let from = if self.size > LARGE_REQUEST_TOKENS { self.size / 2 } else { 0 };
                 let before = slot.models.get(&self.model).filter(|rest| (rest.from > 0) == (from > 0)).copied();
                 // Concurrent requests are refused together; they count as one failure.
-                let in_a_row = before.map_or(0, |rest| rest.in_a_row.saturating_sub(u32::from(rest.until > now)));
+                let in_a_row = before.map_or(0, |rest| rest.consecutive.saturating_sub(u32::from(rest.until > now)));
                 let is_alone = !state.has_other(self.index, &self.model, self.size, now);
                 let wait = match *retry_after {
                     None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(MAX_COOLDOWN),
@@ -87,7 +87,7 @@ impl KeyLease {
                     Some(asked) if is_alone => asked.min(FIRST_LONE_COOLDOWN.saturating_mul(1 << in_a_row.min(7))),
                     Some(asked) => asked,
                 };
-                let rest = Cooldown { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
+                let rest = Cooldown { until: now + wait, consecutive: in_a_row.saturating_add(1), from };
                 state.cool_down(self.index, Some(&self.model), rest, now);
                 drop(state);
                 if from == 0 {
@@ -100,16 +100,23 @@ impl KeyLease {
                 true
             }
             AiError::Quota => {
-                state.cool_down(self.index, None, Cooldown { until: now + QUOTA_COOLDOWN, in_a_row: 0, from: 0 }, now);
+                state.cool_down(
+                    self.index,
+                    None,
+                    Cooldown { until: now + QUOTA_COOLDOWN, consecutive: 0, from: 0 },
+                    now,
+                );
                 drop(state);
                 self.pool.publish_state(self.index, None, ProviderKeyChange::Paused(milliseconds(QUOTA_COOLDOWN)));
                 true
             }
             AiError::Credentials => {
-                let wait =
-                    slot.off.as_ref().map_or(FIRST_PROBE_DELAY, |off| off.wait.saturating_mul(2).min(MAX_PROBE_DELAY));
-                let since = slot.off.as_ref().map_or(now, |off| off.since);
-                let was_on = slot.off.replace(DisabledKey { since, ..DisabledKey::new(now, wait) }).is_none();
+                let wait = slot
+                    .disabled
+                    .as_ref()
+                    .map_or(FIRST_PROBE_DELAY, |off| off.wait.saturating_mul(2).min(MAX_PROBE_DELAY));
+                let since = slot.disabled.as_ref().map_or(now, |off| off.since);
+                let was_on = slot.disabled.replace(DisabledKey { since, ..DisabledKey::new(now, wait) }).is_none();
                 drop(state);
                 if was_on {
                     self.pool.publish_state(self.index, None, ProviderKeyChange::Disabled);
@@ -120,7 +127,7 @@ impl KeyLease {
                 slot.failures = slot.failures.saturating_add(1);
                 if slot.failures >= FAILURES_BEFORE_COOLDOWN && !alone {
                     slot.failures = 0;
-                    slot.resting_until = Some(now + FAILURE_COOLDOWN);
+                    slot.cooldown_until = Some(now + FAILURE_COOLDOWN);
                 }
                 false
             }
@@ -140,7 +147,7 @@ impl Drop for KeyLease {
         let mut state = self.pool.state();
         let slot = &mut state.slots[self.index];
         slot.in_flight = slot.in_flight.saturating_sub(1);
-        if let Some(off) = &mut slot.off {
+        if let Some(off) = &mut slot.disabled {
             off.probing = false;
         }
     }

@@ -39,7 +39,7 @@ async fn cools_down_a_busy_key_for_its_model() {
     assert!(lend(&pool).failed(&busy(Some(30))));
     assert_eq!(name(&lend(&pool)), "b");
     assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
-    lend(&pool).failed(&busy(Some(10)));
+    lend(&pool).record_failure(&busy(Some(10)));
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(10))));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(name(&lend(&pool)), "b");
@@ -81,10 +81,10 @@ async fn cools_down_for_large_requests_until_a_small_one_is_refused() {
     pool.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
     assert_eq!([SMALL, LARGE_REQUEST_TOKENS, 199_999, 200_000].map(is_lent), [true, true, true, false]);
     // The success of a small request says nothing about large ones.
-    lend(&pool).succeeded();
+    lend(&pool).record_success();
     assert!(!is_lent(400_000));
     let late = pool.lend(MODEL, 150_000, &[]).expect("a key");
-    lend(&pool).failed(&busy(Some(10)));
+    lend(&pool).record_failure(&busy(Some(10)));
     assert_eq!([SMALL, 199_999, 400_000].map(is_lent), [false; 3]);
     // The failure of an earlier large request neither lifts nor extends the cooldown.
     late.failed(&busy(Some(3_000)));
@@ -97,22 +97,22 @@ async fn cools_down_for_large_requests_until_a_small_one_is_refused() {
 async fn retries_a_lone_key_early_with_backoff() {
     let pool = pool(&["a"]);
     for seconds in [30, 60, 120, 200, 200] {
-        lend(&pool).failed(&busy(Some(200)));
+        lend(&pool).record_failure(&busy(Some(200)));
         assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(seconds))));
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
-    lend(&pool).succeeded();
+    lend(&pool).record_success();
     // Concurrent requests are refused together.
     let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
     together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
     // The key cools down until its daily quota is renewed.
     let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
-    lend(&day).failed(&busy(Some(20 * 3_600)));
+    lend(&day).record_failure(&busy(Some(20 * 3_600)));
     assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(20 * 3_600))));
     // A key of the same project doesn't count as another key.
     let project = self::pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222"]);
-    lend(&project).failed(&busy(Some(200)));
+    lend(&project).record_failure(&busy(Some(200)));
     assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
 }
 
@@ -123,7 +123,7 @@ async fn does_not_publish_cooldowns_for_large_requests() {
     here.set_listener(move |key, model, fate| hearer.apply_state(key, model, fate));
     here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
     there.lend(MODEL, 400_000, &[]).expect("the cooldown is not published");
-    lend(&here).failed(&busy(Some(20)));
+    lend(&here).record_failure(&busy(Some(20)));
     assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(20))));
 }
 
@@ -141,7 +141,7 @@ async fn applies_state_changes_of_other_instances() {
     let (here, there) = (pool(&["a", "b"]), pool(&["a", "b"]));
     let hearer = Arc::clone(&there);
     here.set_listener(move |key, model, fate| hearer.apply_state(key, model, fate));
-    lend(&here).failed(&busy(Some(30)));
+    lend(&here).record_failure(&busy(Some(30)));
     assert_eq!(name(&lend(&there)), "b");
     assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
     here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
@@ -163,26 +163,26 @@ fn parses_project_prefixes() {
 async fn doubles_cooldowns_until_a_success() {
     let pool = pool(&["a"]);
     for seconds in [1, 2, 4] {
-        lend(&pool).failed(&busy(None));
+        lend(&pool).record_failure(&busy(None));
         assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(seconds))));
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
-    lend(&pool).succeeded();
-    lend(&pool).failed(&busy(None));
+    lend(&pool).record_success();
+    lend(&pool).record_failure(&busy(None));
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(1))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn disables_rejected_keys_until_a_probe_succeeds() {
     let pool = pool(&["a", "b"]);
-    lend(&pool).failed(&AiError::Credentials);
+    lend(&pool).record_failure(&AiError::Credentials);
     assert_eq!(name(&lend(&pool)), "b");
     assert_eq!(name(&lend(&pool)), "b");
     tokio::time::advance(FIRST_PROBE_DELAY).await;
     let probe = lend(&pool);
     assert_eq!(name(&probe), "a");
     assert_eq!(name(&lend(&pool)), "b", "one probe at a time");
-    probe.succeeded();
+    probe.record_success();
     drop(probe);
     assert_eq!(name(&lend(&pool)), "a");
 }
@@ -190,10 +190,10 @@ async fn disables_rejected_keys_until_a_probe_succeeds() {
 #[tokio::test(start_paused = true)]
 async fn probes_with_each_request_if_all_keys_are_disabled() {
     let pool = pool(&["a"]);
-    lend(&pool).failed(&AiError::Credentials);
+    lend(&pool).record_failure(&AiError::Credentials);
     let probe = lend(&pool);
     assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Off));
-    probe.succeeded();
+    probe.record_success();
     drop(probe);
     lend(&pool);
 }
@@ -203,7 +203,7 @@ async fn cools_down_after_server_errors_only_with_other_keys() {
     let alone = pool(&["a"]);
     let two = pool(&["a", "b"]);
     for _ in 0..FAILURES_BEFORE_COOLDOWN {
-        lend(&alone).failed(&AiError::Timeout);
+        lend(&alone).record_failure(&AiError::Timeout);
         two.lend(MODEL, SMALL, &[1]).expect("a").failed(&AiError::Timeout);
     }
     lend(&alone);

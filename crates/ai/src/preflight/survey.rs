@@ -24,7 +24,7 @@ const MEDIA_BYTES_PER_TOKEN: u64 = 300;
 /// Estimated tokens of a document referred to by URL or id.
 const DOCUMENT_TOKENS: u64 = 20_000;
 /// Estimated tokens of a video that is referred to by URL, for a length of five minutes.
-pub(super) const FILM_TOKENS: u64 = 100_000;
+pub(super) const VIDEO_TOKENS: u64 = 100_000;
 /// Longer runs without a space are not words: each character counts as about half a token.
 const MAX_WORD_LEN: usize = 64;
 
@@ -40,7 +40,7 @@ pub(super) struct BodySurvey {
     /// Number of messages and parts, if there are many.
     pub(super) items: usize,
     /// True if the body may refer to a video, which has audio.
-    pub(super) has_film: bool,
+    pub(super) has_video: bool,
 }
 
 pub(super) fn survey(body: &[u8]) -> BodySurvey {
@@ -52,9 +52,9 @@ pub(super) fn survey(body: &[u8]) -> BodySurvey {
             .or_else(|cut| lone_surrogates::replace_lone_surrogates(body).map_or(Err(cut), |mended| media_in(&mended)));
         media = found.unwrap_or_else(|items| Media { items, ..Media::default() });
     }
-    let text = quarters(body) + dense(body).saturating_sub(media.bytes);
+    let text = quarters(body) + dense_text_quarters(body).saturating_sub(media.bytes);
     let tokens = text.saturating_sub(media.bytes).div_ceil(4) + media.tokens;
-    BodySurvey { tokens, items: media.items, has_film: media.has_film }
+    BodySurvey { tokens, items: media.items, has_video: media.has_video }
 }
 
 /// Media in a body. The error is the number of items found before a syntax error.
@@ -74,7 +74,7 @@ fn has_candidate(body: &[u8]) -> bool {
 }
 
 /// Additional quarters of a token: one per character of runs that are too long to be words.
-fn dense(body: &[u8]) -> u64 {
+fn dense_text_quarters(body: &[u8]) -> u64 {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
     let runs = body.split(|byte| !is_letter(byte)).map(<[u8]>::len);
     runs.filter(|length| *length > MAX_WORD_LEN).sum::<usize>() as u64
@@ -88,7 +88,7 @@ struct Media {
     tokens: u64,
     /// Objects in lists: messages, parts, tools.
     items: usize,
-    has_film: bool,
+    has_video: bool,
 }
 
 impl Media {
@@ -96,8 +96,8 @@ impl Media {
     /// fetches.
     fn count_url(&mut self, address: &str, tokens: u64) {
         let is_film = is_fetchable(address);
-        self.has_film |= is_film;
-        self.tokens += if is_film { FILM_TOKENS } else { tokens };
+        self.has_video |= is_film;
+        self.tokens += if is_film { VIDEO_TOKENS } else { tokens };
     }
 }
 

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{survey::FILM_TOKENS, *};
+use super::{survey::VIDEO_TOKENS, *};
 
 fn inspected(style: ApiStyle, body: &str) -> Result<(String, bool, Option<u64>, u64), String> {
     let body = Bytes::copy_from_slice(body.as_bytes());
@@ -59,7 +59,7 @@ async fn normalises_bodies_like_most_libraries() {
     };
     let body =
         r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
-    let RequestInfo { stream, estimate: wanted, mended, .. } = look(body).await.unwrap();
+    let RequestInfo { stream, estimate: wanted, normalised_body, .. } = look(body).await.unwrap();
     assert_eq!((stream, wanted.max_output, wanted.choices), (false, Some(4_096), 1));
     let written = r#"{"model":"m","stream":false,"max_tokens":4096,"n":1,"messages":[],"temperature":0.5}"#;
     assert_eq!(mended.as_deref(), Some(written.as_bytes()));
@@ -168,7 +168,7 @@ fn detects_recordings_and_videos_in_all_formats() {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
         let body = format!(r#"{{"model":"m","{field}":[{{"role":"user","content":[{content}]}}]}}"#);
         let wanted = inspect_body(style, &Bytes::from(body)).unwrap().estimate;
-        (wanted.has_sound, wanted.input > FILM_TOKENS)
+        (wanted.has_sound, wanted.input > VIDEO_TOKENS)
     };
     let [chat, responses, messages] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];
     for (style, sent) in [

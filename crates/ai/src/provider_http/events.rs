@@ -37,7 +37,7 @@ impl Splitter {
     }
 
     /// Takes all complete events at once.
-    pub fn block(&mut self) -> Option<Bytes> {
+    pub fn take_events(&mut self) -> Option<Bytes> {
         if let Some(end) = self.last_usual_end() {
             return Some(self.cut(end));
         }
@@ -65,7 +65,7 @@ impl Splitter {
     }
 
     /// Takes the rest, when no more bytes arrive.
-    pub fn rest(&mut self) -> Bytes {
+    pub fn take_rest(&mut self) -> Bytes {
         self.cut(self.bytes().len())
     }
 

@@ -34,14 +34,14 @@ static STREAM_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub error: AiError,
-    pub told: Option<SafeMessage>,
+    pub safe_message: Option<SafeMessage>,
     /// True if the server doesn't support `stream_options`.
     pub is_stream_options_error: bool,
 }
 
 impl From<AiError> for Failure {
     fn from(error: AiError) -> Self {
-        Self { error, told: None, is_stream_options_error: false }
+        Self { error, safe_message: None, is_stream_options_error: false }
     }
 }
 
@@ -50,7 +50,7 @@ impl From<AiError> for Failure {
 pub(crate) const MAX_TRUSTED_DELAY: Duration = Duration::from_secs(3_600);
 
 /// Parses an unsuccessful response.
-pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure {
+pub fn parse_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure {
     let value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let told = ErrorObject::read(&value).unwrap_or_else(|| ErrorObject::read_loosely(&value, body));
     let wait = retry_after(head, SystemTime::now()).or(told.retry_delay);
@@ -62,24 +62,24 @@ pub fn of_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Failure
         "provider returned an error"
     );
     let of_stream_options = matches!(status.as_u16(), 400 | 422) && STREAM_OPTIONS.find(body).is_some();
-    Failure { error, told: told.safe_message(), is_stream_options_error: of_stream_options }
+    Failure { error, safe_message: told.safe_message(), is_stream_options_error: of_stream_options }
 }
 
 /// Parses an error within a stream or a body with status 200; `None` if the value is not an error.
-pub fn of_value(value: &Value) -> Option<Failure> {
+pub fn parse_value(value: &Value) -> Option<Failure> {
     let told = ErrorObject::read(value)?;
     let error = told.classify(told.status, told.retry_delay);
     tracing::warn!(upstream_code = told.safe_code(), code = error.code(), "provider sent an error within its answer");
-    Some(Failure { error, told: told.safe_message(), is_stream_options_error: false })
+    Some(Failure { error, safe_message: told.safe_message(), is_stream_options_error: false })
 }
 
 /// Failure in the data of an error event.
-pub fn of_event(data: &[u8]) -> Failure {
+pub fn parse_event(data: &[u8]) -> Failure {
     let value = serde_json::from_slice(data).ok();
-    value.as_ref().and_then(of_value).unwrap_or_else(unknown)
+    value.as_ref().and_then(parse_value).unwrap_or_else(unknown_failure)
 }
 
 /// Failure about which the provider says nothing.
-pub fn unknown() -> Failure {
+pub fn unknown_failure() -> Failure {
     AiError::Unavailable { retry_after: None }.into()
 }

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{
     AiError, Finish, Usage,
-    dialect::passthrough::{EventReader, PassingTap},
+    dialect::passthrough::{EventReader, PassthroughTap},
     meter::{Meter, quarters},
     provider_http::failure::Failure,
 };
 
-pub(super) type TranscriptTap = PassingTap<TranscriptEvents>;
+pub(super) type TranscriptTap = PassthroughTap<TranscriptEvents>;
 
 /// Meters the events of a stream.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl EventReader for TranscriptEvents {
             Some("transcript.text.done") => {
                 self.is_done = true;
                 record_usage(&said["usage"], meter);
-                meter.finished(Finish::Stop);
+                meter.record_finish(Finish::Stop);
                 meter.close();
             }
             // Segments with speakers and unknown events need no metering.
@@ -78,7 +78,7 @@ pub(super) fn frames(whole: &[u8], meter: &Meter) -> Result<Bytes, AiError> {
         done["usage"] = said["usage"].clone();
     }
     let delta = json!({"type": "transcript.text.delta", "delta": text});
-    meter.finished(Finish::Stop);
+    meter.record_finish(Finish::Stop);
     Ok(format!("data: {delta}\n\ndata: {done}\n\n").into())
 }
 

@@ -38,7 +38,7 @@ fn provider(name: &str, kind: ProviderKind, upstream: &Upstream, keys: &[&str]) 
 }
 
 fn deployment(provider: &str, priority: u32) -> Deployment {
-    Deployment { provider: provider.to_owned(), model: "served".to_owned(), weight: 1, priority, takes: None }
+    Deployment { provider: provider.to_owned(), model: "served".to_owned(), weight: 1, priority, param_overrides: None }
 }
 
 /// An OpenAI-compatible provider with these scripts.

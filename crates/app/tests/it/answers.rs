@@ -92,7 +92,7 @@ impl Reader {
             content: Content::parse("Hello?", 5_000).unwrap(),
             reply_to: None,
             mentions: Vec::new(),
-            here: Vec::new(),
+            here_recipients: Vec::new(),
             attachments: Vec::new(),
             thread: None,
             forwarded: None,

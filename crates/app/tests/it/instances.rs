@@ -20,7 +20,7 @@ pub(crate) trait Instances {
 
 impl Instances for Stage {
     fn configured(&self, settings: &[(&str, &str)]) -> Config {
-        self.config(&SettingsTable::with(billing::payments::settings()), settings)
+        self.config(&SettingsTable::with_settings(billing::payments::settings()), settings)
     }
 
     async fn try_instance(&self, settings: &[(&str, &str)]) -> anyhow::Result<Arc<App>> {

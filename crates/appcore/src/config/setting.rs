@@ -35,14 +35,14 @@ pub struct SettingsTable(Vec<&'static Setting>);
 
 impl Default for SettingsTable {
     fn default() -> Self {
-        Self::with([])
+        Self::with_settings([])
     }
 }
 
 impl SettingsTable {
     /// Table of the core settings and `more` settings, which components such as payment gateways
     /// declare themselves.
-    pub fn with(more: impl IntoIterator<Item = &'static Setting>) -> Self {
+    pub fn with_settings(more: impl IntoIterator<Item = &'static Setting>) -> Self {
         Self(SECTIONS.into_iter().flatten().chain(more).collect())
     }
 

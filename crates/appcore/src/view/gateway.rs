@@ -264,7 +264,7 @@ pub struct ModelDeployment {
     pub provider: String,
     pub model: String,
     /// Share of the requests among deployments of the same priority.
-    #[serde(default = "one")]
+    #[serde(default = "default_weight")]
     #[schema(minimum = 1, maximum = 1_000_000, default = 1)]
     pub weight: u32,
     /// Priority; lower values are tried first.
@@ -273,7 +273,7 @@ pub struct ModelDeployment {
     pub priority: u32,
 }
 
-const fn one() -> u32 {
+const fn default_weight() -> u32 {
     1
 }
 

@@ -212,7 +212,7 @@ pub enum MentionScope {
 
 impl MentionScope {
     #[must_use]
-    pub fn of(mentions: &[Mention]) -> Self {
+    pub fn from_mentions(mentions: &[Mention]) -> Self {
         let has = |kind| mentions.iter().any(|mention| mention.kind == kind);
         if has(MentionKind::All) {
             Self::Everybody

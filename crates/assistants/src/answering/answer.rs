@@ -90,7 +90,7 @@ impl Job<AssistantsService> for AnswerJob {
 /// Runs a claimed answer job until the answer has ended or the job is handed over or lost.
 async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
     let service = job.state;
-    match work(&answer, job).await {
+    match run_stages(&answer, job).await {
         // The job is done: the conversation, the assistant or the answer was deleted.
         Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(JobOutcome::Done),
         Err(error) => {
@@ -103,7 +103,7 @@ async fn answer(answer: AnswerJob, job: JobContext<'_, AssistantsService>) -> Re
     }
 }
 
-async fn work(answer: &AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
+async fn run_stages(answer: &AnswerJob, job: JobContext<'_, AssistantsService>) -> Result<JobOutcome, AppError> {
     let JobContext { state: service, claim, .. } = job;
     if claim.stop_requested {
         return end_with_stored_text(service, answer, MessageStatus::Stopped, None).await.map(|_| JobOutcome::Done);
@@ -246,7 +246,7 @@ impl<'a> AnswerRun<'a> {
         let (service, answer) = (self.job.state, self.answer);
         let Prepared { assistant, model, route, offer, mut transcript, version, content, .. } = prepared;
         let kept = transcript.text_end(&content);
-        let mut draft = Draft::after(content, kept);
+        let mut draft = Draft::resume(content, kept);
         let mut measure = AnswerMetrics::start(prepared.context, prepared.files);
         let request = context::with_tools(prepared.request, &offer);
         let writing = Generation::new(self.job, answer, (&assistant, &model, route), (&offer, request), &self.calling);
@@ -294,7 +294,7 @@ impl<'a> AnswerRun<'a> {
         let Generated { draft, mut measure, status, reason } = generated;
         let content = if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() };
         let end = AnswerEnd {
-            figures: Some(consulted.figures(measure.figures(), &content)),
+            figures: Some(consulted.add_citations(measure.stats(), &content)),
             content,
             status,
             reason,
@@ -402,10 +402,10 @@ async fn start_answer(service: &AssistantsService, answer: &AnswerJob, model: &s
         answer_id: answer.answer_id,
         assistant_id: answer.assistant_id,
         reply_to: Some(answer.question_id),
-        beside: answer.beside,
+        compared_with: answer.beside,
         model: Some(model.to_owned()),
     });
-    service.events.writer.submit(begin.on(answer.conversation_id)).await?.message()
+    service.events.writer.submit(begin.on_conversation(answer.conversation_id)).await?.message()
 }
 
 /// Stores the end of an answer. Retries while the database is unavailable, so that a short outage
@@ -420,7 +420,7 @@ async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: AnswerE
         figures: end.figures,
         thoughts: end.thoughts,
     };
-    let change = ServerAction::FinishAnswer(Box::new(finish)).on(answer.conversation_id);
+    let change = ServerAction::FinishAnswer(Box::new(finish)).on_conversation(answer.conversation_id);
     let mut waits = FINISH_BACKOFF.into_iter();
     loop {
         match service.events.writer.submit(change.clone()).await {

@@ -73,11 +73,11 @@ pub(crate) async fn build_prompt<C: ConnectionTrait>(
     let (mut turns, mut seen, mut has_files) = (Vec::new(), Vec::new(), false);
     for message in &history {
         let files = shown.remove(&message.id).unwrap_or_default();
-        has_files |= !files.seen.is_empty();
+        has_files |= !files.context_files.is_empty();
         // If members may read different parts of the history, files of earlier messages are not
         // listed, because members who joined later must not learn of them.
         let is_told = is_alike || message.id == question.id;
-        let of_message = if is_told { files.seen.clone() } else { Vec::new() };
+        let of_message = if is_told { files.context_files.clone() } else { Vec::new() };
         if let Some(turn) = turn(message, assistant.id, several, files) {
             turns.push(turn);
             seen.push(of_message);

@@ -16,7 +16,7 @@ pub(super) struct Draft {
     published_units: u64,
     stored: usize,
     /// True if a paragraph break is inserted before the next text.
-    is_parted: bool,
+    needs_paragraph_break: bool,
 }
 
 /// Unpublished text with its offset, in UTF-16 code units.
@@ -29,7 +29,7 @@ pub(super) struct TextDelta {
 impl Draft {
     /// Creates the draft of an answer of which `before` is already published. The first `kept`
     /// bytes of that text are kept, the rest is generated again.
-    pub fn after(before: String, kept: usize) -> Self {
+    pub fn resume(before: String, kept: usize) -> Self {
         let text = before[..before.floor_char_boundary(kept)].to_owned();
         let (units, kept) = (text.encode_utf16().count() as u64, text.len());
         let before = if before.len() > kept { before } else { String::new() };
@@ -41,18 +41,18 @@ impl Draft {
             published: kept,
             published_units: units,
             stored: kept,
-            is_parted: false,
+            needs_paragraph_break: false,
         }
     }
 
     /// Starts a new paragraph for the text that follows.
     pub fn start_paragraph(&mut self) {
-        self.is_parted = !self.text.is_empty() && !self.text.ends_with("\n\n");
+        self.needs_paragraph_break = !self.text.is_empty() && !self.text.ends_with("\n\n");
     }
 
     /// Appends text of the model, without NUL characters, which PostgreSQL can't store.
     pub fn push(&mut self, text: &str) {
-        if std::mem::take(&mut self.is_parted) {
+        if std::mem::take(&mut self.needs_paragraph_break) {
             self.push("\n\n");
         }
         let room = MAX_BYTES.saturating_sub(self.text.len());
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn keeps_previous_text_until_it_is_overtaken() {
-        let mut draft = Draft::after("Một hai 😀".to_owned(), 0);
+        let mut draft = Draft::resume("Một hai 😀".to_owned(), 0);
         draft.push("Một hai");
         assert!(
             draft.is_shorter_than_previous()
@@ -154,19 +154,19 @@ mod tests {
         assert!(!draft.has_caught_up() && !draft.has_unpublished());
         draft.push(" 👋");
         assert_eq!(draft.take_unpublished(), TextDelta { offset: 11, text: " 👋".to_owned() });
-        let mut shorter = Draft::after("Một hai".to_owned(), 0);
+        let mut shorter = Draft::resume("Một hai".to_owned(), 0);
         shorter.push("Một");
         assert_eq!(shorter.into_longer(), "Một hai");
     }
 
     #[test]
     fn does_not_republish_kept_text() {
-        let mut draft = Draft::after("à😀\n\nhalf".to_owned(), "à😀".len());
+        let mut draft = Draft::resume("à😀\n\nhalf".to_owned(), "à😀".len());
         assert!(draft.is_shorter_than_previous() && draft.text() == "à😀");
         draft.start_paragraph();
         draft.push("halfway");
         assert!(draft.has_caught_up() && draft.text() == "à😀\n\nhalfway");
-        let mut whole = Draft::after("à😀".to_owned(), 100);
+        let mut whole = Draft::resume("à😀".to_owned(), 100);
         assert!(!whole.is_shorter_than_previous() && !whole.has_caught_up() && !whole.has_unpublished());
         whole.start_paragraph();
         whole.push("b");

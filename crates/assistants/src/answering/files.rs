@@ -67,7 +67,7 @@ pub(super) struct AttachmentInput {
     pub text: String,
     pub pictures: Vec<ChatPicture>,
     pub files: Vec<ChatFile>,
-    pub seen: Vec<ContextFile>,
+    pub context_files: Vec<ContextFile>,
 }
 
 /// Numbers, bytes and tokens that further attachments of the answer may use.
@@ -93,7 +93,7 @@ impl<'a> FileReader<'a> {
         let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
         // The lowest image limit of all deployments applies, because any of them may answer.
         let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
-        let size = sizes.map(|deployment| ImageLimit::of(&deployment.model)).reduce(ImageLimit::min);
+        let size = sizes.map(|deployment| ImageLimit::for_model(&deployment.model)).reduce(ImageLimit::min);
         let room = window.map_or(tokens, |window| window.min(tokens)) / CONTEXT_DIVISOR;
         Self {
             service,
@@ -296,7 +296,7 @@ impl<'a> FileReader<'a> {
                 return Err(OmissionReason::Unreadable);
             }
         };
-        let known = Arc::new(DocumentText::of(&document));
+        let known = Arc::new(DocumentText::from_document(&document));
         texts.insert(upload.id, Arc::clone(&known)).await;
         Ok(known)
     }
@@ -367,7 +367,7 @@ impl AttachmentInput {
             }
         };
         let tokens = tokens.map(|tokens| tokens as u64);
-        self.seen.push(ContextFile { upload_id: upload.id, name: upload.name.clone(), how, reason, tokens });
+        self.context_files.push(ContextFile { upload_id: upload.id, name: upload.name.clone(), how, reason, tokens });
     }
 
     fn append(&mut self, text: &str) {
@@ -391,7 +391,7 @@ pub(crate) struct DocumentText {
 /// Cache of document texts by upload.
 pub(crate) type DocumentTextCache = Cache<UploadId, Arc<DocumentText>>;
 
-pub(super) fn document_texts() -> DocumentTextCache {
+pub(super) fn document_text_cache() -> DocumentTextCache {
     let bytes = |_: &UploadId, known: &Arc<DocumentText>| u32::try_from(known.text.len()).unwrap_or(u32::MAX).max(1);
     Cache::builder().max_capacity(CACHE_BYTES).weigher(bytes).time_to_idle(CACHE_IDLE_TIMEOUT).build()
 }
@@ -399,7 +399,7 @@ pub(super) fn document_texts() -> DocumentTextCache {
 /// Cache of scaled images by upload and size.
 pub(crate) type ScaledPictureCache = Cache<(UploadId, (u32, u32)), ChatPicture>;
 
-pub(super) fn sized_pictures() -> ScaledPictureCache {
+pub(super) fn scaled_picture_cache() -> ScaledPictureCache {
     let bytes = |_: &(UploadId, (u32, u32)), picture: &ChatPicture| {
         u32::try_from(picture.data.len()).unwrap_or(u32::MAX).max(1)
     };
@@ -407,7 +407,7 @@ pub(super) fn sized_pictures() -> ScaledPictureCache {
 }
 
 impl DocumentText {
-    fn of(document: &Document) -> Self {
+    fn from_document(document: &Document) -> Self {
         let pages = document.pages.and_then(|pages| usize::try_from(pages).ok());
         let mut known = Self { pages, ..Self::default() };
         let (mut page, mut read) = (None, 0);
@@ -475,7 +475,7 @@ fn escape_closing_tags(text: &str) -> String {
 
 /// Decodes text that may end within a character. NUL characters are removed.
 fn decode_prefix(bytes: &[u8]) -> String {
-    let text = extract::utf16(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Owned);
+    let text = extract::decode_utf16(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Owned);
     text.trim_end_matches('\u{fffd}').replace('\0', "")
 }
 
@@ -511,7 +511,7 @@ mod tests {
         assert_eq!(text(truncate("ơơơ".to_owned(), false, &room(2))), ("ơơ".to_owned(), true));
         assert!(matches!(truncate("1".to_owned(), false, &room(0)), Err(OmissionReason::TooLarge)));
         let section = |text: &str, page| Section { text: text.to_owned(), page, ..Section::default() };
-        let document = |sections: Vec<Section>, pages| DocumentText::of(&Document { sections, pages });
+        let document = |sections: Vec<Section>, pages| DocumentText::from_document(&Document { sections, pages });
         let sections = vec![section("one", Some(1)), section("more", Some(1)), section("two", Some(2))];
         let known = document(sections.clone(), Some(2));
         let words = "[Page 1]\n\none\n\nmore\n\n[Page 2]\n\ntwo";

@@ -319,7 +319,7 @@ impl<'a> Generation<'a> {
         let answer = self.answer;
         let overtake =
             ServerAction::ReplaceAnswerText { answer_id: answer.answer_id, content: draft.text().to_owned() };
-        let change = overtake.on(answer.conversation_id);
+        let change = overtake.on_conversation(answer.conversation_id);
         match self.service.events.writer.submit(change).await.and_then(Outcome::message) {
             Ok(message) if message.status == MessageStatus::Streaming => draft.mark_replaced(),
             Ok(_) => return Err(GenerationError::Obsolete),

@@ -23,14 +23,14 @@ pub(super) struct AnswerMetrics {
     started: Instant,
     context: AnswerContext,
     files: Vec<ContextFile>,
-    thought_at: Option<Instant>,
-    first_word: Option<Instant>,
-    thoughts: String,
+    reasoning_started_at: Option<Instant>,
+    first_text_at: Option<Instant>,
+    reasoning: String,
     /// Length of the published part of `thoughts`, in bytes and in UTF-16 code units.
     published: usize,
     published_units: u64,
     /// Model call in progress.
-    round: Option<MeasuredCall>,
+    current_call: Option<MeasuredCall>,
     usage: Usage,
     cost: Option<MicroCredits>,
 }
@@ -60,12 +60,12 @@ impl AnswerMetrics {
             started: Instant::now(),
             context,
             files,
-            thought_at: None,
-            first_word: None,
-            thoughts: String::new(),
+            reasoning_started_at: None,
+            first_text_at: None,
+            reasoning: String::new(),
             published: 0,
             published_units: 0,
-            round: None,
+            current_call: None,
             usage: Usage::default(),
             cost: None,
         }
@@ -74,19 +74,19 @@ impl AnswerMetrics {
     /// Starts a model call with its reservation. The returned meter counts its usage.
     pub fn start_call(&mut self, hold: Option<ModelCallReservation>) -> Arc<Meter> {
         let round = MeasuredCall { meter: Arc::default(), reservation: hold, started: Instant::now() };
-        Arc::clone(&self.round.insert(round).meter)
+        Arc::clone(&self.current_call.insert(round).meter)
     }
 
     /// Removes and returns the finished model call, so that it is paid only once.
     pub fn take_call(&mut self) -> Option<MeasuredCall> {
-        let round = self.round.take()?;
+        let round = self.current_call.take()?;
         self.usage = self.usage.plus(round.meter.usage());
         Some(round)
     }
 
     /// Returns the reservation of the current call, if it no longer covers the usage.
     pub fn exceeded_reservation(&mut self) -> Option<&mut ModelCallReservation> {
-        let MeasuredCall { meter, reservation: hold, .. } = self.round.as_mut()?;
+        let MeasuredCall { meter, reservation: hold, .. } = self.current_call.as_mut()?;
         hold.as_mut().filter(|hold| hold.is_exceeded(&meter.usage()))
     }
 
@@ -100,36 +100,36 @@ impl AnswerMetrics {
 
     /// Records the time of the first text.
     pub fn record_text(&mut self) {
-        self.first_word.get_or_insert_with(Instant::now);
+        self.first_text_at.get_or_insert_with(Instant::now);
     }
 
     /// Appends reasoning of the model, without NUL characters, which PostgreSQL can't store.
     pub fn add_reasoning(&mut self, thought: &str) {
-        self.thought_at.get_or_insert_with(Instant::now);
-        let room = MAX_THOUGHTS.saturating_sub(self.thoughts.len());
+        self.reasoning_started_at.get_or_insert_with(Instant::now);
+        let room = MAX_THOUGHTS.saturating_sub(self.reasoning.len());
         let thought = &thought[..thought.floor_char_boundary(room)];
-        self.thoughts.extend(thought.chars().filter(|&char| char != '\0'));
+        self.reasoning.extend(thought.chars().filter(|&char| char != '\0'));
     }
 
     pub fn has_unpublished(&self) -> bool {
-        self.published < self.thoughts.len()
+        self.published < self.reasoning.len()
     }
 
     /// Returns the unpublished reasoning and marks it as published.
     pub fn take_unpublished(&mut self) -> TextDelta {
-        let (text, offset) = (self.thoughts[self.published..].to_owned(), self.published_units);
-        self.published = self.thoughts.len();
+        let (text, offset) = (self.reasoning[self.published..].to_owned(), self.published_units);
+        self.published = self.reasoning.len();
         self.published_units += text.encode_utf16().count() as u64;
         TextDelta { offset, text }
     }
 
     /// Totals of the finished model calls.
-    pub fn figures(&self) -> AnswerStats {
+    pub fn stats(&self) -> AnswerStats {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let thought = self.thought_at.map(|begun| self.first_word.unwrap_or_else(Instant::now) - begun);
+        let thought = self.reasoning_started_at.map(|begun| self.first_text_at.unwrap_or_else(Instant::now) - begun);
         let usage = self.usage;
         AnswerStats {
-            first_token_ms: self.first_word.map(|first| millis(first - self.started)),
+            first_token_ms: self.first_text_at.map(|first| millis(first - self.started)),
             duration_ms: millis(self.started.elapsed()),
             thought_ms: thought.map(millis),
             input_tokens: usage.input,
@@ -149,7 +149,7 @@ impl AnswerMetrics {
 
     /// Removes and returns the reasoning; `None` if there is none.
     pub fn take_reasoning(&mut self) -> Option<String> {
-        let thoughts = std::mem::take(&mut self.thoughts);
+        let thoughts = std::mem::take(&mut self.reasoning);
         (!thoughts.trim().is_empty()).then_some(thoughts)
     }
 }
@@ -171,7 +171,7 @@ mod tests {
             assert!(measure.take_call().is_some() && measure.take_call().is_none());
             measure.add_cost(cost);
         }
-        let figures = measure.figures();
+        let figures = measure.stats();
         assert_eq!((figures.cost, figures.input_tokens, figures.estimated), (Some(7), Some(0), false));
         assert!(figures.first_token_ms.is_some() && figures.thought_ms.is_none());
         assert_eq!(figures.context, context());

@@ -47,8 +47,8 @@ impl Default for Answering {
     fn default() -> Self {
         Self {
             watched: stop_registry::StopRegistry::default(),
-            texts: files::document_texts(),
-            pictures: files::sized_pictures(),
+            texts: files::document_text_cache(),
+            pictures: files::scaled_picture_cache(),
             person_only: Cache::builder()
                 .max_capacity(PERSON_ONLY_CAPACITY)
                 .eviction_policy(EvictionPolicy::lru())
@@ -95,7 +95,7 @@ pub async fn stop(service: &AssistantsService, by: &Principal, id: MessageId) ->
         figures: None,
         thoughts: None,
     };
-    let change = ServerAction::FinishAnswer(Box::new(finish)).on(message.conversation_id);
+    let change = ServerAction::FinishAnswer(Box::new(finish)).on_conversation(message.conversation_id);
     service.events.writer.submit(change).await?.message()
 }
 
@@ -132,7 +132,7 @@ async fn submit_with_reservation(
     let conversation_id = answer(service, by, id).await?.conversation_id;
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
     let queued = budget::reserve(service, &access, 1, &mut asking).await?;
-    let asked = service.events.writer.submit(action(asking).by(by.user_id, conversation_id)).await;
+    let asked = service.events.writer.submit(action(asking).by_member(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }

@@ -47,7 +47,7 @@ async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(),
     let Some(title) = asked.as_deref().and_then(extract_title).or_else(|| extract_title(&question)) else {
         return Ok(());
     };
-    let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);
+    let suggest = ServerAction::SuggestTitle { title }.on_conversation(job.conversation_id);
     match service.events.writer.submit(suggest).await {
         // The job is done even if the conversation was deleted or got a title in the meantime.
         Err(AppError::Refused { .. }) | Ok(_) => Ok(()),

@@ -16,7 +16,7 @@ use files::quotas;
 use identity::membership;
 use platform::cleanup;
 
-use super::{DEFAULT_ID, change_events, may_edit, seen, view};
+use super::{DEFAULT_ID, change_events, find_with_role, may_edit, view};
 use crate::{AssistantsService, tools};
 
 /// Maximum length of a name, in characters.
@@ -86,7 +86,7 @@ pub async fn create(
     let name = Some(fields.name.clone().unwrap_or_default());
     apply(service, by, &mut row, AssistantFields { name, ..fields }).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    quotas::check_text(&service.files, &tx, by.user_id, 0, stored_bytes(&row)).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, 0, stored_bytes(&row)).await?;
     let row = query::assistants::insert(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
     publish_change(service, &row, false);
@@ -103,7 +103,7 @@ pub struct EditableAssistant {
 
 impl EditableAssistant {
     pub async fn authorize(service: &AssistantsService, by: &Principal, id: AssistantId) -> Result<Self, AppError> {
-        let (row, role) = seen(service, by, id).await?;
+        let (row, role) = find_with_role(service, by, id).await?;
         if may_edit(&row, by, role) {
             return Ok(Self { by: by.clone(), row, role });
         }
@@ -139,7 +139,8 @@ pub async fn update(
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     // The storage counts against the creator's quota, even if somebody else changes the assistant.
-    quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row)).await?;
+    quotas::check_text_quota(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row))
+        .await?;
     let row = query::assistants::update(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
     publish_change(service, &row, was_seen_by_all);
@@ -171,7 +172,7 @@ async fn apply(
 ) -> Result<(), AppError> {
     if let Some(name) = fields.name {
         row.name = parse_line("name", &name, MAX_NAME)?;
-        row.search_name = ::search::folded_line(&row.name);
+        row.search_name = ::search::fold_name(&row.name);
         let default = query::assistants::get(service.db.reader(), DEFAULT_ID).await?;
         if default.is_some_and(|default| default.search_name == row.search_name) {
             return Err(AppError::field("name", "taken", "The default assistant has this name. Choose another one."));

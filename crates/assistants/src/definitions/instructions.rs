@@ -13,7 +13,7 @@ use crate::AssistantsService;
 pub const MAX_CHARS: usize = 2_000;
 
 /// Instructions of the caller; empty if there are none.
-pub async fn own(service: &AssistantsService, by: &Principal) -> Result<String, AppError> {
+pub async fn find_own(service: &AssistantsService, by: &Principal) -> Result<String, AppError> {
     user_settings::instructions(service.db.reader(), by.user_id).await
 }
 
@@ -22,7 +22,7 @@ pub async fn set_own(service: &AssistantsService, by: &Principal, text: String) 
     let text = parse(&text, MAX_CHARS)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let before = user_settings::instructions(&tx, by.user_id).await?;
-    quotas::check_text(&service.files, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
     user_settings::set_instructions(&tx, by.user_id, text.clone(), service.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(text)

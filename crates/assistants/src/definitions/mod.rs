@@ -39,12 +39,12 @@ pub async fn list(
 
 /// Assistant that the caller may use.
 pub async fn find(service: &AssistantsService, by: &Principal, id: AssistantId) -> Result<Assistant, AppError> {
-    let (row, role) = seen(service, by, id).await?;
+    let (row, role) = find_with_role(service, by, id).await?;
     view(row, by, role)
 }
 
 /// Assistant that the caller may use, with their role in its workspace.
-async fn seen(
+async fn find_with_role(
     service: &AssistantsService,
     by: &Principal,
     id: AssistantId,

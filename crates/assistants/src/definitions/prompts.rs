@@ -74,7 +74,7 @@ pub async fn list(
 
 /// Prompt that the caller may use.
 pub async fn find(service: &AssistantsService, by: &Principal, id: PromptId) -> Result<Prompt, AppError> {
-    let (row, role) = seen(service, by, id).await?;
+    let (row, role) = find_with_role(service, by, id).await?;
     Ok(view(row, by, role))
 }
 
@@ -89,7 +89,7 @@ pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt)
         workspace_id: place.id,
         created_by: Some(by.user_id),
         command: parse_command(&new.command)?,
-        search_title: ::search::folded_line(&title),
+        search_title: ::search::fold_name(&title),
         title,
         content: parse_content(new.content)?,
         visibility: new.visibility,
@@ -97,7 +97,7 @@ pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt)
         updated_at: now,
     };
     let tx = service.db.begin().await.map_err(app_error)?;
-    quotas::check_text(&service.files, &tx, by.user_id, 0, stored_bytes(&row)).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, 0, stored_bytes(&row)).await?;
     rows::insert(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
     publish_change(service, &row, false);
@@ -112,7 +112,7 @@ pub async fn update(
     id: PromptId,
     change: PromptChange,
 ) -> Result<Prompt, AppError> {
-    let (seen, role) = editable(service, by, id).await?;
+    let (seen, role) = find_editable(service, by, id).await?;
     let mut row = seen.prompt;
     let before = stored_bytes(&row);
     let was_shared = row.visibility == Visibility::Workspace;
@@ -121,7 +121,7 @@ pub async fn update(
     }
     if let Some(title) = change.title {
         row.title = parse_line("title", &title, MAX_TITLE)?;
-        row.search_title = ::search::folded_line(&row.title);
+        row.search_title = ::search::fold_name(&row.title);
     }
     if let Some(content) = change.content {
         row.content = parse_content(content)?;
@@ -139,7 +139,8 @@ pub async fn update(
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     // The storage counts against the author's quota, even if somebody else changes the prompt.
-    quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row)).await?;
+    quotas::check_text_quota(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, stored_bytes(&row))
+        .await?;
     rows::update(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
     publish_change(service, &row, was_shared);
@@ -151,14 +152,14 @@ fn stored_bytes(row: &PromptRow) -> i64 {
 }
 
 pub async fn delete(service: &AssistantsService, by: &Principal, id: PromptId) -> Result<(), AppError> {
-    let (seen, _) = editable(service, by, id).await?;
+    let (seen, _) = find_editable(service, by, id).await?;
     rows::delete(service.db.writer(), id).await?;
     publish_change(service, &seen.prompt, false);
     Ok(())
 }
 
 /// Prompt that the caller may use, with their role in its workspace.
-async fn seen(
+async fn find_with_role(
     service: &AssistantsService,
     by: &Principal,
     id: PromptId,
@@ -178,12 +179,12 @@ async fn find_written(
     Ok(view(found, by, role))
 }
 
-async fn editable(
+async fn find_editable(
     service: &AssistantsService,
     by: &Principal,
     id: PromptId,
 ) -> Result<(SeenPrompt, WorkspaceRole), AppError> {
-    let (found, role) = seen(service, by, id).await?;
+    let (found, role) = find_with_role(service, by, id).await?;
     if may_edit(&found.prompt, by, role) {
         return Ok((found, role));
     }

@@ -90,19 +90,19 @@ struct MatchingChunk {
 struct Bm25Ranking {
     /// Sorted hashes of the query words.
     terms: Vec<u32>,
-    seen: Vec<MatchingChunk>,
+    matches: Vec<MatchingChunk>,
     pieces: u64,
     /// Total length of all chunks, in words.
     length: u64,
 }
 
 impl Bm25Ranking {
-    fn of(question: &str) -> Self {
+    fn from_question(question: &str) -> Self {
         let mut terms = terms(question);
         terms.truncate(MAX_TERMS);
         terms.sort_unstable();
         terms.dedup();
-        Self { terms, seen: Vec::new(), pieces: 0, length: 0 }
+        Self { terms, matches: Vec::new(), pieces: 0, length: 0 }
     }
 
     fn add_row(&mut self, row: &WordsRow) {
@@ -121,7 +121,7 @@ impl Bm25Ranking {
                 }
             }
             if !counts.is_empty() {
-                self.seen.push(MatchingChunk { piece: (row.file_id, number), length, counts });
+                self.matches.push(MatchingChunk { piece: (row.file_id, number), length, counts });
             }
         }
     }
@@ -132,7 +132,7 @@ impl Bm25Ranking {
         let (pieces, mean) = (self.pieces as f32, self.length as f32 / self.pieces.max(1) as f32);
         let weights: Vec<f32> = (0..self.terms.len())
             .map(|term| {
-                let having = self.seen.iter().filter(|seen| seen.counts[term] > 0).count() as f32;
+                let having = self.matches.iter().filter(|seen| seen.counts[term] > 0).count() as f32;
                 ((pieces - having + 0.5) / (having + 0.5)).ln_1p()
             })
             .collect();
@@ -145,7 +145,8 @@ impl Bm25Ranking {
             });
             counted.sum()
         };
-        let mut hits: Vec<Hit> = self.seen.iter().map(|seen| Hit { piece: seen.piece, score: score(seen) }).collect();
+        let mut hits: Vec<Hit> =
+            self.matches.iter().map(|seen| Hit { piece: seen.piece, score: score(seen) }).collect();
         hits.sort_unstable();
         let least = hits.first().map_or(0.0, |best| best.score * MIN_RELATIVE_SCORE);
         hits.retain(|hit| hit.score >= least);
@@ -177,7 +178,7 @@ pub(super) async fn keyword_hits(
     question: &str,
     most: usize,
 ) -> Result<Vec<Hit>, AppError> {
-    let mut ranking = Bm25Ranking::of(question);
+    let mut ranking = Bm25Ranking::from_question(question);
     if ranking.terms.is_empty() {
         return Ok(Vec::new());
     }
@@ -277,7 +278,7 @@ mod tests {
     }
 
     fn found(texts: &[&str], question: &str) -> Vec<i32> {
-        let mut ranking = Bm25Ranking::of(question);
+        let mut ranking = Bm25Ranking::from_question(question);
         for row in word_rows("a.txt", &pieces(texts)) {
             ranking.add_row(&row);
         }
@@ -308,7 +309,7 @@ mod tests {
         for n in [0, 31, 32, 99] {
             assert_eq!(found(&texts, &format!("What says number{n}?"))[0], n);
         }
-        let mut ranking = Bm25Ranking::of("law");
+        let mut ranking = Bm25Ranking::from_question("law");
         let row = WordsRow { file_id: KnowledgeFileId::new(), first: 0, count: 9, words: vec![1, 0, 255, 255, 7] };
         ranking.add_row(&row);
         assert!(ranking.best(3).is_empty());

@@ -93,7 +93,7 @@ pub async fn add(
     if gateway::embedder(&service.gateway).is_none() {
         return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
     }
-    let upload = uploaded::readable(service.db.reader(), by.user_id, upload_id).await?;
+    let upload = uploaded::find_readable(service.db.reader(), by.user_id, upload_id).await?;
     let upload = upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?;
     if let Some(known) = rows::of_upload(service.db.reader(), id, upload_id).await? {
         return Ok(AddedFile { file: known.try_into()?, is_new: false });
@@ -241,7 +241,7 @@ pub async fn cited_passage(
         Some(pieces.swap_remove(place).text)
     };
     let text = take(number).ok_or_else(gone)?;
-    let may_read_file = uploaded::readable(service.db.reader(), by.user_id, cited.upload_id).await?.is_some();
+    let may_read_file = uploaded::find_readable(service.db.reader(), by.user_id, cited.upload_id).await?.is_some();
     Ok(CitedPiece {
         n: cited.n,
         file_id: cited.file_id,

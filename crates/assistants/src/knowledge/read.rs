@@ -42,9 +42,9 @@ pub struct ReadJob {
 /// Reason why a file could not be read.
 enum KnowledgeReadError {
     /// Temporary failure, with the message that users see.
-    Passing(String),
+    Transient(String),
     /// Failure that lasts until somebody acts. `is_ours` is true if that must be the operator.
-    Lasting {
+    Permanent {
         sentence: String,
         is_ours: bool,
     },
@@ -60,9 +60,9 @@ impl From<AppError> for KnowledgeReadError {
 impl From<EmbedFailure> for KnowledgeReadError {
     fn from(failure: EmbedFailure) -> Self {
         match failure.cause {
-            EmbedCause::Passing => Self::Passing(failure.sentence),
-            EmbedCause::Payer => Self::Lasting { sentence: failure.sentence, is_ours: false },
-            EmbedCause::Model => Self::Lasting { sentence: failure.sentence, is_ours: true },
+            EmbedCause::Transient => Self::Transient(failure.sentence),
+            EmbedCause::Payer => Self::Permanent { sentence: failure.sentence, is_ours: false },
+            EmbedCause::Model => Self::Permanent { sentence: failure.sentence, is_ours: true },
         }
     }
 }
@@ -96,7 +96,7 @@ impl Job<AssistantsService> for ReadJob {
         let failures = claim.attempt - claim.attempts_before;
         let reading = async {
             if failures > MAX_ATTEMPTS {
-                return Err(KnowledgeReadError::Lasting { sentence: INTERNAL_ERROR.to_owned(), is_ours: true });
+                return Err(KnowledgeReadError::Permanent { sentence: INTERNAL_ERROR.to_owned(), is_ours: true });
             }
             read(service, job_owner(claim), &holder, file).await
         };
@@ -108,11 +108,13 @@ impl Job<AssistantsService> for ReadJob {
         let is_last = service.config.jobs.backoff_after(failures.unsigned_abs()).is_none();
         let (sentence, error) = match read {
             Ok(()) => return Ok(JobOutcome::Done),
-            Err(KnowledgeReadError::Lasting { sentence, is_ours }) => {
+            Err(KnowledgeReadError::Permanent { sentence, is_ours }) => {
                 self.set_state(service, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
                 return Ok(if is_ours { JobOutcome::DeadLettered(sentence) } else { JobOutcome::Done });
             }
-            Err(KnowledgeReadError::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
+            Err(KnowledgeReadError::Transient(sentence)) => {
+                (sentence.clone(), AppError::unavailable(anyhow!(sentence)))
+            }
             Err(KnowledgeReadError::Internal(error)) => (INTERNAL_ERROR.to_owned(), error),
         };
         let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
@@ -143,7 +145,7 @@ async fn read(
     file: FileRow,
 ) -> Result<(), KnowledgeReadError> {
     let job = ReadJob { file_id: file.id };
-    let lasting = |sentence: &str| KnowledgeReadError::Lasting { sentence: sentence.to_owned(), is_ours: false };
+    let lasting = |sentence: &str| KnowledgeReadError::Permanent { sentence: sentence.to_owned(), is_ours: false };
     let embedder = gateway::embedder(&service.gateway).ok_or_else(|| lasting(NO_MODEL))?;
     let is_current = file.space.as_deref() == Some(embedder.space.as_str());
     if is_current && file.state == KnowledgeState::Ready {
@@ -197,7 +199,8 @@ async fn chunk_file(
     let slot = service.work.parsing.acquire_for_job(owner).await;
     let sections = text::sections(&service.files, &source, &slot).await?;
     drop(slot);
-    let sections = sections.map_err(|why| KnowledgeReadError::Lasting { sentence: why.to_string(), is_ours: false })?;
+    let sections =
+        sections.map_err(|why| KnowledgeReadError::Permanent { sentence: why.to_string(), is_ours: false })?;
     let most = service.config.knowledge.max_pieces;
     let left = most.saturating_sub(rows::count_chunks_beside(service.db.writer(), file.assistant_id, file.id).await?);
     let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
@@ -213,7 +216,7 @@ async fn chunk_file(
         let word = holder.label();
         let sentence =
             format!("With this file, this {word} would have more than {most} sections. Remove other files first.");
-        KnowledgeReadError::Lasting { sentence, is_ours: false }
+        KnowledgeReadError::Permanent { sentence, is_ours: false }
     })?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert_chunks(&tx, file.id, cut, service.clock.now()).await?;

@@ -192,12 +192,12 @@ fn passages<'a>(
         }
         left -= cost;
         let citation = citation(offered.len() + 1, file, piece);
-        text.push_str(&format!("\n<passage-{mark} n=\"{}\" file={}", citation.n, quoted(&citation.file_name)));
+        text.push_str(&format!("\n<passage-{mark} n=\"{}\" file={}", citation.n, quote_json(&citation.file_name)));
         if let Some(page) = citation.page {
             text.push_str(&format!(" page=\"{page}\""));
         }
         if let Some(heading) = &citation.heading {
-            text.push_str(&format!(" below={}", quoted(heading)));
+            text.push_str(&format!(" below={}", quote_json(heading)));
         }
         text.push_str(&format!(">\n{}\n</passage-{mark}>\n", piece.text));
         offered.push(citation);
@@ -215,7 +215,7 @@ fn passages<'a>(
 }
 
 /// Quotes the text as a JSON string, so that it can't break out of the attribute.
-fn quoted(text: &str) -> String {
+fn quote_json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
@@ -261,7 +261,7 @@ impl RetrievedKnowledge {
     }
 
     /// Adds to the figures of the answer the citations that its text uses.
-    pub fn figures(&self, figures: AnswerStats, text: &str) -> AnswerStats {
+    pub fn add_citations(&self, figures: AnswerStats, text: &str) -> AnswerStats {
         let numbers = cited_numbers(text);
         let citations = self.citations.iter().filter(|citation| numbers.contains(&citation.n)).cloned().collect();
         AnswerStats { knowledge: self.knowledge.clone(), citations, ..figures }
@@ -288,14 +288,14 @@ fn cited_numbers(text: &str) -> Vec<u32> {
         for (place, part) in parts.iter().enumerate() {
             let is_last = place + 1 == parts.len();
             if place % 2 == 0 || (is_last && !closed) {
-                numbers.extend(in_brackets(part));
+                numbers.extend(bracketed_numbers(part));
             }
         }
     }
     numbers
 }
 
-fn in_brackets(text: &str) -> impl Iterator<Item = u32> {
+fn bracketed_numbers(text: &str) -> impl Iterator<Item = u32> {
     text.split('[').skip(1).filter_map(|rest| rest.split_once(']').map(|(inner, _)| inner)).flat_map(|inner| {
         let numbers: Option<Vec<u32>> = inner.split(',').map(|number| number.trim().parse().ok()).collect();
         numbers.unwrap_or_default()
@@ -366,7 +366,7 @@ mod tests {
         assert!(prompt.is_some());
         assert_eq!(offered.iter().map(|one| (one.n, one.piece)).collect::<Vec<_>>(), [(1, 1), (2, 2)]);
         let consulted = RetrievedKnowledge { citations: offered, ..RetrievedKnowledge::default() };
-        let figures = consulted.figures(AnswerStats::default(), "So [2], and [7].");
+        let figures = consulted.add_citations(AnswerStats::default(), "So [2], and [7].");
         assert_eq!(figures.citations.iter().map(|one| one.n).collect::<Vec<_>>(), [2]);
         assert!(passages([(&file, &long)].into_iter(), 500, "k").0.is_none());
     }

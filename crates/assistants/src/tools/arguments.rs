@@ -9,7 +9,7 @@ use super::schema::faults;
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Serialises the arguments for storage. Returns an error if the schema of the tool rejects them.
-pub(super) fn checked(arguments: Map<String, Value>, schema: &Value) -> Result<String, AppError> {
+pub(super) fn validate(arguments: Map<String, Value>, schema: &Value) -> Result<String, AppError> {
     let arguments = Value::Object(arguments);
     let text = arguments.to_string();
     if text.len() > MAX_BYTES {
@@ -37,7 +37,7 @@ mod tests {
         let schema = json!({ "type": "object", "properties": { "a": { "type": "number" } }, "required": ["a"] });
         let check = |arguments: Value, schema: &Value| {
             let Value::Object(arguments) = arguments else { panic!("not an object") };
-            checked(arguments, schema)
+            validate(arguments, schema)
         };
         assert_eq!(check(json!({ "a": 1.5 }), &schema).unwrap(), r#"{"a":1.5}"#);
         let odd = json!({ "type": "nonsense" });

@@ -94,7 +94,9 @@ async fn execute(
     offer: &Offer,
     row: &ToolCallRow,
 ) -> (ToolCallStatus, String, Vec<String>) {
-    let (Some(offered), Some(arguments)) = (offer.of(row.server_id, &row.tool), parse_arguments(&row.arguments)) else {
+    let (Some(offered), Some(arguments)) =
+        (offer.find_stored(row.server_id, &row.tool), parse_arguments(&row.arguments))
+    else {
         return (ToolCallStatus::Failed, GONE.to_owned(), Vec::new());
     };
     let called = if row.server_id == builtin::SERVER {

@@ -74,7 +74,7 @@ impl Connections {
 
     /// Lists the tools and prompts of a server over a new connection, so that no cached list is
     /// returned.
-    pub(super) async fn offered(
+    pub(super) async fn list_offered(
         &self,
         service: &AssistantsService,
         row: &McpServerRow,

@@ -91,7 +91,7 @@ pub async fn decide(
     let arguments = match arguments {
         Some(arguments) => {
             let schema = &needed.as_ref().ok_or_else(gone)?.schema;
-            Some(arguments::checked(arguments, schema)?)
+            Some(arguments::validate(arguments, schema)?)
         }
         None => None,
     };

@@ -62,7 +62,7 @@ pub(crate) async fn offer(
     let mut rows = mcp_servers::find_all(service.db.reader(), &ids).await?;
     rows.retain(|row| row.is_enabled);
     if ids.contains(&builtin::SERVER) {
-        rows.extend(builtin::offered(service, conversation).await?);
+        rows.extend(builtin::offered_server(service, conversation).await?);
     }
     rows.sort_by(|one, other| one.search_name.cmp(&other.search_name));
     let chosen: HashMap<McpServerId, Option<Vec<String>>> =
@@ -112,7 +112,7 @@ impl Offer {
     }
 
     /// Returns the tool of a stored call, even if its function name has changed since.
-    pub(super) fn of(&self, server: McpServerId, tool: &str) -> Option<&OfferedFunction> {
+    pub(super) fn find_stored(&self, server: McpServerId, tool: &str) -> Option<&OfferedFunction> {
         self.0.values().find(|offered| offered.server.id == server && offered.tool.name == tool)
     }
 

@@ -27,7 +27,7 @@ impl Permissions {
         assistant: AssistantId,
     ) -> Result<Self, AppError> {
         let is_asked = offer.modes().any(|mode| mode == ToolMode::Ask);
-        let permitted = if is_asked { rows::of(service.db.reader(), user, assistant).await? } else { Vec::new() };
+        let permitted = if is_asked { rows::granted(service.db.reader(), user, assistant).await? } else { Vec::new() };
         Ok(Self(permitted))
     }
 

@@ -19,13 +19,13 @@ pub(super) fn set(
         (row.secrets, row.is_sealed) = (None, false);
         return Ok(());
     }
-    let (kept, is_sealed) = sealed(row.id.0.as_bytes(), secrets, key)?;
+    let (kept, is_sealed) = encode_secret(row.id.0.as_bytes(), secrets, key)?;
     (row.secrets, row.is_sealed) = (Some(kept), is_sealed);
     Ok(())
 }
 
 /// Encodes a secret bound to `context` for storage. The flag is true if it is encrypted.
-pub(super) fn sealed(
+pub(super) fn encode_secret(
     context: &[u8],
     secret: &impl Serialize,
     key: Option<&Secret>,
@@ -37,7 +37,7 @@ pub(super) fn sealed(
 }
 
 /// Decodes a secret stored by [`sealed`].
-pub(super) fn unsealed<T: DeserializeOwned>(
+pub(super) fn decode_secret<T: DeserializeOwned>(
     context: &[u8],
     (kept, is_sealed): (&[u8], bool),
     key: Option<&Secret>,
@@ -57,7 +57,7 @@ pub(super) fn unsealed<T: DeserializeOwned>(
 /// Returns the secrets that are stored in a row.
 pub(super) fn open(row: &McpServerRow, key: Option<&Secret>) -> Result<BTreeMap<String, String>, AppError> {
     let Some(kept) = &row.secrets else { return Ok(BTreeMap::new()) };
-    unsealed(row.id.0.as_bytes(), (kept.as_slice(), row.is_sealed), key)
+    decode_secret(row.id.0.as_bytes(), (kept.as_slice(), row.is_sealed), key)
 }
 
 /// Returns the names of the secrets that are stored in a row.

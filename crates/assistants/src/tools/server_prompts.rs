@@ -17,7 +17,7 @@ use crate::AssistantsService;
 const MAX_ARGUMENT: usize = 2_000;
 
 /// Returns the prompts that a server offers.
-pub(super) fn of(row: &McpServerRow) -> Result<Vec<OfferedPrompt>, AppError> {
+pub(super) fn list(row: &McpServerRow) -> Result<Vec<OfferedPrompt>, AppError> {
     let told: Vec<Prompt> = serde_json::from_str(&row.prompts).map_err(AppError::internal)?;
     Ok(told.into_iter().map(view).collect())
 }
@@ -44,7 +44,7 @@ pub async fn render(
     if !row.is_enabled || !(by.is_admin() || row.offered_to == ToolVisibility::Everyone) {
         return Err(Code::NotFound.into());
     }
-    let prompt = of(&row)?.into_iter().find(|prompt| prompt.name == name).ok_or(Code::NotFound)?;
+    let prompt = list(&row)?.into_iter().find(|prompt| prompt.name == name).ok_or(Code::NotFound)?;
     let is_known = |name: &String| prompt.arguments.iter().any(|argument| argument.name == *name);
     if !given.keys().all(is_known) {
         return Err(AppError::field("arguments", "unknown", "This prompt doesn't ask for all of these."));

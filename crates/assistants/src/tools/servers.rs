@@ -84,11 +84,11 @@ pub async fn list(service: &AssistantsService, page: PageRequest) -> Result<Page
 /// Returns a server for administrators.
 pub async fn find(service: &AssistantsService, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-    shown(service.db.reader(), row).await
+    to_view(service.db.reader(), row).await
 }
 
 /// Converts a server to its view, which includes the OAuth client entered for it.
-async fn shown<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<McpServer, AppError> {
+async fn to_view<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<McpServer, AppError> {
     let client_id = mcp_connections::manual_clients(db, &[row.id]).await?.remove(&row.id);
     view(row, client_id)
 }
@@ -147,9 +147,9 @@ pub async fn create(
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
     oauth::enter_client(service, &tx, row.id, client).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::McpServerAdded, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::McpServerAdded, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    shown(service.db.writer(), row).await
+    to_view(service.db.writer(), row).await
 }
 
 /// Changes a server. Running calls are not affected.
@@ -173,10 +173,10 @@ pub async fn update(
         mcp_connections::remove_of_server(&tx, id).await?;
     }
     oauth::enter_client(service, &tx, id, client).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::McpServerChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::McpServerChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.tools.close(id);
-    shown(service.db.writer(), row).await
+    to_view(service.db.writer(), row).await
 }
 
 /// Removes a server. The assistants that use its tools lose them.
@@ -187,7 +187,7 @@ pub async fn remove(service: &AssistantsService, by: &Principal, id: McpServerId
     }
     tool_permissions::remove_of_server(&tx, id).await?;
     mcp_connections::remove_of_server(&tx, id).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::McpServerRemoved, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::McpServerRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.tools.close(id);
     Ok(())
@@ -197,7 +197,7 @@ pub async fn remove(service: &AssistantsService, by: &Principal, id: McpServerId
 /// prompts. A failure is reported in the returned view.
 pub async fn refresh(service: &AssistantsService, by: &Principal, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
-    let found = match service.tools.offered(service, &row, by.user_id).await {
+    let found = match service.tools.list_offered(service, &row, by.user_id).await {
         Ok((tools, prompts)) => Ok((json(&tools)?, json(&prompts)?)),
         Err(error) => {
             service.tools.close(id);
@@ -210,18 +210,18 @@ pub async fn refresh(service: &AssistantsService, by: &Principal, id: McpServerI
 
 async fn find_now(service: &AssistantsService, id: McpServerId) -> Result<McpServer, AppError> {
     let row = rows::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
-    shown(service.db.writer(), row).await
+    to_view(service.db.writer(), row).await
 }
 
 /// Servers whose tools the caller may give to assistants.
-pub async fn offered(
+pub async fn list_offered(
     service: &AssistantsService,
     by: &Principal,
     page: PageRequest,
 ) -> Result<Page<OfferedServer>, AppError> {
-    let (items, total) = rows::list(service.db.reader(), which_for(by), page).await?;
+    let (items, total) = rows::list(service.db.reader(), filter_for(by), page).await?;
     let offered = |row: McpServerRow| {
-        let (tools, modes, prompts) = (tools(&row)?, modes(&row)?, server_prompts::of(&row)?);
+        let (tools, modes, prompts) = (tools(&row)?, modes(&row)?, server_prompts::list(&row)?);
         let tools = tools.into_iter().filter_map(|tool| {
             let mode = mode_of(&tool, &modes);
             let Tool { name, title, description, .. } = tool;
@@ -238,7 +238,7 @@ pub async fn offered(
     Ok(Page::new(items.into_iter().map(offered).collect::<Result<_, _>>()?, page, total))
 }
 
-fn which_for(by: &Principal) -> McpServerFilter {
+fn filter_for(by: &Principal) -> McpServerFilter {
     if by.is_admin() { McpServerFilter::Enabled } else { McpServerFilter::OfferedToEveryone }
 }
 
@@ -290,7 +290,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
     let is_http = row.transport == McpTransport::Http;
     if let Some(name) = fields.name {
         row.name = parse_line("name", &name, MAX_NAME)?;
-        row.search_name = ::search::folded_line(&row.name);
+        row.search_name = ::search::fold_name(&row.name);
     }
     if let Some(description) = fields.description {
         let text = description.as_deref().map(str::trim).filter(|text| !text.is_empty());
@@ -443,7 +443,7 @@ fn view(row: McpServerRow, client_id: Option<String>) -> Result<McpServer, AppEr
     Ok(McpServer {
         id: row.id,
         tools: tools(&row)?.into_iter().map(tool).collect(),
-        prompts: server_prompts::of(&row)?,
+        prompts: server_prompts::list(&row)?,
         secret_names: secrets::names(&row)?,
         auth: row.auth,
         client_id,

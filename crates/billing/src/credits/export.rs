@@ -50,7 +50,7 @@ pub fn export_for_holder(
     let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
     let pieces = stream::try_unfold((service, Some(after)), move |(service, after)| async move {
         let Some(after) = after else { return Ok(None) };
-        let found = rows::after(service.db.reader(), wanted, after, CHUNK_SIZE).await?;
+        let found = rows::entries_after(service.db.reader(), wanted, after, CHUNK_SIZE).await?;
         let is_last = (found.len() as u64) < CHUNK_SIZE;
         let next = found.last().map(|row| row.id).filter(|_| !is_last);
         let piece = encode(found.into_iter().map(csv_row).collect())?;

@@ -87,7 +87,7 @@ pub async fn adjust_balance(
     books.store(&tx).await?;
     let credits = balance_view(&account, rows::granted_amount(&tx, holder.account()).await?);
     let target = format!("{}:{amount}", holder.account());
-    audit::record(&tx, NewAuditEntry::by(by, Action::CreditsGiven, Some(target))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::CreditsGiven, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
     balances::notify_changed(service, holder);
     Ok(credits)

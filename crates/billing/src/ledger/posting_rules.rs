@@ -74,7 +74,7 @@ pub struct LedgerAccount {
     pub used_grants: Vec<Uuid>,
     pub entries: Vec<ledger_entry::Model>,
     /// Amount held minus amount released since the last posting, in micro-credits.
-    kept: MicroCredits,
+    net_held: MicroCredits,
     now: Timestamp,
 }
 
@@ -86,7 +86,7 @@ impl LedgerAccount {
             new_grants: Vec::new(),
             used_grants: Vec::new(),
             entries: Vec::new(),
-            kept: MicroCredits::ZERO,
+            net_held: MicroCredits::ZERO,
             now,
         }
     }
@@ -129,19 +129,19 @@ impl LedgerAccount {
     /// Reserves an amount. [`Self::post_holds`] posts it together with the other holds and releases.
     pub fn hold(&mut self, amount: MicroCredits) {
         self.account.held += amount;
-        self.kept += amount;
+        self.net_held += amount;
     }
 
     /// Releases a reserved amount. The cost is [charged](Self::charge) afterwards.
     pub fn release_hold(&mut self, amount: MicroCredits) {
         let freed = amount.min(self.account.held);
         self.account.held = self.account.held - freed;
-        self.kept = self.kept - freed;
+        self.net_held = self.net_held - freed;
     }
 
     /// Posts the net of holds and releases as one entry.
     pub fn post_holds(&mut self, source: &PostingSource) {
-        let kept = std::mem::take(&mut self.kept);
+        let kept = std::mem::take(&mut self.net_held);
         if kept > MicroCredits::ZERO {
             self.post(EntryKind::Hold, HouseAccount::Holds, MicroCredits(-kept.0), source, None);
         } else if kept < MicroCredits::ZERO {

@@ -27,7 +27,7 @@ pub(super) enum Applied {
     /// The amount differs from the gateway's: the payment is quarantined.
     WrongAmount,
     /// The update depends on a payment that isn't known to be paid yet, so it waits.
-    Waits,
+    Deferred,
 }
 
 /// Applies a webhook event. The caller stores the row.
@@ -54,27 +54,29 @@ pub(super) async fn apply_update<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Applied, AppError> {
     match news {
-        PaymentUpdate::Pending => step(row, Stage::Pending)?,
+        PaymentUpdate::Pending => advance_stage(row, Stage::Pending)?,
         PaymentUpdate::Failed => {
-            step(row, Stage::Failed)?;
+            advance_stage(row, Stage::Failed)?;
             subscriptions::attempt_failed(service, txn, row, now).await?;
         }
-        PaymentUpdate::Expired => step(row, Stage::Expired)?,
-        PaymentUpdate::Paid { money, charge } => return paid(service, txn, row, *money, charge.as_deref(), now).await,
+        PaymentUpdate::Expired => advance_stage(row, Stage::Expired)?,
+        PaymentUpdate::Paid { money, charge } => {
+            return apply_payment(service, txn, row, *money, charge.as_deref(), now).await;
+        }
         PaymentUpdate::Refund(_) | PaymentUpdate::Refunds(_)
             if stage(row)? != Stage::Paid && row.refused_at.is_none() =>
         {
-            return Ok(Applied::Waits);
+            return Ok(Applied::Deferred);
         }
-        PaymentUpdate::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
-        PaymentUpdate::Refund(refund) => refunded(service, txn, row, refund, now).await?,
+        PaymentUpdate::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Deferred),
+        PaymentUpdate::Refund(refund) => apply_refund(service, txn, row, refund, now).await?,
         PaymentUpdate::Refunds(refunds) => {
             for refund in refunds {
-                refunded(service, txn, row, refund, now).await?;
+                apply_refund(service, txn, row, refund, now).await?;
             }
         }
         PaymentUpdate::Dispute { reference, money, state } => {
-            disputed(service, txn, row, reference, *money, *state, now).await?
+            apply_dispute(service, txn, row, reference, *money, *state, now).await?
         }
         PaymentUpdate::Foreign => quarantine(row, "amount")?,
         PaymentUpdate::Approved | PaymentUpdate::Other => {}
@@ -102,7 +104,7 @@ pub(super) async fn apply_deferred<C: ConnectionTrait>(
             rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), awaited_subject, Some(now)).await?;
             continue;
         };
-        if apply(service, txn, row, &notice, now).await? == Applied::Waits {
+        if apply(service, txn, row, &notice, now).await? == Applied::Deferred {
             continue;
         }
         rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), None, Some(now)).await?;
@@ -111,7 +113,7 @@ pub(super) async fn apply_deferred<C: ConnectionTrait>(
 }
 
 /// Applies a stage transition, if it is valid.
-pub(super) fn step(row: &mut payment::Model, to: Stage) -> Result<(), AppError> {
+pub(super) fn advance_stage(row: &mut payment::Model, to: Stage) -> Result<(), AppError> {
     let next = stage(row)?.step(to);
     row.stage = next.as_str().to_owned();
     if !next.is_open() {
@@ -139,7 +141,7 @@ pub(super) fn update_status(row: &mut payment::Model) -> Result<(), AppError> {
     Ok(())
 }
 
-async fn paid<C: ConnectionTrait>(
+async fn apply_payment<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
@@ -249,13 +251,13 @@ pub(super) async fn complete<C: ConnectionTrait>(
     let (year, number) = next_number(txn, now).await?;
     row.receipt_year = Some(year);
     row.receipt_number = Some(number);
-    step(row, Stage::Paid)?;
+    advance_stage(row, Stage::Paid)?;
     fulfil(service, txn, row, now).await?;
     let letter = MailContent::Paid {
         plan: plan_rows::by_id(txn, row.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
         amount: price(row)?.to_string(),
         number: format!("{year}-{number:04}"),
-        page: page_of(row),
+        page: page_path(row),
     };
     mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await
 }
@@ -267,11 +269,11 @@ pub(super) async fn next_number<C: ConnectionTrait>(txn: &C, now: Timestamp) -> 
 }
 
 /// Path of the page on which the payer sees the payment.
-fn page_of(row: &payment::Model) -> String {
+fn page_path(row: &payment::Model) -> String {
     format!("plans/result?payment={}", row.id)
 }
 
-async fn refunded<C: ConnectionTrait>(
+async fn apply_refund<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,
@@ -300,7 +302,7 @@ async fn refunded<C: ConnectionTrait>(
             });
             let place = claims.refunds.len() - 1;
             if state != RefundState::Failed {
-                let claim = Reversal::of(&claims.refunds[place]);
+                let claim = Reversal::from_refund(&claims.refunds[place]);
                 claims.refunds[place].credits = claims.claw_back(txn, row, claim, now).await?;
             }
             place
@@ -346,7 +348,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     }
     if is_reversed {
         refund.reversals += 1;
-        let claim = Reversal::of(refund);
+        let claim = Reversal::from_refund(refund);
         claims.refunds[place].credits = claims.claw_back(txn, row, claim, now).await?;
     }
     let refund = &mut claims.refunds[place];
@@ -358,7 +360,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         let letter = MailContent::Refunded {
             amount: Money::new(refund.amount, price(row)?.currency).to_string(),
             number: format!("{year}-{number:04}"),
-            page: page_of(row),
+            page: page_path(row),
         };
         mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await?;
     }
@@ -366,7 +368,7 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
         refund.credits = MicroCredits::ZERO;
     }
     rows::put_refund(txn, refund.clone()).await?;
-    let claim = Reversal::of(refund);
+    let claim = Reversal::from_refund(refund);
     if after == RefundState::Failed && before != after {
         claims.return_excess(txn, row, claim, now).await?;
     }
@@ -390,7 +392,7 @@ async fn update_subscription<C: ConnectionTrait>(
     Ok(())
 }
 
-async fn disputed<C: ConnectionTrait>(
+async fn apply_dispute<C: ConnectionTrait>(
     service: &BillingService,
     txn: &C,
     row: &mut payment::Model,

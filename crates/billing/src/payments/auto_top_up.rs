@@ -147,7 +147,7 @@ async fn stop<C: ConnectionTrait>(
         row.is_on = false;
     }
     row.stopped = Some(why);
-    let letter = MailContent::TopUpStopped { why, page: balances::page_of(Payer::from(&*row).holder()) };
+    let letter = MailContent::TopUpStopped { why, page: balances::page_path(Payer::from(&*row).holder()) };
     mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await
 }
 

@@ -104,7 +104,7 @@ async fn sweep(service: &BillingService) -> Result<(), AppError> {
     let mut some: Vec<(Uuid, bool)> = claimed.iter().map(|id| (*id, true)).collect();
     let mut after = Uuid::nil();
     loop {
-        let due = rows::due(service.db.reader(), after, SWEEP_BATCH).await?;
+        let due = rows::due_accounts(service.db.reader(), after, SWEEP_BATCH).await?;
         let next = due.last().copied();
         some.extend(due.into_iter().filter(|id| !claimed.contains(id)).map(|id| (id, false)));
         // Several accounts are processed at a time, because a gateway may answer slowly for one of them.
@@ -132,7 +132,7 @@ async fn process_account(service: &BillingService, id: Uuid, is_claimed: bool) -
     let threshold = threshold(&tx, &account).await?;
     let warned = account.is_low;
     account.is_low = account.balance < threshold;
-    let holder = AccountHolder::of(&account)?;
+    let holder = AccountHolder::from_account(&account)?;
     let told = if account.is_low && !warned { warn(service, &tx, holder, &account).await? } else { Vec::new() };
     let top_up = match rows::lock_top_up(&tx, id).await? {
         Some(row) => auto_top_up::advance(service, &tx, row, account.balance, now).await?,
@@ -180,7 +180,7 @@ async fn warn<C: ConnectionTrait>(
         let letter = MailContent::CreditsLow {
             workspace: workspace.clone(),
             credits: whole_credits(account.balance),
-            page: page_of(holder),
+            page: page_path(holder),
         };
         mail::enqueue(txn, now, Recipient::User(*user_id), letter).await?;
     }
@@ -202,7 +202,7 @@ fn publish_low_balance(
 }
 
 /// Path of the page where credits are bought.
-pub(super) fn page_of(holder: AccountHolder) -> String {
+pub(super) fn page_path(holder: AccountHolder) -> String {
     match holder {
         AccountHolder::Workspace(id) => format!("plans/billing?workspace_id={id}"),
         AccountHolder::Person(_) => "plans/billing".to_owned(),
@@ -277,7 +277,7 @@ pub(super) async fn open_account<C: ConnectionTrait>(
 
 impl AccountHolder {
     /// Holder of a stored account.
-    pub(crate) fn of(account: &ledger_account::Model) -> Result<Self, AppError> {
+    pub(crate) fn from_account(account: &ledger_account::Model) -> Result<Self, AppError> {
         match account.kind.as_str() {
             "user" => Ok(Self::Person(UserId(account.id))),
             "workspace" => Ok(Self::Workspace(WorkspaceId(account.id))),

@@ -46,7 +46,7 @@ pub(super) async fn charge(
     let failed = |error: GatewayError| match error {
         GatewayError::Rejected(reason) => {
             tracing::warn!(reason, payment = %payment.id, "charge declined");
-            Ok(Some(ChargeResult::declined()))
+            Ok(Some(ChargeResult::new_declined()))
         }
         away @ GatewayError::OutcomeUnknown(_) => Err(AppError::unavailable(away)),
     };
@@ -71,7 +71,7 @@ pub(super) async fn charge(
         // one prepared here never.
         if locked.reference.is_none() {
             locked.reference = Some(reference);
-            apply::step(&mut locked, Stage::Pending)?;
+            apply::advance_stage(&mut locked, Stage::Pending)?;
             rows::store(&tx, locked.clone()).await?;
         }
         tx.commit().await.map_err(app_error)?;
@@ -80,7 +80,9 @@ pub(super) async fn charge(
     let asked: KnownPayment<'_> = known_payment(service, &payment)?;
     if how.fetch_first {
         match gateway.fetch(&asked).await {
-            Ok(paid @ Snapshot { remote: RemoteState::Paid(_), .. }) => return Ok(Some(ChargeResult::known(paid))),
+            Ok(paid @ Snapshot { remote: RemoteState::Paid(_), .. }) => {
+                return Ok(Some(ChargeResult::from_snapshot(paid)));
+            }
             Ok(_) => {}
             // A failed fetch says nothing about the charge.
             Err(error) => return Err(AppError::unavailable(error)),

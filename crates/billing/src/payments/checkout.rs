@@ -69,13 +69,13 @@ pub(super) fn started_checkout(service: &BillingService, row: &payment::Model) -
     let place = row.redirect_url.clone().filter(|_| stage(row).is_ok_and(Stage::is_open));
     let redirect_url = match place {
         Some(url) => url,
-        None => absolute_url(&service.config, &result_of(row))?.to_string(),
+        None => absolute_url(&service.config, &result_path(row))?.to_string(),
     };
     Ok(StartedCheckout { payment_id: row.id, redirect_url, expires_at: row.expires_at, status: row.status })
 }
 
 /// Path of the payment's result page.
-fn result_of(row: &payment::Model) -> String {
+fn result_path(row: &payment::Model) -> String {
     return_location(row.return_path.as_deref(), RESULT_PATH, "payment", row.id)
 }
 
@@ -178,7 +178,7 @@ pub async fn start(
     let now = service.clock.now();
     let return_path = order.return_url.as_deref().map(|path| own_path(service, path)).transpose()?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let offered = plans::offered(&tx, order.plan_id).await?;
+    let offered = plans::find_offered(&tx, order.plan_id).await?;
     let plan = plans::view(offered.clone())?;
     let seats = order.seats.unwrap_or(1);
     let is_subscription = plan.kind == PlanKind::Subscription;
@@ -239,7 +239,7 @@ async fn extended_subscription<C: ConnectionTrait>(
             return Err(AppError::field("seats", "invalid", "The workspace has more members than that."));
         }
     }
-    let Some(row) = subscription_rows::of(txn, payer.account()).await? else { return Ok(None) };
+    let Some(row) = subscription_rows::by_account(txn, payer.account()).await? else { return Ok(None) };
     let state = subscriptions::parse_state(&row)?;
     if state == SubscriptionState::Ended || row.ends_at <= now {
         return Ok(None);
@@ -286,7 +286,7 @@ pub(super) async fn create_checkout(
         created_at: row.created_at,
         expires_at: row.expires_at,
         address,
-        keep: keeps.then_some(MethodOwner { customer: customer.as_deref(), email: &email }),
+        save_for: keeps.then_some(MethodOwner { customer: customer.as_deref(), email: &email }),
     };
     let made = gateway.create_checkout(&order).await;
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -294,7 +294,7 @@ pub(super) async fn create_checkout(
     match made {
         Ok(made) => {
             // A webhook may have advanced the payment already.
-            apply::step(&mut locked, Stage::Pending)?;
+            apply::advance_stage(&mut locked, Stage::Pending)?;
             locked.reference = Some(made.reference);
             locked.redirect_url = Some(made.redirect_url);
             rows::store(&tx, locked.clone()).await?;
@@ -305,7 +305,7 @@ pub(super) async fn create_checkout(
             // The payer got no URL and can't pay. If it is unknown whether the gateway created the checkout, the
             // payment stays open until it expires.
             if matches!(error, GatewayError::Rejected(_)) {
-                apply::step(&mut locked, Stage::Failed)?;
+                apply::advance_stage(&mut locked, Stage::Failed)?;
                 rows::store(&tx, locked).await?;
                 tx.commit().await.map_err(app_error)?;
             }
@@ -334,7 +334,7 @@ pub async fn finish(
         None => None,
     };
     let Some(row) = row else { return Ok(RESULT_PATH.to_owned()) };
-    let (path, id) = (result_of(&row), row.id);
+    let (path, id) = (result_path(&row), row.id);
     if stage(&row)?.is_open()
         && let Err(error) = reconciler::fetch_and_apply(service, row).await
     {

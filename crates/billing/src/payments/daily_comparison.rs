@@ -33,7 +33,7 @@ const EDGE_MARGIN: Duration = Duration::from_secs(3_600);
 /// Maximum number of payments read per query.
 const QUERY_BATCH: u64 = 200;
 /// Maximum number of concurrent fetches from a gateway that can't list payments.
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT: usize = 8;
 /// Consecutive failures after which the comparison is postponed.
 const MAX_CONSECUTIVE_FAILURES: usize = 5;
 /// Maximum number of payments compared.
@@ -89,7 +89,7 @@ async fn compare_gateway(service: &BillingService, gateway: &dyn Gateway, now: T
 async fn compare(service: &BillingService, gateway: &dyn Gateway, day: Timestamp) -> Result<(), AppError> {
     let (from, until) = (Timestamp(day.0 - 2 * DAY), day);
     let mut comparison =
-        Comparison { service, gateway, now: service.clock.now(), equal: Vec::new(), is_whole: true, in_vain: 0 };
+        Comparison { service, gateway, now: service.clock.now(), equal: Vec::new(), is_whole: true, failed_count: 0 };
     let compared = match gateway.list(from, until).await.map_err(request_error)? {
         PaymentListing::Charges(listed) => comparison.compare_list(listed, from, until).await,
         PaymentListing::Unsupported => comparison.compare_each(from, until).await,
@@ -123,7 +123,7 @@ struct Comparison<'a> {
     /// True if every reported payment could be compared.
     is_whole: bool,
     /// Number of consecutive failures.
-    in_vain: usize,
+    failed_count: usize,
 }
 
 impl Comparison<'_> {
@@ -170,7 +170,7 @@ impl Comparison<'_> {
     /// Records the result of one comparison. A failure doesn't stop the others, until there are too many in a row.
     fn record_result(&mut self, subject: &str, compared: Result<(), AppError>) -> Result<(), AppError> {
         let Err(error) = compared else {
-            self.in_vain = 0;
+            self.failed_count = 0;
             return Ok(());
         };
         self.is_whole = false;
@@ -179,8 +179,8 @@ impl Comparison<'_> {
 
     fn skip(&mut self, subject: &str, error: &AppError) -> Result<(), AppError> {
         tracing::warn!(%error, gateway = self.gateway.name().as_str(), subject, "failed to compare payment");
-        self.in_vain += 1;
-        if self.in_vain == MAX_CONSECUTIVE_FAILURES {
+        self.failed_count += 1;
+        if self.failed_count == MAX_CONSECUTIVE_FAILURES {
             return Err(AppError::unavailable(anyhow::anyhow!("too many consecutive failures")));
         }
         Ok(())
@@ -205,7 +205,7 @@ impl Comparison<'_> {
     async fn compare_each(&mut self, from: Timestamp, until: Timestamp) -> Result<(), AppError> {
         let (service, name) = (self.service, self.gateway.name().as_str());
         let begun = reconciliation::created_between(service.db.writer(), name, from, until, MAX_PAYMENTS).await?;
-        for part in begun.chunks(AT_ONCE) {
+        for part in begun.chunks(MAX_CONCURRENT) {
             let asked: Vec<_> = part.iter().map(|row| fetch(service, self.gateway, row)).collect();
             for (row, found) in part.iter().zip(join_all(asked).await) {
                 let subject = row.id.to_string();
@@ -331,7 +331,7 @@ pub async fn close(
     row.note = Some(note);
     row.closed_at = Some(service.clock.now());
     reconciliation::store(&tx, row.clone()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::PaymentDifferenceClosed, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::PaymentDifferenceClosed, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(view(row))
 }

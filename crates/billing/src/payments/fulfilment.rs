@@ -105,7 +105,7 @@ async fn transfer_seats<C: ConnectionTrait>(
     let (members, mut others): (Vec<Uuid>, Vec<Uuid>) = taken.partition(|account| members.contains(account));
     let old = plan_rows::by_id(txn, before.plan_id).await?.ok_or(Code::NotFound)?.credits;
     let more = MicroCredits((plan.credits.0 - old.0).max(0));
-    let each = prorated(paid, more, now).min(share(paid_credits(row, plan.credits), members.len()));
+    let each = prorate(paid, more, now).min(split_evenly(paid_credits(row, plan.credits), members.len()));
     grant_credits(txn, row, &members, each, Some(paid.period_end), now).await?;
     others.truncate(usize::try_from(paid.seats).unwrap_or(0).saturating_sub(members.len()));
     let nothing = |account_id| payment_credit::Model {
@@ -118,13 +118,13 @@ async fn transfer_seats<C: ConnectionTrait>(
 }
 
 /// Pro-rated credits for the rest of the period.
-fn prorated(held: &subscription::Model, credits: MicroCredits, now: Timestamp) -> MicroCredits {
+fn prorate(held: &subscription::Model, credits: MicroCredits, now: Timestamp) -> MicroCredits {
     let (whole, rest) = ((held.period_end.0 - held.starts_at.0).max(1), held.period_end.0 - now.0);
     let part = i128::from(credits.0) * i128::from(rest.max(0)) / i128::from(whole);
     MicroCredits(i64::try_from(part).unwrap_or(i64::MAX))
 }
 
-fn share(credits: MicroCredits, among: usize) -> MicroCredits {
+fn split_evenly(credits: MicroCredits, among: usize) -> MicroCredits {
     MicroCredits(credits.0.max(0) / i64::try_from(among.max(1)).unwrap_or(i64::MAX))
 }
 
@@ -417,8 +417,8 @@ pub(super) async fn assign_seat<C: ConnectionTrait>(
     let left = sources.iter().map(|one| one.credits.0).sum();
     let plan = plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?;
     // If the period was paid in advance and has not begun yet, the credits are those of the whole period.
-    let usual = prorated(held, plan.credits, now.max(held.starts_at));
-    let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(share(MicroCredits(left), free)) };
+    let usual = prorate(held, plan.credits, now.max(held.starts_at));
+    let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(split_evenly(MicroCredits(left), free)) };
     for (place, one) in sources.iter().enumerate() {
         let part = missing.min(one.credits);
         // The seat belongs to the current payment even if no credits are granted.

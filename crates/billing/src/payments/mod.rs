@@ -234,7 +234,7 @@ async fn views(service: &BillingService, found: Vec<payment::Model>) -> Result<V
     let refunded = found.iter().filter(|row| row.refunded > 0).map(|row| row.id).collect();
     let mut notes: HashMap<Uuid, Vec<CreditNote>> = HashMap::new();
     for refund in rows::refunds_done(service.db.reader(), refunded).await? {
-        if let Some(number) = receipts::number(refund.credit_note_year, refund.credit_note_number) {
+        if let Some(number) = receipts::format_number(refund.credit_note_year, refund.credit_note_number) {
             let created_at = refund.refunded_at.unwrap_or(refund.created_at);
             notes.entry(refund.payment_id).or_default().push(CreditNote { number, amount: refund.amount, created_at });
         }
@@ -247,7 +247,7 @@ async fn views(service: &BillingService, found: Vec<payment::Model>) -> Result<V
                 status: row.status,
                 plan_name: names.get(&row.plan_id).cloned().unwrap_or_default(),
                 redirect_url: row.redirect_url.filter(|_| can_pay),
-                receipt: receipts::number(row.receipt_year, row.receipt_number),
+                receipt: receipts::format_number(row.receipt_year, row.receipt_number),
                 credit_notes: notes.remove(&row.id).unwrap_or_default(),
                 id: row.id,
                 gateway: row.gateway,

@@ -42,7 +42,8 @@ pub async fn set_enabled(
     service.payments.gateway(name).ok_or(Code::NotFound)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::set_toggle(&tx, name.as_str(), enabled).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::GatewaySwitched, Some(format!("{name}:{enabled}")))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::GatewaySwitched, Some(format!("{name}:{enabled}"))))
+        .await?;
     tx.commit().await.map_err(app_error)?;
     reload(service).await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::PaymentSwitchesChanged)]));

@@ -57,12 +57,12 @@ pub(super) fn view(row: pricing_plan::Model) -> Result<PricingPlan, AppError> {
 }
 
 /// Returns an offered plan under a shared lock, so that the price paid is the price read here.
-pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<pricing_plan::Model, AppError> {
+pub(super) async fn find_offered<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<pricing_plan::Model, AppError> {
     let plan = rows::lock_shared(txn, id).await?.ok_or(Code::NotFound)?;
     if plan.is_active {
         return Ok(plan);
     }
-    let newer = rows::offered(txn, family(&plan)).await?.ok_or(Code::NotFound)?;
+    let newer = rows::offered_version(txn, family(&plan)).await?.ok_or(Code::NotFound)?;
     Err(plan_changed_error(&view(newer)?))
 }
 
@@ -155,7 +155,7 @@ pub async fn create(
     let new = row(definition, (PlanId::new(), None), position, service.clock.now())?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert_missing(&tx, vec![new.clone()]).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::PlanChanged, Some(new.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::PlanChanged, Some(new.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     view(new)
 }
@@ -201,7 +201,7 @@ pub async fn change(
         rows::insert_missing(&tx, vec![new.clone()]).await?;
         new
     };
-    audit::record(&tx, NewAuditEntry::by(by, Action::PlanChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::PlanChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     view(changed)
 }

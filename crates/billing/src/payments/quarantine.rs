@@ -115,7 +115,7 @@ pub async fn release(
             apply::complete(service, &tx, &mut row, now).await?;
         }
         ReleaseAs::Refused => {
-            apply::step(&mut row, Stage::Failed)?;
+            apply::advance_stage(&mut row, Stage::Failed)?;
             // Money received from now on is refunded.
             row.refused_at = Some(now);
             // The refund is made in the currency and amount that was paid.
@@ -140,7 +140,7 @@ pub async fn release(
     }
     rows::store(&tx, row.clone()).await?;
     let target = format!("{id}:{}:{reason}", decision.as_str());
-    audit::record(&tx, NewAuditEntry::by(by, Action::PaymentReleased, Some(target))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::PaymentReleased, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
     apply::notify_payer(service, &before, &row);
     if let Some(refund) = refunded {

@@ -30,10 +30,10 @@ pub struct Document {
 
 /// Reads the buyer's details for receipts.
 pub async fn billing_details(service: &BillingService, payer: Payer) -> Result<BillingDetails, AppError> {
-    stored(service.db.writer(), payer.account()).await
+    load_billing_details(service.db.writer(), payer.account()).await
 }
 
-async fn stored<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<BillingDetails, AppError> {
+async fn load_billing_details<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<BillingDetails, AppError> {
     let found = subscription_rows::billing_details(db, account).await?;
     found.map_or_else(|| Ok(BillingDetails::default()), |text| serde_json::from_str(&text).map_err(AppError::internal))
 }
@@ -70,7 +70,7 @@ pub async fn change_billing_details(
 
 /// Snapshot of the buyer's details, to be stored with a payment.
 pub(super) async fn buyer<C: ConnectionTrait>(db: &C, row: &payment::Model) -> Result<String, AppError> {
-    let mut details = stored(db, subscriptions::account(row)).await?;
+    let mut details = load_billing_details(db, subscriptions::account(row)).await?;
     if details.name.as_deref().is_none_or(|name| name.trim().is_empty()) {
         details.name = match row.workspace_id {
             Some(id) => workspaces::name(db, id).await?,
@@ -82,7 +82,7 @@ pub(super) async fn buyer<C: ConnectionTrait>(db: &C, row: &payment::Model) -> R
 
 /// Reads a payment whose documents the caller may download: the payer, people who pay for its workspace, and
 /// administrators.
-async fn visible(service: &BillingService, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
+async fn find_downloadable(service: &BillingService, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
     if by.may_administer() {
         return rows::by_id(service.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into());
     }
@@ -90,32 +90,32 @@ async fn visible(service: &BillingService, by: &Principal, id: Uuid) -> Result<p
 }
 
 pub async fn receipt(service: &BillingService, by: &Principal, id: Uuid) -> Result<Document, AppError> {
-    let row = visible(service, by, id).await?;
-    let number = number(row.receipt_year, row.receipt_number).ok_or(Code::NotFound)?;
+    let row = find_downloadable(service, by, id).await?;
+    let number = format_number(row.receipt_year, row.receipt_number).ok_or(Code::NotFound)?;
     let date = row.paid_at.ok_or(Code::NotFound)?;
     let paper = Receipt { number, date, ..draft(service, &row).await? };
-    written(paper).await
+    render_document(paper).await
 }
 
 /// Returns the credit note of a refund by its number.
 pub async fn credit_note(service: &BillingService, by: &Principal, id: Uuid, note: &str) -> Result<Document, AppError> {
-    let row = visible(service, by, id).await?;
+    let row = find_downloadable(service, by, id).await?;
     let refunds = rows::refunds(service.db.reader(), id).await?;
-    let is_it = |year, count| number(year, count).as_deref() == Some(note);
+    let is_it = |year, count| format_number(year, count).as_deref() == Some(note);
     let found = refunds.into_iter().find(|refund| is_it(refund.credit_note_year, refund.credit_note_number));
     let refund = found.filter(|refund| refund.state == RefundState::Done.as_str()).ok_or(Code::NotFound)?;
     let paper = draft(service, &row).await?;
     let paper = Receipt {
         number: note.to_owned(),
         date: refund.refunded_at.ok_or(Code::NotFound)?,
-        credits: number(row.receipt_year, row.receipt_number),
+        credits: format_number(row.receipt_year, row.receipt_number),
         amount: Money::new(refund.amount, paper.amount.currency),
         ..paper
     };
-    written(paper).await
+    render_document(paper).await
 }
 
-pub(super) fn number(year: Option<i64>, number: Option<i64>) -> Option<String> {
+pub(super) fn format_number(year: Option<i64>, number: Option<i64>) -> Option<String> {
     year.zip(number).map(|(year, number)| format!("{year}-{number:04}"))
 }
 
@@ -153,7 +153,7 @@ async fn draft(service: &BillingService, row: &payment::Model) -> Result<Receipt
     })
 }
 
-async fn written(paper: Receipt) -> Result<Document, AppError> {
+async fn render_document(paper: Receipt) -> Result<Document, AppError> {
     let name = format!("{}.pdf", paper.number);
     // Rendering takes a few milliseconds, so it runs on a blocking thread.
     let bytes = tokio::task::spawn_blocking(move || ::payment::write_receipt(&paper)).await;

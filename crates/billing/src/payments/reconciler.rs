@@ -184,7 +184,7 @@ pub(super) async fn apply_update(
     }
     if stage(&locked)? == Stage::Pending && now >= locked.expires_at.plus(EXPIRY_MARGIN) {
         // If the payment is paid nevertheless, it is still applied.
-        apply::step(&mut locked, Stage::Expired)?;
+        apply::advance_stage(&mut locked, Stage::Expired)?;
     }
     if locked != before {
         rows::store(&tx, locked.clone()).await?;

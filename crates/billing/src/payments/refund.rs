@@ -71,9 +71,9 @@ pub async fn refund(
     };
     let id = refund.id;
     claims.refunds.push(refund.clone());
-    let credits = claims.claw_back(&tx, &row, Reversal::of(&refund), now).await?;
+    let credits = claims.claw_back(&tx, &row, Reversal::from_refund(&refund), now).await?;
     rows::put_refund(&tx, payment_refund::Model { credits, ..refund }).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::PaymentRefunded, Some(payment_id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::PaymentRefunded, Some(payment_id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     complete(service, id).await?;
     let row = rows::by_id(service.db.writer(), payment_id).await?.ok_or(Code::NotFound)?;
@@ -228,7 +228,7 @@ async fn apply_outcome(service: &BillingService, attempt: &Attempt, said: Attemp
         }
         AttemptOutcome::Refused(reason) if is_newest => {
             tracing::error!(reason, refund = %id, "refund rejected by the gateway, returning the credits");
-            refund.last_answer = Some(shortened(&reason));
+            refund.last_answer = Some(truncate(&reason));
             Some(RefundState::Failed)
         }
         // An event has reported the final state in the meantime.
@@ -237,7 +237,7 @@ async fn apply_outcome(service: &BillingService, attempt: &Attempt, said: Attemp
         }
         AttemptOutcome::Refused(reason) | AttemptOutcome::Unknown(reason) => {
             tracing::warn!(reason, refund = %id, "refund outcome unknown, retrying");
-            refund.last_answer = Some(shortened(&reason));
+            refund.last_answer = Some(truncate(&reason));
             None
         }
     };
@@ -253,7 +253,7 @@ async fn apply_outcome(service: &BillingService, attempt: &Attempt, said: Attemp
     Ok(())
 }
 
-fn shortened(answer: &str) -> String {
+fn truncate(answer: &str) -> String {
     answer.chars().filter(|letter| *letter != '\0').take(MAX_ANSWER_LEN).collect()
 }
 
@@ -294,7 +294,7 @@ pub async fn decide_refund(
         rows::store(&tx, row.clone()).await?;
     }
     let target = format!("{payment_id}:{refund_id}:{}:{reason}", decision.as_str());
-    audit::record(&tx, NewAuditEntry::by(by, Action::RefundDecided, Some(target))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::RefundDecided, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
     apply::notify_payer(service, &before, &row);
     if decision == RefundDecision::Ask {

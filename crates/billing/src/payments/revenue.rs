@@ -54,16 +54,16 @@ pub async fn revenue(
     for row in rows::paid(db, from, to).await? {
         let DailyAmount { day, currency, amount, count } = row;
         add(day, &|sum| {
-            let money = sum.of(&currency);
+            let money = sum.entry(&currency);
             money.paid += amount;
             money.payments += count;
         });
     }
     for DailyAmount { day, currency, amount, .. } in rows::refunded(db, from, to).await? {
-        add(day, &|sum| sum.of(&currency).refunded += amount);
+        add(day, &|sum| sum.entry(&currency).refunded += amount);
     }
     for DailyAmount { day, currency, amount, .. } in rows::disputed(db, from, to).await? {
-        add(day, &|sum| sum.of(&currency).disputed += amount);
+        add(day, &|sum| sum.entry(&currency).disputed += amount);
     }
     for DailyCredits { day, kind, amount } in rows::booked(db, from, to).await? {
         let kind: EntryKind = kind.parse().map_err(AppError::internal)?;
@@ -103,7 +103,7 @@ struct GroupSum {
 }
 
 impl GroupSum {
-    fn of(&mut self, currency: &str) -> &mut RevenueMoney {
+    fn entry(&mut self, currency: &str) -> &mut RevenueMoney {
         let new = || RevenueMoney { currency: currency.to_owned(), ..RevenueMoney::default() };
         self.money.entry(currency.to_owned()).or_insert_with(new)
     }

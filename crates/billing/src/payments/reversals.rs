@@ -34,7 +34,7 @@ pub(super) enum Reversal<'a> {
 }
 
 impl Reversal<'_> {
-    pub const fn of(refund: &payment_refund::Model) -> Self {
+    pub const fn from_refund(refund: &payment_refund::Model) -> Self {
         Self::Refund { id: refund.id, reversals: refund.reversals }
     }
 
@@ -102,12 +102,12 @@ impl Reversals {
 
     /// Part of the given credits of `row` that is not reversed.
     pub fn remaining_credits(&self, row: &payment::Model, credits: MicroCredits) -> MicroCredits {
-        credits - part(row, credits, self.reversed())
+        credits - proportional_credits(row, credits, self.reversed())
     }
 
     /// The newest reversal that claws back credits; `None` if there is none.
     pub fn current(&self) -> Option<Reversal<'_>> {
-        let refund = self.refunds.iter().rev().find(|refund| is_effective(refund)).map(Reversal::of);
+        let refund = self.refunds.iter().rev().find(|refund| is_effective(refund)).map(Reversal::from_refund);
         let dispute = || self.disputes.iter().rev().find(|dispute| is_held_back(dispute));
         refund.or_else(|| dispute().map(|dispute| Reversal::Dispute(&dispute.reference)))
     }
@@ -135,7 +135,7 @@ impl Reversals {
                 continue;
             }
             let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
-            let source = part_of(&claim.source(row), row, share.account);
+            let source = share_source(&claim.source(row), row, share.account);
             books.single_account()?.claw_back(missing, &source, claim.kinds()[0], &source_of(row, share.account).id);
             books.store(txn).await?;
             all += missing;
@@ -157,7 +157,7 @@ impl Reversals {
                 continue;
             }
             let mut books = LockedAccounts::open(txn, holder_of(row, share.account), now).await?;
-            let source = part_of(&claim.source(row), row, share.account);
+            let source = share_source(&claim.source(row), row, share.account);
             books.single_account()?.reverse_clawback(excess, &source, claim.kinds()[1]);
             books.store(txn).await?;
         }
@@ -174,13 +174,17 @@ impl Reversals {
         let claimed = self.reversed();
         let mut shares = Vec::new();
         for (account, credits) in grants_of_payment(txn, row).await? {
-            let sources = self.all().map(|claim| part_of(&claim.source(row), row, account).id).collect();
+            let sources = self.all().map(|claim| share_source(&claim.source(row), row, account).id).collect();
             let entries = ledger_rows::clawed_back(txn, account, sources).await?;
             let taken = entries.into_iter().map(|entry| {
                 let is_taken = entry.from_account == account;
                 if is_taken { entry.amount.0 } else { -entry.amount.0 }
             });
-            shares.push(Share { account, due: part(row, credits, claimed), taken: MicroCredits(taken.sum()) });
+            shares.push(Share {
+                account,
+                due: proportional_credits(row, credits, claimed),
+                taken: MicroCredits(taken.sum()),
+            });
         }
         Ok(shares)
     }
@@ -213,14 +217,14 @@ pub(super) fn holder_of(row: &payment::Model, account: Uuid) -> AccountHolder {
 }
 
 /// Part of the credits that corresponds to a part of the paid amount, rounded up to a micro-credit.
-fn part(row: &payment::Model, credits: MicroCredits, amount: i64) -> MicroCredits {
+fn proportional_credits(row: &payment::Model, credits: MicroCredits, amount: i64) -> MicroCredits {
     let (credits, amount, whole) = (i128::from(credits.0), i128::from(amount), i128::from(row.amount.max(1)));
     let part = (credits * amount.clamp(0, whole) + whole - 1) / whole;
     MicroCredits(i64::try_from(part).unwrap_or(i64::MAX))
 }
 
 /// Ledger source for one of several accounts.
-fn part_of(source: &PostingSource, row: &payment::Model, account: Uuid) -> PostingSource {
+fn share_source(source: &PostingSource, row: &payment::Model, account: Uuid) -> PostingSource {
     if row.workspace_id.is_none() {
         source.clone()
     } else {

@@ -112,7 +112,7 @@ pub async fn start(
     let customer = subscriptions::customer_of(service, payer, name).await?;
     let order = SetupOrder {
         setup_id: row.id.0,
-        keep: MethodOwner { customer: customer.as_deref(), email: &user.email },
+        save_for: MethodOwner { customer: customer.as_deref(), email: &user.email },
         return_url: &back,
         expires_at: row.expires_at,
     };

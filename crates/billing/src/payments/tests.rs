@@ -211,7 +211,7 @@ impl Buyer {
             to: Timestamp(i64::MAX),
             before: Uuid::max(),
         };
-        ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap()
+        ledger_rows::entries_after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap()
     }
 
     /// Amount that entries of these kinds have debited from the account, minus the amount that they have credited.

@@ -136,7 +136,7 @@ pub(super) async fn store(
         None => notice,
     };
     let applied = apply::apply(service, &tx, &mut row, &notice, now).await?;
-    let awaited_subject = (applied == apply::Applied::Waits).then(|| format!("payment:{payment_id}"));
+    let awaited_subject = (applied == apply::Applied::Deferred).then(|| format!("payment:{payment_id}"));
     let applied_at = awaited_subject.is_none().then_some(now);
     rows::mark_event(&tx, name, &notice.event_id, Some(payment_id), awaited_subject.as_deref(), applied_at).await?;
     if applied == apply::Applied::Done {

@@ -55,7 +55,7 @@ struct Allotment {
     calls: i64,
     used_at: Instant,
     reserved_at: Option<Instant>,
-    rests_until: Option<Instant>,
+    paused_until: Option<Instant>,
     /// True if nothing may be drawn until the next reservation.
     is_closed: bool,
     /// True while a reservation is pending.
@@ -67,13 +67,13 @@ struct Allotment {
 /// Reservation request for one limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllotmentRequest {
-    pub purse: SpendingLimit,
+    pub spending_limit: SpendingLimit,
     pub id: Uuid,
     /// Amount that calls have already drawn.
     pub needed: MicroCredits,
     /// Additional amount that calls may draw.
     pub extra: MicroCredits,
-    pub least: MicroCredits,
+    pub min_amount: MicroCredits,
     pub is_closed: bool,
 }
 
@@ -100,7 +100,7 @@ impl Allotment {
             calls: INITIAL_CALLS,
             used_at: now,
             reserved_at: None,
-            rests_until: None,
+            paused_until: None,
             is_closed: false,
             is_due: false,
             is_limitless: false,
@@ -127,7 +127,7 @@ impl Allotment {
 
     /// Claims the next reservation. Returns false if the allotment pauses or another task has claimed it.
     fn claim(&mut self, now: Instant) -> bool {
-        let rests = self.rests_until.is_some_and(|until| now < until);
+        let rests = self.paused_until.is_some_and(|until| now < until);
         !rests && !std::mem::replace(&mut self.is_due, true)
     }
 }
@@ -154,7 +154,7 @@ impl LocalAllotments {
             return None;
         }
         let (mut due, mut held) =
-            (Vec::new(), Reservation { holds: [None; super::MAX_LIMITS], amounts, origin: Origin::Blocks });
+            (Vec::new(), Reservation { holds: [None; super::MAX_LIMITS], amounts, origin: Origin::Allotments });
         for (place, purse) in held.holds.iter_mut().zip(purses.iter().flatten()) {
             let block = blocks.get_mut(purse)?;
             let amount = amounts.amount_for(*purse);
@@ -228,11 +228,11 @@ impl LocalAllotments {
             let block = blocks.get(purse)?;
             let calls = |calls: i64| MicroCredits(block.usual.0.max(1).saturating_mul(calls));
             Some(AllotmentRequest {
-                purse: *purse,
+                spending_limit: *purse,
                 id: block.id,
                 needed: block.needed(),
                 extra: calls(block.calls),
-                least: calls(MIN_CALLS),
+                min_amount: calls(MIN_CALLS),
                 is_closed: block.is_closed,
             })
         };
@@ -242,13 +242,13 @@ impl LocalAllotments {
     pub fn apply_grants(&self, grants: &[AllotmentGrant], now: Instant) {
         let mut blocks = self.lock();
         for AllotmentGrant { request: wish, amount, is_covered, is_limitless } in grants {
-            let Some(block) = blocks.get_mut(&wish.purse) else { continue };
+            let Some(block) = blocks.get_mut(&wish.spending_limit) else { continue };
             (block.amount, block.is_due, block.is_limitless) = (*amount, false, *is_limitless);
             block.capacity = block.free();
             let is_reserved = *is_limitless || block.capacity > MicroCredits::ZERO;
             block.calls = if is_reserved { (block.calls * 2).min(MAX_CALLS) } else { INITIAL_CALLS };
             block.reserved_at = is_reserved.then_some(now);
-            block.rests_until = (!is_reserved).then(|| now + RETRY_PAUSE);
+            block.paused_until = (!is_reserved).then(|| now + RETRY_PAUSE);
             if wish.is_closed {
                 block.is_closed = false;
             }
@@ -261,8 +261,8 @@ impl LocalAllotments {
     pub fn reservation_failed(&self, wishes: &[AllotmentRequest], now: Instant) {
         let mut blocks = self.lock();
         for wish in wishes {
-            if let Some(block) = blocks.get_mut(&wish.purse) {
-                (block.is_due, block.rests_until) = (false, Some(now + RETRY_PAUSE));
+            if let Some(block) = blocks.get_mut(&wish.spending_limit) {
+                (block.is_due, block.paused_until) = (false, Some(now + RETRY_PAUSE));
             }
         }
     }

@@ -34,7 +34,7 @@ pub(super) struct LockedLimits {
     counters: BTreeMap<CounterId, budget::Model>,
     /// Quotas that the users' current plans limit.
     limited: BTreeSet<CounterId>,
-    books: LockedAccounts,
+    accounts: LockedAccounts,
     charges: BTreeMap<Uuid, Charge>,
     counter_holds: Vec<counters::NewBudgetReservation>,
     credit_holds: Vec<accounts::NewCreditReservation>,
@@ -45,7 +45,7 @@ pub(super) struct LockedLimits {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RemovedHold {
     pub id: Uuid,
-    pub purse: SpendingLimit,
+    pub spending_limit: SpendingLimit,
     pub amount: MicroCredits,
     pub expires_at: Timestamp,
 }
@@ -78,7 +78,7 @@ impl LockedLimits {
         let mut books = LockedAccounts::lock(txn, &owners, now).await?;
         books.all_mut().for_each(crate::ledger::LedgerAccount::expire);
         let (charges, counter_holds, credit_holds) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Ok(Self { counters, limited, books, charges, counter_holds, credit_holds, now })
+        Ok(Self { counters, limited, accounts: books, charges, counter_holds, credit_holds, now })
     }
 
     /// Remaining amount; `None` if there is no limit.
@@ -87,7 +87,7 @@ impl LockedLimits {
             SpendingLimit::Counter(counter) => self.limit(counter).map(|row| row.spending_limit - row.spent - row.held),
             // A holder without an account has no credits.
             SpendingLimit::Credits(account) => {
-                Some(self.books.get(account).map_or(MicroCredits::ZERO, crate::ledger::LedgerAccount::available))
+                Some(self.accounts.get(account).map_or(MicroCredits::ZERO, crate::ledger::LedgerAccount::available))
             }
         }
     }
@@ -120,7 +120,7 @@ impl LockedLimits {
                 }
             }
             SpendingLimit::Credits(account) => {
-                if let Some(book) = self.books.get_mut(account) {
+                if let Some(book) = self.accounts.get_mut(account) {
                     book.hold(amount);
                     self.credit_holds.push(accounts::NewCreditReservation {
                         id,
@@ -156,12 +156,17 @@ impl LockedLimits {
                 RemovalFilter::Expired => counters::remove_expired(txn, &counter_ids, self.now).await?,
             };
             for row in rows {
-                let counter = CounterId::of(&row.scope, row.scope_id)?;
+                let counter = CounterId::parse(&row.scope, row.scope_id)?;
                 if let Some(counted) = self.counters.get_mut(&counter) {
                     counted.held = counted.held - row.amount;
                 }
                 let purse = SpendingLimit::Counter(counter);
-                removed.push(RemovedHold { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
+                removed.push(RemovedHold {
+                    id: row.id,
+                    spending_limit: purse,
+                    amount: row.amount,
+                    expires_at: row.expires_at,
+                });
             }
         }
         if !credit_ids.is_empty() {
@@ -170,11 +175,16 @@ impl LockedLimits {
                 RemovalFilter::Expired => accounts::remove_expired(txn, &credit_ids, self.now).await?,
             };
             for row in rows {
-                if let Some(book) = self.books.get_mut(row.account_id) {
+                if let Some(book) = self.accounts.get_mut(row.account_id) {
                     book.release_hold(row.amount);
                 }
                 let purse = SpendingLimit::Credits(row.account_id);
-                removed.push(RemovedHold { id: row.id, purse, amount: row.amount, expires_at: row.expires_at });
+                removed.push(RemovedHold {
+                    id: row.id,
+                    spending_limit: purse,
+                    amount: row.amount,
+                    expires_at: row.expires_at,
+                });
             }
         }
         Ok(removed)
@@ -198,7 +208,7 @@ impl LockedLimits {
 
     /// Stores all changes. An account gets one entry for the net of holds and releases, and one for the costs.
     pub async fn store<C: ConnectionTrait>(mut self, txn: &C) -> Result<(), AppError> {
-        for book in self.books.all_mut() {
+        for book in self.accounts.all_mut() {
             let moved = PostingSource::new("hold", Uuid::now_v7());
             book.post_holds(&moved);
             match self.charges.get(&book.account.id) {
@@ -213,7 +223,7 @@ impl LockedLimits {
         counters::store(txn, &self.counters.values().collect::<Vec<_>>()).await?;
         counters::insert_reservations(txn, &self.counter_holds).await?;
         accounts::insert_reservations(txn, &self.credit_holds).await?;
-        self.books.store(txn).await
+        self.accounts.store(txn).await
     }
 }
 
@@ -263,7 +273,7 @@ async fn read<C: ConnectionTrait>(
     }
     for mut row in counters::lock(txn, ids).await? {
         roll_over(&mut row, now);
-        found.insert(CounterId::of(&row.scope, row.scope_id)?, row);
+        found.insert(CounterId::parse(&row.scope, row.scope_id)?, row);
     }
     Ok(found)
 }

@@ -42,19 +42,19 @@ enum HoldTable {
 struct Expired {
     id: Uuid,
     expires_at: Timestamp,
-    purse: Result<SpendingLimit, AppError>,
+    spending_limit: Result<SpendingLimit, AppError>,
 }
 
 impl From<counters::BudgetReservation> for Expired {
     fn from(hold: counters::BudgetReservation) -> Self {
-        let purse = CounterId::of(&hold.scope, hold.scope_id).map(SpendingLimit::Counter);
-        Self { id: hold.id, expires_at: hold.expires_at, purse }
+        let purse = CounterId::parse(&hold.scope, hold.scope_id).map(SpendingLimit::Counter);
+        Self { id: hold.id, expires_at: hold.expires_at, spending_limit: purse }
     }
 }
 
 impl From<accounts::CreditReservation> for Expired {
     fn from(hold: accounts::CreditReservation) -> Self {
-        Self { id: hold.id, expires_at: hold.expires_at, purse: Ok(SpendingLimit::Credits(hold.account_id)) }
+        Self { id: hold.id, expires_at: hold.expires_at, spending_limit: Ok(SpendingLimit::Credits(hold.account_id)) }
     }
 }
 
@@ -87,7 +87,7 @@ async fn check_allotments(holds: Weak<Reservations>) {
     loop {
         tick.tick().await;
         let Some(holds) = holds.upgrade() else { return };
-        let due = holds.blocks.due(Instant::now());
+        let due = holds.allotments.due(Instant::now());
         holds.reserve_allotments_or_log(&due).await;
     }
 }
@@ -99,7 +99,7 @@ pub(super) async fn adopt(holds: &Reservations, id: Uuid) -> Result<Option<Reser
     let mut held = Reservation { holds: [None; MAX_LIMITS], amounts: Amounts::default(), origin: Origin::Own };
     let mut found: Vec<(SpendingLimit, MicroCredits)> = Vec::with_capacity(MAX_LIMITS);
     for row in counters::reservations(db, &[id]).await? {
-        found.push((SpendingLimit::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
+        found.push((SpendingLimit::Counter(CounterId::parse(&row.scope, row.scope_id)?), row.amount));
     }
     found.extend(
         accounts::reservations(db, &[id])
@@ -126,13 +126,13 @@ impl Reservations {
     #[cfg(test)]
     pub fn drop_local_state(&self) {
         self.live.clear();
-        self.blocks.clear();
+        self.allotments.clear();
     }
 
     pub async fn renew(&self) -> Result<(), AppError> {
         let mut in_counters: Vec<Uuid> = self.live.iter().map(|entry| *entry.key()).collect();
         let mut in_accounts = in_counters.clone();
-        for (purse, id) in self.blocks.holds() {
+        for (purse, id) in self.allotments.holds() {
             match purse {
                 SpendingLimit::Counter(_) => in_counters.push(id),
                 SpendingLimit::Credits(_) => in_accounts.push(id),
@@ -172,7 +172,7 @@ impl Reservations {
             after = (last.expires_at, last.id);
             let mut expired = Vec::with_capacity(part.len());
             for hold in part {
-                match hold.purse {
+                match hold.spending_limit {
                     Ok(purse) => expired.push((purse, hold.id)),
                     Err(error) => {
                         tracing::error!(%error, hold = %hold.id, "failed to parse scope of expired reservation")
@@ -221,7 +221,7 @@ impl Reservations {
         purses.store(&tx).await?;
         tx.commit().await.map_err(app_error)?;
         tracing::info!(holds = removed.len(), "expired reservations released");
-        self.announce_owners(removed.iter().map(|hold| &hold.purse));
+        self.announce_owners(removed.iter().map(|hold| &hold.spending_limit));
         Ok(())
     }
 }

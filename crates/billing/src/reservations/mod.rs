@@ -56,14 +56,14 @@ pub struct Reservations {
     db: Database,
     clock: Clock,
     expiry: Duration,
-    takes: Arc<Batcher<ReservationRequest, ReservationDecision>>,
+    request_batcher: Arc<Batcher<ReservationRequest, ReservationDecision>>,
     /// Reservations of calls in progress on this instance.
     live: DashMap<Uuid, ()>,
-    blocks: LocalAllotments,
+    allotments: LocalAllotments,
     /// Serialises database changes of local allotments, together with their changes in memory.
-    turn: Mutex<()>,
+    allotment_lock: Mutex<()>,
     /// Users whose entitlements have changed, for the notifier.
-    changed: mpsc::UnboundedSender<UserId>,
+    changed_users: mpsc::UnboundedSender<UserId>,
     /// Runtime of the instance. The runtime of a caller may end sooner.
     runtime: Handle,
 }
@@ -73,7 +73,7 @@ pub struct Reservations {
 struct ReservationRequest {
     id: Uuid,
     amounts: Amounts,
-    purses: CallLimits,
+    spending_limits: CallLimits,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ enum ReservationDecision {
 /// A limit without enough left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
-    pub purse: SpendingLimit,
+    pub spending_limit: SpendingLimit,
     /// Used and held amount; zero for credits.
     pub used: i64,
     pub limit: i64,
@@ -111,9 +111,9 @@ pub enum Origin {
     /// Reserved for this call alone.
     Own,
     /// Drawn from local allotments if they have enough.
-    Blocks,
+    Allotments,
     /// Drawn from a local allotment of a process that has ended.
-    LeftBlock,
+    OrphanedAllotment,
 }
 
 /// Reservation of credits that a killed process left behind, for posting the cost of its finished call.
@@ -127,7 +127,7 @@ pub struct OrphanedReservation {
 /// Cost of a finished call and the reservation that it settles.
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement {
-    held: Reservation,
+    reservation: Reservation,
     cost: Amounts,
     /// Id of the call's usage row, which makes the posting idempotent.
     source: Uuid,
@@ -164,26 +164,26 @@ impl Settlement {
             let left = left.filter(|left| purse.account() == Some(left.account));
             *place = Some((*purse, left.map_or(Uuid::nil(), |left| left.hold)));
         }
-        let origin = if left.is_some_and(|left| left.is_block) { Origin::LeftBlock } else { Origin::Own };
-        Self { held: Reservation { holds, amounts: Amounts::default(), origin }, cost, source }
+        let origin = if left.is_some_and(|left| left.is_block) { Origin::OrphanedAllotment } else { Origin::Own };
+        Self { reservation: Reservation { holds, amounts: Amounts::default(), origin }, cost, source }
     }
 
     /// Reservation of credits behind this settlement.
     pub fn orphaned(&self) -> Option<OrphanedReservation> {
-        let is_block = self.held.origin != Origin::Own;
-        self.held.holds.iter().flatten().find_map(|(purse, hold)| {
+        let is_block = self.reservation.origin != Origin::Own;
+        self.reservation.holds.iter().flatten().find_map(|(purse, hold)| {
             let account = purse.account().filter(|_| !hold.is_nil())?;
             Some(OrphanedReservation { hold: *hold, account, is_block })
         })
     }
 
     pub fn account(&self) -> Option<Uuid> {
-        self.held.account()
+        self.reservation.account()
     }
 
     /// True if other calls may be refused until this settlement is posted.
     pub fn is_urgent(&self) -> bool {
-        self.held.origin == Origin::Own
+        self.reservation.origin == Origin::Own
     }
 }
 
@@ -194,7 +194,17 @@ impl Reservations {
         let (takes, live, blocks, turn) =
             (Arc::default(), DashMap::new(), LocalAllotments::default(), Mutex::default());
         let runtime = Handle::current();
-        let holds = Arc::new(Self { db, clock, expiry, takes, live, blocks, turn, changed, runtime });
+        let holds = Arc::new(Self {
+            db,
+            clock,
+            expiry,
+            request_batcher: takes,
+            live,
+            allotments: blocks,
+            allotment_lock: turn,
+            changed_users: changed,
+            runtime,
+        });
         maintenance::start(&holds);
         (holds, changes)
     }
@@ -213,13 +223,13 @@ impl Reservations {
         if origin == Origin::Own {
             return self.decide(named, amounts).await;
         }
-        if let Some((held, due)) = self.blocks.draw(&named, amounts, Instant::now()) {
+        if let Some((held, due)) = self.allotments.draw(&named, amounts, Instant::now()) {
             self.spawn_reserve_allotments(due);
             return Ok(Ok(held.id().map(|_| held)));
         }
         let taken = self.decide(named, amounts).await?;
         if taken.is_ok() {
-            self.spawn_reserve_allotments(self.blocks.record_call(&named, amounts, Instant::now()));
+            self.spawn_reserve_allotments(self.allotments.record_call(&named, amounts, Instant::now()));
         }
         Ok(taken)
     }
@@ -229,13 +239,13 @@ impl Reservations {
         purses: CallLimits,
         amounts: Amounts,
     ) -> Result<Result<Option<Reservation>, Shortage>, AppError> {
-        let take = ReservationRequest { id: Uuid::now_v7(), amounts, purses };
+        let take = ReservationRequest { id: Uuid::now_v7(), amounts, spending_limits: purses };
         let (db, clock, expiry) = (self.db.clone(), self.clock.clone(), self.expiry);
         let decide = move |takes: Vec<ReservationRequest>| {
             let (db, now) = (db.clone(), clock.now());
             async move { decide_batch(&db, takes, now, now.plus(expiry)).await }
         };
-        Ok(match self.takes.get(take, decide).await? {
+        Ok(match self.request_batcher.get(take, decide).await? {
             ReservationDecision::Held => {
                 self.live.insert(take.id, ());
                 self.announce_owners(purses.iter().flatten());
@@ -267,25 +277,25 @@ impl Reservations {
     /// Finishes a call with its actual cost. Returns the settlement to post, if any.
     pub fn finish(&self, held: Reservation, cost: Amounts, source: Uuid) -> Option<Settlement> {
         match held.origin {
-            Origin::Own | Origin::LeftBlock => self.stop_renewing(&held),
-            Origin::Blocks => self.blocks.finish(&held, cost),
+            Origin::Own | Origin::OrphanedAllotment => self.stop_renewing(&held),
+            Origin::Allotments => self.allotments.finish(&held, cost),
         }
         let is_booked = held.origin == Origin::Own || cost != Amounts::default();
-        is_booked.then_some(Settlement { held, cost, source })
+        is_booked.then_some(Settlement { reservation: held, cost, source })
     }
 
     /// Lock that the writer of settlements holds while it posts them.
     pub async fn lock_writes(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().await
+        self.allotment_lock.lock().await
     }
 
     /// Applies settlements that were posted in the database.
     pub fn mark_posted<'a>(&self, settlements: impl IntoIterator<Item = &'a Settlement>) {
         let mut concerned = Vec::new();
         for settlement in settlements {
-            let Settlement { held, cost, .. } = settlement;
-            if held.origin == Origin::Blocks {
-                self.blocks.mark_posted(held, *cost);
+            let Settlement { reservation: held, cost, .. } = settlement;
+            if held.origin == Origin::Allotments {
+                self.allotments.mark_posted(held, *cost);
             }
             concerned.extend(held.holds.iter().flatten().map(|(purse, _)| purse));
         }
@@ -293,33 +303,33 @@ impl Reservations {
     }
 
     /// Drops a settlement that will never be posted.
-    pub fn discard(&self, Settlement { held, cost, .. }: &Settlement) {
-        if held.origin == Origin::Blocks {
-            self.blocks.discard(held, *cost);
+    pub fn discard(&self, Settlement { reservation: held, cost, .. }: &Settlement) {
+        if held.origin == Origin::Allotments {
+            self.allotments.discard(held, *cost);
         }
     }
 
     /// Closes the local allotments of these keys, users and workspaces, whose budgets or plans have changed.
     pub fn close_allotments(self: &Arc<Self>, ids: &[Uuid]) {
-        self.spawn_reserve_allotments(self.blocks.close(|purse| ids.contains(&purse.id())));
+        self.spawn_reserve_allotments(self.allotments.close(|purse| ids.contains(&purse.id())));
     }
 
     /// Closes all local allotments, because change events may have been lost.
     pub fn close_all_allotments(self: &Arc<Self>) {
-        self.spawn_reserve_allotments(self.blocks.close(|_| true));
+        self.spawn_reserve_allotments(self.allotments.close(|_| true));
     }
 
     /// Returns the free amounts of the local allotments of these limits, or of all. Returns false if there was nothing
     /// to return.
     pub async fn return_allotments(&self, purses: Option<&[SpendingLimit]>) -> Result<bool, AppError> {
-        let closed = self.blocks.close(|purse| purses.is_none_or(|meant| meant.contains(purse)));
+        let closed = self.allotments.close(|purse| purses.is_none_or(|meant| meant.contains(purse)));
         self.reserve_allotments(&closed).await?;
         Ok(!closed.is_empty())
     }
 
     /// Amount of the local allotment that no call has drawn, and the costs not posted yet.
     pub fn unposted(&self, purse: SpendingLimit) -> (MicroCredits, MicroCredits) {
-        self.blocks.unposted(purse)
+        self.allotments.unposted(purse)
     }
 
     /// Spawns the task on the instance's runtime, so that it finishes even if the caller is dropped.
@@ -332,7 +342,7 @@ impl Reservations {
     fn announce_owners<'a>(&self, purses: impl IntoIterator<Item = &'a SpendingLimit>) {
         let owners: BTreeSet<UserId> = purses.into_iter().filter_map(|purse| purse.owner()).collect();
         for owner in owners {
-            let _ = self.changed.send(owner);
+            let _ = self.changed_users.send(owner);
         }
     }
 
@@ -355,16 +365,16 @@ impl Reservations {
         if due.is_empty() {
             return Ok(());
         }
-        let _turn = self.turn.lock().await;
-        let wishes = self.blocks.pending_requests(due);
+        let _turn = self.allotment_lock.lock().await;
+        let wishes = self.allotments.pending_requests(due);
         let now = self.clock.now();
         match grant_allotments(&self.db, &wishes, now, now.plus(self.expiry)).await {
             Ok(grants) => {
-                self.blocks.apply_grants(&grants, Instant::now());
+                self.allotments.apply_grants(&grants, Instant::now());
                 Ok(())
             }
             Err(error) => {
-                self.blocks.reservation_failed(&wishes, Instant::now());
+                self.allotments.reservation_failed(&wishes, Instant::now());
                 Err(error)
             }
         }
@@ -380,13 +390,14 @@ async fn grant_allotments(
     expires_at: Timestamp,
 ) -> Result<Vec<AllotmentGrant>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
-    let mut purses = LockedLimits::open(&tx, wishes.iter().map(|wish| wish.purse), now).await?;
-    let removed = purses.remove(&tx, wishes.iter().map(|wish| (wish.purse, wish.id)), RemovalFilter::All).await?;
+    let mut purses = LockedLimits::open(&tx, wishes.iter().map(|wish| wish.spending_limit), now).await?;
+    let removed =
+        purses.remove(&tx, wishes.iter().map(|wish| (wish.spending_limit, wish.id)), RemovalFilter::All).await?;
     let before: HashMap<Uuid, MicroCredits> = removed.iter().map(|hold| (hold.id, hold.amount)).collect();
     let mut grants = Vec::with_capacity(wishes.len());
     for wish in wishes {
         let before = before.get(&wish.id).copied().unwrap_or_default();
-        let Some(left) = purses.remaining(wish.purse) else {
+        let Some(left) = purses.remaining(wish.spending_limit) else {
             grants.push(AllotmentGrant {
                 request: *wish,
                 amount: MicroCredits::ZERO,
@@ -396,11 +407,11 @@ async fn grant_allotments(
             continue;
         };
         let share = MicroCredits((left - wish.needed).0 / ALLOTMENT_DIVISOR);
-        let extra = if share < wish.least { MicroCredits::ZERO } else { share.min(wish.extra) };
+        let extra = if share < wish.min_amount { MicroCredits::ZERO } else { share.min(wish.extra) };
         let wanted = if wish.is_closed { wish.needed } else { before.max(wish.needed + extra) };
         // A balance never goes below zero, not even for amounts drawn from an expired allotment.
-        let amount = if matches!(wish.purse, SpendingLimit::Credits(_)) { wanted.min(left) } else { wanted };
-        purses.hold(wish.purse, wish.id, amount, expires_at);
+        let amount = if matches!(wish.spending_limit, SpendingLimit::Credits(_)) { wanted.min(left) } else { wanted };
+        purses.hold(wish.spending_limit, wish.id, amount, expires_at);
         let is_covered = wish.is_closed || wanted <= left;
         grants.push(AllotmentGrant { request: *wish, amount, is_covered, is_limitless: false });
     }
@@ -418,7 +429,7 @@ async fn decide_batch(
 ) -> Result<HashMap<ReservationRequest, ReservationDecision>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let mut purses =
-        LockedLimits::open(&tx, takes.iter().flat_map(|take| take.purses.into_iter().flatten()), now).await?;
+        LockedLimits::open(&tx, takes.iter().flat_map(|take| take.spending_limits.into_iter().flatten()), now).await?;
     let mut verdicts = HashMap::with_capacity(takes.len());
     for take in takes {
         let verdict = decide(&mut purses, &take, expires_at);
@@ -436,20 +447,20 @@ async fn decide_batch(
 
 fn decide(purses: &mut LockedLimits, take: &ReservationRequest, expires_at: Timestamp) -> ReservationDecision {
     let mut any = false;
-    for purse in take.purses.iter().flatten() {
+    for purse in take.spending_limits.iter().flatten() {
         let Some(left) = purses.remaining(*purse) else { continue };
         any = true;
         // A limit with nothing left refuses the call. This doesn't affect calls without cost: budgets and credits are
         // not in their list of limits.
         if left < take.amounts.amount_for(*purse) || left <= MicroCredits::ZERO {
             let (used, limit, resets_at) = purses.usage(*purse);
-            return ReservationDecision::Refused(Shortage { purse: *purse, used, limit, resets_at });
+            return ReservationDecision::Refused(Shortage { spending_limit: *purse, used, limit, resets_at });
         }
     }
     if !any {
         return ReservationDecision::Unlimited;
     }
-    for purse in take.purses.iter().flatten() {
+    for purse in take.spending_limits.iter().flatten() {
         purses.hold(*purse, take.id, take.amounts.amount_for(*purse), expires_at);
     }
     ReservationDecision::Held
@@ -461,10 +472,11 @@ pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now
     if settlements.is_empty() {
         return Ok(());
     }
-    let holds = || settlements.iter().flat_map(|one| one.held.holds.into_iter().flatten().map(move |hold| (one, hold)));
+    let holds =
+        || settlements.iter().flat_map(|one| one.reservation.holds.into_iter().flatten().map(move |hold| (one, hold)));
     let mut purses = LockedLimits::open(txn, holds().map(|(_, (purse, _))| purse), now).await?;
     let mut drawn: HashMap<Uuid, MicroCredits> = HashMap::new();
-    for (Settlement { held, cost, source }, (purse, id)) in holds() {
+    for (Settlement { reservation: held, cost, source }, (purse, id)) in holds() {
         let cost = cost.amount_for(purse);
         purses.spend(purse, cost, *source);
         if held.origin != Origin::Own {
@@ -475,7 +487,7 @@ pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now
     // The rest of a local allotment stays reserved.
     for hold in removed {
         if let Some(cost) = drawn.get(&hold.id) {
-            purses.hold(hold.purse, hold.id, hold.amount - *cost, hold.expires_at);
+            purses.hold(hold.spending_limit, hold.id, hold.amount - *cost, hold.expires_at);
         }
     }
     purses.store(txn).await

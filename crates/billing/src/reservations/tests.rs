@@ -87,7 +87,7 @@ async fn two_hundred_racing_requests_on_balance_for_ten_get_ten() {
         let asked: Vec<_> = (0..200)
             .map(|number| {
                 let holds = Arc::clone(&instances[number % 2]);
-                let origin = if number % 3 == 0 { Origin::Own } else { Origin::Blocks };
+                let origin = if number % 3 == 0 { Origin::Own } else { Origin::Allotments };
                 tokio::spawn(async move { reserve(&holds, account, 100, origin).await.map(|held| (holds, held)) })
             })
             .collect();
@@ -158,7 +158,7 @@ async fn busy_account_is_drawn_from_allotments_to_the_end() {
         while served < CALLS {
             let before = served;
             for holds in &instances {
-                while let Some(held) = reserve(holds, account, CALL, Origin::Blocks).await {
+                while let Some(held) = reserve(holds, account, CALL, Origin::Allotments).await {
                     book(&db, holds, held, CALL, NOW).await;
                     served += 1;
                 }
@@ -326,7 +326,7 @@ async fn racing_calls_stay_within_quota_and_next_day_resets_it() {
         let one = Amounts { count: 1, ..Amounts::default() };
         let ask = move |holds: &Arc<Reservations>| {
             let holds = Arc::clone(holds);
-            async move { holds.reserve(&[SpendingLimit::Counter(counter)], one, Origin::Blocks).await.unwrap() }
+            async move { holds.reserve(&[SpendingLimit::Counter(counter)], one, Origin::Allotments).await.unwrap() }
         };
         let asked: Vec<_> = (0..100).map(|number| tokio::spawn(ask(&instances[number % 2]))).collect();
         let (mut held, mut refused) = (Vec::new(), Vec::new());
@@ -436,7 +436,7 @@ impl Play {
                 self.reverse_clawback(which, EntryKind::DisputeWon, |purchase| &mut purchase.is_disputed).await
             }
             Deed::Hold(instance, amount, is_own) => {
-                let origin = if is_own { Origin::Own } else { Origin::Blocks };
+                let origin = if is_own { Origin::Own } else { Origin::Allotments };
                 let held = reserve(&self.instances[instance], account, amount, origin).await;
                 self.under_way.extend(held.map(|held| (instance, held)));
             }

@@ -37,9 +37,9 @@ pub(super) fn parse(text: &str) -> Result<String, AppError> {
 pub(super) fn between(after: Option<&str>, before: Option<&str>) -> String {
     match (after.filter(|after| !after.is_empty()), before) {
         (None, None) => FIRST.to_owned(),
-        (Some(after), None) => step(after, 1).unwrap_or_else(|| middle(after.as_bytes(), None)),
-        (None, Some(before)) => step(before, -1).unwrap_or_else(|| middle(b"", Some(before.as_bytes()))),
-        (Some(after), Some(before)) => middle(after.as_bytes(), Some(before.as_bytes())),
+        (Some(after), None) => step(after, 1).unwrap_or_else(|| midpoint(after.as_bytes(), None)),
+        (None, Some(before)) => step(before, -1).unwrap_or_else(|| midpoint(b"", Some(before.as_bytes()))),
+        (Some(after), Some(before)) => midpoint(after.as_bytes(), Some(before.as_bytes())),
     }
 }
 
@@ -61,7 +61,7 @@ fn step(from: &str, by: i64) -> Option<String> {
     Some(text.into_iter().map(char::from).collect())
 }
 
-fn middle(after: &[u8], before: Option<&[u8]>) -> String {
+fn midpoint(after: &[u8], before: Option<&[u8]>) -> String {
     let mut text = Vec::new();
     // Trailing zeros don't affect the order.
     let (mut after, mut before) = (after, before.map(without_zeros));

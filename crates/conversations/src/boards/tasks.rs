@@ -142,7 +142,7 @@ pub async fn create(
         created_at: now,
         updated_at: now,
     };
-    quotas::check_text(&service.files, &tx, by.user_id, 0, stored_bytes(&task)?).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, 0, stored_bytes(&task)?).await?;
     rows::insert(&tx, &task).await?;
     rows::set_assignees(&tx, task.id, &task.assignee_ids).await?;
     due::reschedule(&tx, now, &task).await?;
@@ -204,7 +204,7 @@ pub async fn update(
         return Ok(task);
     }
     // The storage counts for the task's creator, even if somebody else changes the task.
-    quotas::check_text(&service.files, &tx, created_by, stored_bytes(&before)?, stored_bytes(&task)?).await?;
+    quotas::check_text_quota(&service.files, &tx, created_by, stored_bytes(&before)?, stored_bytes(&task)?).await?;
     task.version += 1;
     task.updated_at = service.clock.now();
     rows::update(&tx, &task).await?;

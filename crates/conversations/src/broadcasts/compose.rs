@@ -72,7 +72,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     check_mail(service, by, &channels).await?;
     let row = BroadcastRow {
         id: BroadcastId::new(),
-        search_title: ::search::folded_line(&title),
+        search_title: ::search::fold_name(&title),
         title,
         body,
         severity: new.severity,
@@ -93,7 +93,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastCreated, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::BroadcastCreated, Some(row.id.to_string()))).await?;
     schedule_jobs(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
@@ -121,7 +121,7 @@ pub async fn update(
     };
     if let Some(title) = change.title {
         row.title = text_field::parse_line("title", &title, MAX_TITLE)?;
-        row.search_title = ::search::folded_line(&row.title);
+        row.search_title = ::search::fold_name(&row.title);
     }
     if let Some(text) = change.body {
         row.body = body(&text)?;
@@ -162,7 +162,7 @@ pub async fn update(
     // one millisecond.
     row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
     rows::update(&tx, row.clone()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
     schedule_jobs(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
@@ -180,7 +180,8 @@ pub async fn withdraw(service: &ConversationsService, by: &Principal, id: Broadc
             row.withdrawn_at = Some(now);
             row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
             rows::update(&tx, row.clone()).await?;
-            audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastWithdrawn, Some(id.to_string()))).await?;
+            audit::record(&tx, NewAuditEntry::by_principal(by, Action::BroadcastWithdrawn, Some(id.to_string())))
+                .await?;
             jobs::cancel::<BroadcastJob>(&tx, id.0).await?;
             jobs::enqueue(&tx, now, &BroadcastJob { broadcast_id: id }).await?;
             tx.commit().await.map_err(app_error)?;
@@ -212,7 +213,7 @@ pub async fn preview(service: &ConversationsService, audience: Audience) -> Resu
             skip += PRESENCE_BATCH;
         }
     } else {
-        let presences = service.identity.presence.of(&audience.user_ids).await;
+        let presences = service.identity.presence.presences(&audience.user_ids).await;
         let here = presences.iter().filter(|presence| presence.status != PresenceStatus::Offline);
         let here: Vec<_> = here.map(|presence| presence.user_id).collect();
         online = filter_recipients(service, &audience, &here).await?.len();

@@ -23,7 +23,7 @@ pub async fn list(
     title: Option<String>,
     page: PageRequest,
 ) -> Result<Page<Broadcast>, AppError> {
-    let title = title.as_deref().map(::search::folded_line).filter(|title| !title.is_empty());
+    let title = title.as_deref().map(::search::fold_name).filter(|title| !title.is_empty());
     if title.as_ref().is_some_and(|title| title.chars().count() > MAX_TITLE_FILTER) {
         return Err(AppError::field("q", "too_long", format!("Use {MAX_TITLE_FILTER} characters or fewer.")));
     }

@@ -58,11 +58,11 @@ pub(super) fn prologue(format: ExportFormat, head: &ExportHead) -> Result<Vec<u8
             "<!doctype html>\n<html><head><meta charset=\"utf-8\"><meta http-equiv=\"Content-Security-Policy\" content=\"{CONTENT_SECURITY_POLICY}\">\
              <meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title>\
              <style>{STYLE}</style></head><body><h1>{0}</h1>\n<p class=\"gone\">Exported {1}</p>\n",
-            escaped(&title),
+            escape_html(&title),
             format_time(head.exported_at)
         )
         .into_bytes(),
-        ExportFormat::Markdown => format!("# {}\n\nExported {}\n", one_line(&title), format_time(head.exported_at)).into_bytes(),
+        ExportFormat::Markdown => format!("# {}\n\nExported {}\n", collapse_lines(&title), format_time(head.exported_at)).into_bytes(),
     })
 }
 
@@ -111,7 +111,7 @@ fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files
     write!(
         text,
         "<article id=\"m-{id}\"{class}><h2>{} <time datetime=\"{at}\">{}</time>",
-        escaped(name),
+        escape_html(name),
         format_time(at)
     )?;
     if !state.is_empty() {
@@ -122,33 +122,33 @@ fn html(text: &mut String, message: &Message, name: &str, state: &str, has_files
         write!(text, "<p><a href=\"#m-{reply_to}\">In reply to</a></p>")?;
     }
     if !message.content.is_empty() {
-        write!(text, "<p>{}</p>", escaped(&message.content))?;
+        write!(text, "<p>{}</p>", escape_html(&message.content))?;
     }
     for (option, result) in message.poll.iter().flat_map(|poll| poll.options.iter().zip(&poll.results.options)) {
-        write!(text, "<p>☐ {}: {}</p>", escaped(option), result.votes)?;
+        write!(text, "<p>☐ {}: {}</p>", escape_html(option), result.votes)?;
     }
     for file in &message.attachments {
         if has_files {
-            let path = escaped(&path_of(file).replace('%', "%25").replace('#', "%23").replace('?', "%3F"));
-            let name = escaped(&file.name);
+            let path = escape_html(&path_of(file).replace('%', "%25").replace('#', "%23").replace('?', "%3F"));
+            let name = escape_html(&file.name);
             if is_picture(file) {
                 write!(text, "<p><a href=\"{path}\"><img src=\"{path}\" alt=\"{name}\" loading=\"lazy\"></a></p>")?;
             } else {
                 write!(text, "<p><a href=\"{path}\">{name}</a></p>")?;
             }
         } else {
-            write!(text, "<p>📎 {}</p>", escaped(&file.name))?;
+            write!(text, "<p>📎 {}</p>", escape_html(&file.name))?;
         }
     }
     for reaction in &message.reactions {
-        write!(text, "<span>{} {}</span> ", escaped(&reaction.emoji), reaction.count)?;
+        write!(text, "<span>{} {}</span> ", escape_html(&reaction.emoji), reaction.count)?;
     }
     text.push_str("</article>\n");
     Ok(())
 }
 
 fn markdown(text: &mut String, message: &Message, name: &str, state: &str, has_files: bool) -> std::fmt::Result {
-    write!(text, "\n**{}** {}", one_line(name), format_time(message.created_at))?;
+    write!(text, "\n**{}** {}", collapse_lines(name), format_time(message.created_at))?;
     if message.thread_id.is_some() {
         text.push_str(" in a thread");
     }
@@ -166,7 +166,7 @@ fn markdown(text: &mut String, message: &Message, name: &str, state: &str, has_f
         }
     }
     for file in &message.attachments {
-        let name = one_line(&file.name).replace(['[', ']'], " ");
+        let name = collapse_lines(&file.name).replace(['[', ']'], " ");
         if has_files {
             write!(text, "\n[{name}](<{}>)\n", path_of(file).replace(['<', '>'], ""))?;
         } else {
@@ -218,11 +218,11 @@ fn is_picture(file: &Upload) -> bool {
         && !may_execute(&file.name, &file.media_type)
 }
 
-fn one_line(text: &str) -> String {
+fn collapse_lines(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn escaped(text: &str) -> String {
+fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 

@@ -63,7 +63,7 @@ pub async fn save(
     let tx = service.db.begin().await.map_err(app_error)?;
     let before = rows::find(&tx, by.user_id, &draft).await?;
     let bytes = |draft: &Draft| row_bytes(&[&draft.content]);
-    quotas::check_text(&service.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&draft)).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&draft)).await?;
     if !rows::upsert(&tx, by.user_id, &draft).await? {
         tx.rollback().await.map_err(app_error)?;
         return Ok(rows::find(service.db.writer(), by.user_id, &draft).await?.unwrap_or(draft));

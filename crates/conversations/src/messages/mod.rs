@@ -51,10 +51,10 @@ pub async fn send(
     let (user, id) = (by.user_id, by.conversation_id);
     let access = access::Lookup::new(&service.events, user, id);
     if send.mentions_many() {
-        send.here = resolve_here(service, &access, &send.mentions, is_confirmed).await?;
+        send.here_recipients = resolve_here(service, &access, &send.mentions, is_confirmed).await?;
     }
     let queued = budget::reserve_for_message(&service.assistants, &access, &mut send).await?;
-    let sent = service.events.writer.submit(MemberAction::Send(Box::new(send)).by(user, id)).await;
+    let sent = service.events.writer.submit(MemberAction::Send(Box::new(send)).by_member(user, id)).await;
     let sent = access::explain_not_found(&service.events, user, id, sent).await.and_then(Outcome::sent);
     if let (Some(queued), Ok(Sent { duplicate: false, .. })) = (queued, &sent) {
         queued.hand_over();
@@ -101,8 +101,8 @@ async fn resolve_here(
     let has = |kind| mentions.iter().any(|mention| mention.kind == kind);
     let mut here = Vec::new();
     if has(MentionKind::Here) {
-        let others = query::members::others(service.db.reader(), id, sender).await?;
-        let online = service.identity.presence.of(&others).await.into_iter();
+        let others = query::members::others_than(service.db.reader(), id, sender).await?;
+        let online = service.identity.presence.presences(&others).await.into_iter();
         here.extend(online.filter(|one| one.status != PresenceStatus::Offline).map(|one| one.user_id));
     }
     let told = if has(MentionKind::All) {
@@ -185,14 +185,14 @@ pub async fn edit(
     let mut here = Vec::new();
     if let Some(mentions) = &mentions {
         check_mentions(mentions)?;
-        let (before, after) = (MentionScope::of(&message.mentions), MentionScope::of(mentions));
+        let (before, after) = (MentionScope::from_mentions(&message.mentions), MentionScope::from_mentions(mentions));
         if after != before && after != MentionScope::Named {
             let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
             here = resolve_here(service, &access, mentions, is_confirmed || after < before).await?;
         }
     }
-    let edit = MemberAction::Edit(EditMessage { message_id, content, mentions, here });
-    let edited = service.events.writer.submit(edit.by(by.user_id, conversation_id)).await;
+    let edit = MemberAction::Edit(EditMessage { message_id, content, mentions, here_recipients: here });
+    let edited = service.events.writer.submit(edit.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, edited).await?.message()
 }
 
@@ -210,7 +210,7 @@ pub async fn edit_prompt(
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
     let queued = budget::reserve(&service.assistants, &access, 1, &mut asking).await?;
     let again = MemberAction::EditPrompt(EditPrompt { message_id, content, asking });
-    let asked = service.events.writer.submit(again.by(by.user_id, conversation_id)).await;
+    let asked = service.events.writer.submit(again.by_member(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }
@@ -224,14 +224,14 @@ pub async fn show_version(
 ) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let show = MemberAction::ShowVersion { message_id, index };
-    service.events.writer.submit(show.by(by.user_id, conversation_id)).await?.message()
+    service.events.writer.submit(show.by_member(by.user_id, conversation_id)).await?.message()
 }
 
 pub async fn delete(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
     let message = find(service, by, message_id).await?;
     let (conversation_id, has_more) = (message.conversation_id, message.has_more_than_text());
     let delete = MemberAction::Delete(DeleteMessage { message_id, has_more });
-    let deleted = service.events.writer.submit(delete.by(by.user_id, conversation_id)).await;
+    let deleted = service.events.writer.submit(delete.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, deleted).await?;
     Ok(())
 }

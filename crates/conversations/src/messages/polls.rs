@@ -59,7 +59,7 @@ pub async fn vote(
     // Removes duplicates and sorts the choices.
     let choices = choices.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let vote = MemberAction::Vote(Vote { message_id, choices });
-    let voted = service.events.writer.submit(vote.by(by.user_id, conversation_id)).await;
+    let voted = service.events.writer.submit(vote.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, voted).await?.message()
 }
 
@@ -77,6 +77,6 @@ pub async fn own_vote(
 pub async fn close(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let close = MemberAction::ClosePoll { message_id };
-    let closed = service.events.writer.submit(close.by(by.user_id, conversation_id)).await;
+    let closed = service.events.writer.submit(close.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, closed).await?.message()
 }

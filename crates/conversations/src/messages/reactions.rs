@@ -34,7 +34,7 @@ pub async fn react(
         None => emoji::parse(emoji)?.to_owned(),
     };
     let react = MemberAction::React(React { message_id, emoji, is_added });
-    let reacted = service.events.writer.submit(react.by(by.user_id, conversation_id)).await;
+    let reacted = service.events.writer.submit(react.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, reacted).await?.message()
 }
 
@@ -47,7 +47,7 @@ pub async fn pin(
 ) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let pin = MemberAction::Pin(Pin { message_id, is_pinned });
-    let pinned = service.events.writer.submit(pin.by(by.user_id, conversation_id)).await;
+    let pinned = service.events.writer.submit(pin.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, pinned).await?.message()
 }
 

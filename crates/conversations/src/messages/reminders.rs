@@ -57,7 +57,7 @@ pub async fn create(
     }
     let row = ReminderRow { id: ReminderId::new(), user_id: by.user_id, message_id, at, note, created_at: now };
     let tx = service.db.begin().await.map_err(app_error)?;
-    quotas::check_text(&service.files, &tx, by.user_id, 0, row_bytes(&[row.note.as_deref().unwrap_or_default()]))
+    quotas::check_text_quota(&service.files, &tx, by.user_id, 0, row_bytes(&[row.note.as_deref().unwrap_or_default()]))
         .await?;
     rows::insert(&tx, row.clone()).await?;
     jobs::enqueue_for_at(&tx, now, &ReminderJob { reminder_id: row.id }, at, by.user_id).await?;

@@ -57,13 +57,13 @@ struct ScheduledPayload {
     #[serde(default)]
     also_to_conversation: bool,
     forwarded: Option<Forwarded>,
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     has_previews: bool,
     #[serde(default)]
     asking: AnswerOptions,
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
@@ -137,7 +137,7 @@ pub async fn create(
         failure_message: None,
     };
     let tx = service.db.begin().await.map_err(app_error)?;
-    quotas::check_text(&service.files, &tx, user, 0, row_bytes(&[&row.payload])).await?;
+    quotas::check_text_quota(&service.files, &tx, user, 0, row_bytes(&[&row.payload])).await?;
     // The uploads are locked until they are attached.
     let files = files::lock_to_send(&tx, payload.attachments.iter().copied()).await?;
     let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
@@ -183,7 +183,7 @@ pub async fn list(
 }
 
 pub async fn find(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<Scheduled, AppError> {
-    view(own(service, by, id).await?)
+    view(find_own(service, by, id).await?)
 }
 
 /// Changes the text, the mentions or the time. A message that was refused is scheduled again.
@@ -193,7 +193,7 @@ pub async fn update(
     id: ScheduledId,
     change: ScheduledChange,
 ) -> Result<Scheduled, AppError> {
-    let row = own(service, by, id).await?;
+    let row = find_own(service, by, id).await?;
     let mut payload = decode_payload(&row)?;
     let now = service.clock.now();
     if let Some(text) = change.content {
@@ -216,7 +216,8 @@ pub async fn update(
     };
     let payload = encode_payload(&payload)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    quotas::check_text(&service.files, &tx, by.user_id, row_bytes(&[&row.payload]), row_bytes(&[&payload])).await?;
+    quotas::check_text_quota(&service.files, &tx, by.user_id, row_bytes(&[&row.payload]), row_bytes(&[&payload]))
+        .await?;
     let Some(row) = rows::update(&tx, by.user_id, id, payload, send_at).await? else {
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     };
@@ -228,7 +229,7 @@ pub async fn update(
 
 /// Sends a scheduled message now.
 pub async fn send_now(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<Message, AppError> {
-    let row = own(service, by, id).await?;
+    let row = find_own(service, by, id).await?;
     let (author, message) = message_of(&row)?;
     let sent = send(service, author, message, true).await?;
     jobs::cancel::<ScheduledJob>(service.db.writer(), id.0).await?;
@@ -238,7 +239,7 @@ pub async fn send_now(service: &ConversationsService, by: &Principal, id: Schedu
 
 /// Cancels a scheduled message. Returns `WrongState` while it is being sent.
 pub async fn remove(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<(), AppError> {
-    let row = own(service, by, id).await?;
+    let row = find_own(service, by, id).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::remove(&tx, by.user_id, id).await? {
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
@@ -251,7 +252,7 @@ pub async fn remove(service: &ConversationsService, by: &Principal, id: Schedule
     publish_removal(service, &row)
 }
 
-async fn own(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<ScheduledRow, AppError> {
+async fn find_own(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<ScheduledRow, AppError> {
     let row = rows::find(service.db.reader(), id).await?.filter(|row| row.user_id == by.user_id);
     row.ok_or_else(|| Code::NotFound.into())
 }
@@ -302,7 +303,7 @@ fn message_of(row: &ScheduledRow) -> Result<(Actor, SendMessage), AppError> {
         content: payload.content,
         reply_to: payload.reply_to,
         mentions: payload.mentions,
-        here: Vec::new(),
+        here_recipients: Vec::new(),
         attachments: payload.attachments,
         thread: payload.thread_id.map(|root_id| InThread { root_id, also_to_conversation }),
         forwarded: payload.forwarded,

@@ -93,7 +93,7 @@ pub async fn read(
     let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
     let no = no.min(last_no);
     rows::advance_position(service.db.writer(), by.user_id, root_id, no).await?;
-    let read = NotificationReadPosition { user_id: by.user_id, place: ReadScope::Thread(root_id), seq: no };
+    let read = NotificationReadPosition { user_id: by.user_id, scope: ReadScope::Thread(root_id), seq: no };
     notifications::mark_passed_read(&service.db, service.bus.as_ref(), service.clock.now(), &[read]).await?;
     publish_position(service, by, &root).await
 }
@@ -123,7 +123,7 @@ pub async fn solve(
 ) -> Result<Message, AppError> {
     let conversation_id = root(service, by, message_id).await?.conversation_id;
     let solve = MemberAction::Solve(Solve { message_id, is_solved });
-    let solved = service.events.writer.submit(solve.by(by.user_id, conversation_id)).await;
+    let solved = service.events.writer.submit(solve.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, solved).await?.message()
 }
 

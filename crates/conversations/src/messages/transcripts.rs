@@ -52,7 +52,7 @@ async fn set_transcript(
 ) -> Result<(), AppError> {
     let TranscribeJob { conversation_id, message_id, upload_id } = job;
     let set = ServerAction::SetTranscript(SetTranscript { message_id, upload_id, transcript });
-    service.events.writer.submit(set.on(conversation_id)).await.map(drop)
+    service.events.writer.submit(set.on_conversation(conversation_id)).await.map(drop)
 }
 
 /// Transcribes a recording. Returns `None` if it can't be transcribed, now or later.

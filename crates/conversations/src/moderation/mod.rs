@@ -39,9 +39,9 @@ pub async fn hide(
 ) -> Result<Message, AppError> {
     let message = query::messages::get(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let action = if is_hidden { Action::MessageHidden } else { Action::MessageRestored };
-    let entry = NewAuditEntry::by(by, action, Some(id.to_string()));
+    let entry = NewAuditEntry::by_principal(by, action, Some(id.to_string()));
     let hide = ServerAction::Hide(HideMessage { message_id: id, by: by.user_id, is_hidden, entry });
-    service.events.writer.submit(hide.on(message.conversation_id)).await?.message()
+    service.events.writer.submit(hide.on_conversation(message.conversation_id)).await?.message()
 }
 
 /// Content of a hidden message, for its author and for administrators.
@@ -49,9 +49,13 @@ pub async fn hide(
 /// An administrator needs a session. They need a recent sign-in too if the message was never
 /// reported and they can't read its conversation: otherwise they could read any message whose id
 /// they know, by hiding it. Each read by an administrator is in the audit log.
-pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<HiddenMessage, AppError> {
+pub async fn hidden_content(
+    service: &ConversationsService,
+    by: &Principal,
+    id: MessageId,
+) -> Result<HiddenMessage, AppError> {
     let db = service.db.reader();
-    let found = rows::hidden(db, id).await?.ok_or(Code::NotFound)?;
+    let found = rows::hidden_content(db, id).await?.ok_or(Code::NotFound)?;
     let is_own = found.sender_kind == SenderKind::User && found.sender_id == Some(by.user_id.0);
     let may_read = query::messages::find(db, by.user_id, id).await?.is_some();
     if !(is_own && may_read) {
@@ -62,8 +66,11 @@ pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageI
         if !may_read && !rows::is_reported(db, id).await? {
             Confirmed::authorize(&service.identity, by).await?;
         }
-        audit::record(service.db.writer(), NewAuditEntry::by(by, Action::HiddenMessageRead, Some(id.to_string())))
-            .await?;
+        audit::record(
+            service.db.writer(),
+            NewAuditEntry::by_principal(by, Action::HiddenMessageRead, Some(id.to_string())),
+        )
+        .await?;
     }
     Ok(HiddenMessage {
         message_id: id,
@@ -134,8 +141,8 @@ pub async fn set_word_filter(
         mention_all: None,
         slow_mode_seconds: None,
         word_filter: Some(stored),
-        entry: Some(NewAuditEntry::by(by, Action::WordFilterChanged, Some(id.to_string()))),
+        entry: Some(NewAuditEntry::by_principal(by, Action::WordFilterChanged, Some(id.to_string()))),
     };
-    service.events.writer.submit(MemberAction::Update(update).by(by.user_id, id)).await?;
+    service.events.writer.submit(MemberAction::Update(update).by_member(by.user_id, id)).await?;
     Ok(filter)
 }

@@ -111,7 +111,7 @@ pub async fn details(service: &ConversationsService, by: &Principal, id: ReportI
     let db = service.db.reader();
     let report = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
     let attachments = match query::messages::get(db, report.message_id).await? {
-        Some(message) if message.deleted_at.is_none() => match rows::hidden(db, report.message_id).await? {
+        Some(message) if message.deleted_at.is_none() => match rows::hidden_content(db, report.message_id).await? {
             Some(hidden) => files(hidden.attachments.as_deref())?,
             None => files(message.attachments.as_deref())?,
         },
@@ -151,7 +151,7 @@ async fn set_assignee(
     if !is_passed {
         return Err(closed());
     }
-    audit::record(&tx, NewAuditEntry::by(by, action, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, action, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(report)
 }
@@ -210,10 +210,11 @@ pub async fn resolve(
     });
     if let Some(new) = &warning {
         rows::warn(&tx, new).await?;
-        audit::record(&tx, NewAuditEntry::by(by, Action::AuthorWarned, Some(new.user_id.to_string()))).await?;
+        audit::record(&tx, NewAuditEntry::by_principal(by, Action::AuthorWarned, Some(new.user_id.to_string())))
+            .await?;
     }
     let action = if actions.is_empty() { Action::ReportDismissed } else { Action::ReportClosed };
-    audit::record(&tx, NewAuditEntry::by(by, action, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, action, Some(id.to_string()))).await?;
     let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
     tx.commit().await.map_err(app_error)?;
     if let Some(new) = warning {

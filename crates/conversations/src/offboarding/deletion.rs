@@ -68,7 +68,7 @@ pub async fn delete_me(
     }
     let left = erase(&tx, service, by.user_id).await?;
     let target = Some(by.user_id.to_string());
-    audit::record(&tx, NewAuditEntry::by(by, Action::Deleted, target)).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::Deleted, target)).await?;
     tx.commit().await.map_err(app_error)?;
     left.follow_up(service).await
 }
@@ -141,9 +141,9 @@ async fn reauthenticated_account(
     let guess = login_throttle::begin(&service.identity, &account.email, Some(account.id), device).await?;
     let checked = reauthenticate::require_password(&service.identity, by, password).await;
     if checked.as_ref().is_err_and(|error| error.code() == Code::PasswordWrong) {
-        guess.failed().await;
+        guess.record_failure().await;
     } else {
-        guess.passed().await;
+        guess.record_success().await;
     }
     checked
 }
@@ -193,7 +193,8 @@ impl Job<ConversationsService> for AccountCleanupJob {
 /// Ends all memberships in conversations and workspaces. Ownership passes to another member.
 async fn hand_over_memberships(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let conversations = account_erasure::conversations(service.db.writer(), user_id).await?;
-    let changes = conversations.into_iter().map(|id| (id, ServerAction::Depart { user_id }.on(id))).collect();
+    let changes =
+        conversations.into_iter().map(|id| (id, ServerAction::Depart { user_id }.on_conversation(id))).collect();
     let mut failed = submit_all(service, changes).await?;
     for workspace in account_erasure::workspaces(service.db.writer(), user_id).await? {
         if let Err(error) = leave_workspace(service, workspace, user_id).await {
@@ -213,7 +214,7 @@ async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_i
     emoji::remove_ended(&tx, id, now).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(heir) = heir {
-        WorkspaceChangeEvent::of(id, [heir]).tell(&service.identity);
+        WorkspaceChangeEvent::of(id, [heir]).publish(&service.identity);
     }
     Ok(())
 }

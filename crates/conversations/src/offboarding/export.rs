@@ -32,7 +32,7 @@ pub async fn export(
     service: Arc<ConversationsService>,
     by: Principal,
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
-    let entry = NewAuditEntry::by(&by, Action::Exported, None);
+    let entry = NewAuditEntry::by_principal(&by, Action::Exported, None);
     let owner = WorkOwner::user(by.user_id);
     stream_export(service, by, (entry, owner)).await
 }

@@ -75,11 +75,12 @@ pub async fn set_owner(
     }
     rows::set_role(&tx, id, owner, WorkspaceRole::Owner, now).await?;
     let channel = default_channel::sync_member(&tx, id, owner, WorkspaceRole::Owner, now).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}"))))
+        .await?;
     tx.commit().await.map_err(app_error)?;
     // The two users are the same person if the owner didn't change; duplicates are notified only
     // once.
-    WorkspaceChangeEvent::of(id, [former.unwrap_or(owner), owner]).tell(&service.identity);
+    WorkspaceChangeEvent::of(id, [former.unwrap_or(owner), owner]).publish(&service.identity);
     channel.publish(&service.identity);
     seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
@@ -102,8 +103,8 @@ pub async fn delete(
         return Err(AppError::field("name", "invalid", "Enter the workspace's name exactly as it is."));
     }
     delete_rows(&tx, service, id).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::ended(id).tell(&service.identity);
+    WorkspaceChangeEvent::workspace_ended(id).publish(&service.identity);
     departure::dissolve(service, id).await
 }

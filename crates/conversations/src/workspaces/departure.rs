@@ -83,12 +83,13 @@ pub(super) async fn remove_from_conversations(
     if rows::role(service.db.writer(), workspace, user).await?.is_some() {
         return Ok(());
     }
-    submit_for_each(service, workspace, Some(user), |id| ServerAction::Depart { user_id: user }.on(id)).await
+    submit_for_each(service, workspace, Some(user), |id| ServerAction::Depart { user_id: user }.on_conversation(id))
+        .await
 }
 
 /// Dissolves all conversations of a deleted workspace.
 pub(super) async fn dissolve(service: &ConversationsService, workspace: WorkspaceId) -> Result<(), AppError> {
-    submit_for_each(service, workspace, None, |id| ServerAction::Dissolve.on(id)).await
+    submit_for_each(service, workspace, None, |id| ServerAction::Dissolve.on_conversation(id)).await
 }
 
 async fn submit_for_each(

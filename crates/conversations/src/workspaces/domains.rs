@@ -63,9 +63,9 @@ pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceI
     identity::membership::quota::check_members(&tx, id, WorkspaceRole::Member, now).await?;
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     let channel = default_channel::sync_member(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::user_joined(id, by.user_id).publish(&service.identity);
     channel.publish(&service.identity);
     find(service, by, id).await
 }
@@ -80,7 +80,7 @@ fn verified_domain(user: &user::Model) -> Option<&str> {
 
 /// Validates the allowed domains. A domain that isn't in `known` must be that of the caller's
 /// address.
-pub(super) fn parse(wanted: &[String], known: &[String], by: &user::Model) -> Result<Vec<String>, AppError> {
+pub(super) fn validate_domains(wanted: &[String], known: &[String], by: &user::Model) -> Result<Vec<String>, AppError> {
     let wrong = |code: &'static str, message: String| Err(AppError::field("join_domains", code, message));
     if wanted.len() > MAX_DOMAINS {
         return wrong("too_long", format!("A workspace can have up to {MAX_DOMAINS} domains."));

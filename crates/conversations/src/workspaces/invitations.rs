@@ -140,7 +140,7 @@ pub async fn create(
         };
         mail::enqueue(&tx, now, to, letter).await?;
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     let url = format!("{base_url}/invite?token={token}");
@@ -207,7 +207,7 @@ pub async fn revoke(
     if !rows::revoke(&tx, workspace_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 
@@ -247,9 +247,9 @@ pub async fn accept(
     }
     let led_to = shown.describe(&tx, shown.invitation.role).await?;
     let channel = shown.add_member(&tx, by.user_id, now).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::user_joined(id, by.user_id).publish(&service.identity);
     channel.publish(&service.identity);
     Ok(led_to)
 }

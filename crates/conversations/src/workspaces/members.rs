@@ -78,9 +78,9 @@ pub async fn add_member(
     }
     let channel = default_channel::sync_member(&tx, id, user.id, role, service.clock.now()).await?;
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::entered(id, user.id).tell(&service.identity);
+    WorkspaceChangeEvent::user_joined(id, user.id).publish(&service.identity);
     channel.publish(&service.identity);
     Ok(view(member))
 }
@@ -137,10 +137,10 @@ pub async fn set_role(
     invitations::revoke_exceeding(&tx, id, user_id, Some(role), now).await?;
     let channel = default_channel::sync_member(&tx, id, user_id, role, now).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     // The caller is included, because a transfer of ownership changes the caller's role as well.
-    WorkspaceChangeEvent::of(id, [by.user_id, user_id]).tell(&service.identity);
+    WorkspaceChangeEvent::of(id, [by.user_id, user_id]).publish(&service.identity);
     channel.publish(&service.identity);
     Ok(view(member))
 }
@@ -165,9 +165,10 @@ pub async fn remove_member(
     rows::end_membership(&tx, id, user_id, MembershipEnd::Removed, now).await?;
     invitations::revoke_exceeding(&tx, id, user_id, None, now).await?;
     departure::enqueue_cleanup(&tx, now, id, Some(user_id)).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceMemberRemoved, membership(id, user_id)))
+        .await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::left(id, user_id).tell(&service.identity);
+    WorkspaceChangeEvent::user_left(id, user_id).publish(&service.identity);
     departure::remove_from_conversations(service, id, user_id).await
 }
 
@@ -187,9 +188,9 @@ pub async fn leave(service: &ConversationsService, by: &Principal, id: Workspace
     rows::end_membership(&tx, id, by.user_id, MembershipEnd::Left, now).await?;
     invitations::revoke_exceeding(&tx, id, by.user_id, None, now).await?;
     departure::enqueue_cleanup(&tx, now, id, Some(by.user_id)).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::left(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::user_left(id, by.user_id).publish(&service.identity);
     departure::remove_from_conversations(service, id, by.user_id).await
 }
 

@@ -82,7 +82,7 @@ async fn views<C: ConnectionTrait>(
     let configured = |workspace: &Workspace| workspace.role.may(Permission::Configure);
     let ids: Vec<WorkspaceId> = workspaces.iter().filter(|one| configured(one)).map(|one| one.id).collect();
     let mut domains: HashMap<WorkspaceId, Vec<String>> = HashMap::new();
-    for (id, domain) in workspace_domains::of(db, &ids).await? {
+    for (id, domain) in workspace_domains::by_workspaces(db, &ids).await? {
         domains.entry(id).or_default().push(domain);
     }
     for workspace in workspaces.iter_mut().filter(|one| configured(one)) {
@@ -105,15 +105,15 @@ pub async fn create(
     if rows::count_owned(&tx, by.user_id).await? >= MAX_OWNED {
         return Err(AppError::refused(Code::WrongState, format!("You can own up to {MAX_OWNED} workspaces.")));
     }
-    let join_domains = domains::parse(join_domains, &[], &user)?;
+    let join_domains = domains::validate_domains(join_domains, &[], &user)?;
     rows::insert(&tx, id, &name, WorkspaceKind::Team, Some(by.user_id), now).await?;
     rows::add(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
     default_channel::create(&tx, id, by.user_id, now).await?;
     let channel = default_channel::sync_member(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
     workspace_domains::replace(&tx, id, &join_domains).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::entered(id, by.user_id).tell(&service.identity);
+    WorkspaceChangeEvent::user_joined(id, by.user_id).publish(&service.identity);
     channel.publish(&service.identity);
     find_in(service.db.writer(), by, id).await
 }
@@ -137,17 +137,17 @@ pub async fn update(
     }
     if let Some(wanted) = change.join_domains {
         let known: Vec<String> =
-            workspace_domains::of(&tx, &[id]).await?.into_iter().map(|(_, domain)| domain).collect();
+            workspace_domains::by_workspaces(&tx, &[id]).await?.into_iter().map(|(_, domain)| domain).collect();
         let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-        let domains = domains::parse(&wanted, &known, &user)?;
+        let domains = domains::validate_domains(&wanted, &known, &user)?;
         if !domains.is_empty() && seen.kind != WorkspaceKind::Team {
             return Err(wrong_state("Email domains can only be used with team workspaces."));
         }
         workspace_domains::replace(&tx, id, &domains).await?;
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::to_all(id).tell(&service.identity);
+    WorkspaceChangeEvent::to_all(id).publish(&service.identity);
     find_in(service.db.writer(), by, id).await
 }
 
@@ -160,9 +160,9 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Workspac
         return Err(wrong_state("Only team workspaces can be deleted."));
     }
     delete_rows(&tx, service, id).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    WorkspaceChangeEvent::ended(id).tell(&service.identity);
+    WorkspaceChangeEvent::workspace_ended(id).publish(&service.identity);
     departure::dissolve(service, id).await
 }
 

@@ -35,7 +35,7 @@ pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
 /// Subquery that selects the ids of the conversations that the user bound to `user` may read.
 /// Equivalent to [`may_read`], but starts from the user. Includes deleted conversations of which
 /// the user is a member.
-pub(super) fn readable(user: &str) -> String {
+pub(super) fn readable_conversations(user: &str) -> String {
     format!(
         "SELECT am.conversation_id FROM conversation_members am WHERE am.user_id = {user} AND NOT am.is_deleted \
          UNION SELECT ac.id FROM workspace_members aw JOIN conversations ac ON ac.workspace_id = aw.workspace_id AND {} AND NOT ac.is_deleted \

@@ -56,10 +56,10 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
                updated_at = $5, is_deleted = TRUE WHERE id = $1";
     // The address is not deliverable, and unique per account.
     let email = format!("{id}@deleted.invalid");
-    let values = vec![id.into(), email.into(), name.into(), ::search::folded_line(name).into(), now.into()];
+    let values = vec![id.into(), email.into(), name.into(), ::search::fold_name(name).into(), now.into()];
     raw::run(db, sql, values).await?;
     let sql = "UPDATE conversation_members SET search_name = $2 WHERE user_id = $1";
-    raw::run(db, sql, vec![id.into(), ::search::folded_line(name).into()]).await
+    raw::run(db, sql, vec![id.into(), ::search::fold_name(name).into()]).await
 }
 
 /// Conversations of which the user is a member.

@@ -84,7 +84,7 @@ pub async fn list<C: ConnectionTrait>(db: &C, filter: &Filter, most: u64) -> Res
     if let Some(kind) = filter.kind {
         and("c.kind = {}", kind.as_str().into());
     }
-    let text = ::search::folded_line(&filter.text);
+    let text = ::search::fold_name(&filter.text);
     if let Ok(id) = text.parse::<Uuid>() {
         and("c.id = {}", id.into());
     } else if !text.is_empty() {

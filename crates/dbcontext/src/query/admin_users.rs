@@ -98,7 +98,7 @@ pub async fn list<C: ConnectionTrait>(
               (SELECT 1 FROM user_sessions s WHERE s.user_id = u.id AND s.last_used_at >= {since})"
         ));
     }
-    let text = ::search::folded_line(&filter.text);
+    let text = ::search::fold_name(&filter.text);
     if let Ok(id) = text.parse::<Uuid>() {
         values.push(id.into());
         wanted.push_str(" AND u.id = $1");

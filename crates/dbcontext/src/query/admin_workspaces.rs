@@ -141,7 +141,7 @@ pub(super) async fn people<C: ConnectionTrait, R: TryGetable>(
         "FROM {table} JOIN users u ON u.id = m.user_id AND NOT u.is_deleted WHERE {key} = $1 AND NOT m.is_deleted"
     );
     let mut values: Vec<Value> = vec![id];
-    let text = ::search::folded_line(text);
+    let text = ::search::fold_name(text);
     if !text.is_empty() {
         values.push(super::like_containing(&text).into());
         of.push_str(r" AND (u.search_name LIKE $2 ESCAPE '\' OR u.email LIKE $2 ESCAPE '\')");

@@ -54,7 +54,7 @@ pub async fn statuses<C: ConnectionTrait>(
         .add(Column::PreviousHash.is_in(padded_to_power_of_two(hashes)))
         .add(Column::PreviousUntil.gt(now));
     let named = Condition::any().add(Column::KeyHash.is_in(padded_to_power_of_two(hashes))).add(by_previous);
-    read(db, usable(now).filter(named)).await
+    read(db, usable_keys(now).filter(named)).await
 }
 
 pub async fn status<C: ConnectionTrait>(
@@ -62,7 +62,7 @@ pub async fn status<C: ConnectionTrait>(
     id: ApiKeyId,
     now: Timestamp,
 ) -> Result<Option<ApiKeyStatus>, AppError> {
-    Ok(read(db, usable(now).filter(Column::Id.eq(id))).await?.pop())
+    Ok(read(db, usable_keys(now).filter(Column::Id.eq(id))).await?.pop())
 }
 
 const BUDGETS: &str = "(SELECT CAST(COALESCE(SUM(CASE b.scope WHEN 'key' THEN 1 WHEN 'user' THEN 2 ELSE 4 END), 0) AS BIGINT) \
@@ -117,17 +117,18 @@ pub async fn list<C: ConnectionTrait>(
     user_id: UserId,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
-    super::page::select(db, unrevoked(user_id).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
+    super::page::select(db, unrevoked_keys(user_id).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page)
+        .await
 }
 
 /// Number of keys of a user.
 pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
-    unrevoked(user_id).count(db).await.map_err(app_error)
+    unrevoked_keys(user_id).count(db).await.map_err(app_error)
 }
 
 /// Finds a key of a user, even if it has expired.
 pub async fn find<C: ConnectionTrait>(db: &C, user_id: UserId, id: ApiKeyId) -> Result<Option<Model>, AppError> {
-    unrevoked(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
+    unrevoked_keys(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
@@ -155,7 +156,7 @@ pub async fn revoke<C: ConnectionTrait>(
 
 /// Ids of a user's keys that are not revoked.
 pub async fn ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ApiKeyId>, AppError> {
-    unrevoked(user_id).select_only().column(Column::Id).into_tuple().all(db).await.map_err(app_error)
+    unrevoked_keys(user_id).select_only().column(Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
 /// Revokes all keys of a user and returns their ids.
@@ -174,11 +175,11 @@ pub async fn revoke_all<C: ConnectionTrait>(
     Ok(revoked.into_iter().map(|key| key.id).collect())
 }
 
-fn unrevoked(user_id: UserId) -> Select<Entity> {
+fn unrevoked_keys(user_id: UserId) -> Select<Entity> {
     Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::RevokedAt.is_null())
 }
 
-fn usable(now: Timestamp) -> Select<Entity> {
+fn usable_keys(now: Timestamp) -> Select<Entity> {
     Entity::find()
         .join(JoinType::InnerJoin, to_user())
         .filter(user::Column::IsDeleted.eq(false))

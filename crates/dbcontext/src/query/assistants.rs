@@ -126,7 +126,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: AssistantId) -
          WHERE m.workspace_id = a.workspace_id AND m.user_id = $2 AND NOT m.is_deleted \
            AND (m.role <> 'guest' OR {IN_A_CONVERSATION})))"
     );
-    one(db, &sql, vec![id.into(), reader.into()]).await
+    find_by_sql(db, &sql, vec![id.into(), reader.into()]).await
 }
 
 /// Finds an assistant that `user` may add to conversations of this workspace.
@@ -140,12 +140,12 @@ pub async fn usable_in<C: ConnectionTrait>(
     let sql = format!(
         "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted AND (a.workspace_id IS NULL OR a.workspace_id = $2 AND {usable})"
     );
-    one(db, &sql, vec![id.into(), workspace.into(), user.into()]).await
+    find_by_sql(db, &sql, vec![id.into(), workspace.into(), user.into()]).await
 }
 
 /// Finds an assistant by its id, without an access check.
 pub async fn get<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Option<Model>, AppError> {
-    one(db, "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted", vec![id.into()]).await
+    find_by_sql(db, "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted", vec![id.into()]).await
 }
 
 /// Lists the default assistant and the assistants of a workspace that `user` may talk to, with the
@@ -239,6 +239,6 @@ pub async fn resolve_mentions<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.user_id, row.assistant)).collect())
 }
 
-async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<Model>, AppError> {
+async fn find_by_sql<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<Model>, AppError> {
     raw::find_one::<_, Model>(db, sql, values).await
 }

@@ -64,7 +64,7 @@ pub async fn list<C: ConnectionTrait>(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<(Vec<AuditEntry>, u64), AppError> {
-    let (rows, total) = super::page::select::<_, _, EntryRow>(db, filtered(filter), page).await?;
+    let (rows, total) = super::page::select::<_, _, EntryRow>(db, filter_query(filter), page).await?;
     Ok((rows.into_iter().map(AuditEntry::from).collect(), total))
 }
 
@@ -78,11 +78,11 @@ pub async fn list_before<C: ConnectionTrait>(
     let same = Condition::all().add(audit_entry::Column::CreatedAt.eq(at)).add(audit_entry::Column::Id.lt(id));
     let earlier = Condition::any().add(audit_entry::Column::CreatedAt.lt(at)).add(same);
     let rows: Vec<EntryRow> =
-        filtered(filter).filter(earlier).limit(most).into_model().all(db).await.map_err(app_error)?;
+        filter_query(filter).filter(earlier).limit(most).into_model().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(AuditEntry::from).collect())
 }
 
-fn filtered(filter: &Filter) -> Select<audit_entry::Entity> {
+fn filter_query(filter: &Filter) -> Select<audit_entry::Entity> {
     let to_user = audit_entry::Entity::belongs_to(user::Entity)
         .from(audit_entry::Column::Actor)
         .to(user::Column::Id)
@@ -106,7 +106,7 @@ fn filtered(filter: &Filter) -> Select<audit_entry::Entity> {
     }
     if let Some(text) = filter.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         let pattern = || like(super::like_containing(&text.to_lowercase()));
-        let name = super::like_containing(&::search::folded_line(text));
+        let name = super::like_containing(&::search::fold_name(text));
         query = query.filter(
             Condition::any()
                 .add(column(audit_entry::Column::Target).like(pattern()))

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Lists accounts that are due for an examination and whose ids are greater than `after`.
-pub async fn due<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
+pub async fn due_accounts<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
     use ledger_account::Column;
     let query = ledger_account::Entity::find().select_only().column(Column::Id);
     // A literal, as the condition of the partial index has it; with a parameter the index would not

@@ -50,7 +50,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewBan) -> Result<ban::Mode
 
 /// Number of bans in force.
 pub async fn count<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<u64, AppError> {
-    in_force(now).count(db).await.map_err(app_error)
+    in_force_query(now).count(db).await.map_err(app_error)
 }
 
 /// Lists the bans in force, newest first.
@@ -60,7 +60,7 @@ pub async fn list<C: ConnectionTrait>(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<(Vec<ban::Model>, u64), AppError> {
-    let mut query = in_force(now);
+    let mut query = in_force_query(now);
     if let Some(is_automatic) = filter.is_automatic {
         query = query.filter(ban::Column::IsAutomatic.eq(is_automatic));
     }
@@ -76,7 +76,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// At most `most` networks that are banned now, latest expiry first.
 pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<ActiveBan>, AppError> {
-    let query = in_force(now).select_only().column(ban::Column::Network).column(ban::Column::IsAutomatic);
+    let query = in_force_query(now).select_only().column(ban::Column::Network).column(ban::Column::IsAutomatic);
     let latest = ban::Column::ExpiresAt.max();
     query
         .column_as(latest.clone(), "expires_at")
@@ -97,7 +97,7 @@ pub async fn active_of<C: ConnectionTrait>(
     is_automatic: bool,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, AppError> {
-    in_force(now)
+    in_force_query(now)
         .filter(ban::Column::Network.eq(network))
         .filter(ban::Column::IsAutomatic.eq(is_automatic))
         .order_by_desc(ban::Column::ExpiresAt)
@@ -155,6 +155,6 @@ pub async fn delete_ended<C: ConnectionTrait>(db: &C, before: Timestamp) -> Resu
     Ok(())
 }
 
-fn in_force(now: Timestamp) -> Select<ban::Entity> {
+fn in_force_query(now: Timestamp) -> Select<ban::Entity> {
     ban::Entity::find().filter(ban::Column::LiftedAt.is_null()).filter(ban::Column::ExpiresAt.gt(now))
 }

@@ -221,7 +221,7 @@ fn audience_condition(backend: DatabaseBackend, audience: &Audience, now: Timest
         conditions.push(format!(
             "EXISTS (SELECT 1 FROM workspace_members m JOIN workspaces s ON s.id = m.workspace_id AND NOT s.is_deleted \
              WHERE m.user_id = u.id AND NOT m.is_deleted AND m.workspace_id IN ({}))",
-            listed(backend, audience.workspace_ids.iter().map(|id| id.0))
+            id_list(backend, audience.workspace_ids.iter().map(|id| id.0))
         ));
     }
     if !audience.roles.is_empty() {
@@ -229,7 +229,7 @@ fn audience_condition(backend: DatabaseBackend, audience: &Audience, now: Timest
         conditions.push(format!("u.role IN ({})", roles.join(", ")));
     }
     if !audience.plan_ids.is_empty() {
-        let plans = listed(backend, audience.plan_ids.iter().map(|id| id.0));
+        let plans = id_list(backend, audience.plan_ids.iter().map(|id| id.0));
         let now = now.0;
         conditions.push(format!(
             "(EXISTS (SELECT 1 FROM subscriptions o WHERE o.account_id = u.id AND o.ends_at > {now} AND o.plan_id IN ({plans})) \
@@ -239,12 +239,12 @@ fn audience_condition(backend: DatabaseBackend, audience: &Audience, now: Timest
         ));
     }
     if !audience.user_ids.is_empty() {
-        conditions.push(format!("u.id IN ({})", listed(backend, audience.user_ids.iter().map(|id| id.0))));
+        conditions.push(format!("u.id IN ({})", id_list(backend, audience.user_ids.iter().map(|id| id.0))));
     }
     conditions.join(" AND ")
 }
 
-fn listed(backend: DatabaseBackend, ids: impl Iterator<Item = Uuid>) -> String {
+fn id_list(backend: DatabaseBackend, ids: impl Iterator<Item = Uuid>) -> String {
     ids.map(|id| literal(backend, id)).collect::<Vec<_>>().join(", ")
 }
 

@@ -71,7 +71,7 @@ impl CounterId {
     }
 
     /// Parses the key of a counter from the columns of its row.
-    pub fn of(scope: &str, id: Uuid) -> Result<Self, AppError> {
+    pub fn parse(scope: &str, id: Uuid) -> Result<Self, AppError> {
         match scope.parse::<BudgetScope>() {
             Ok(scope) => Ok(Self::Budget(BudgetId { scope, id })),
             Err(_) => Ok(Self::Quota(scope.parse().map_err(AppError::internal)?, UserId(id))),
@@ -255,7 +255,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppErr
 
 /// Deletes a budget and its reservations; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<bool, AppError> {
-    let done = Entity::delete_many().filter(named(budget.into())).exec(txn).await.map_err(app_error)?;
+    let done = Entity::delete_many().filter(counter_condition(budget.into())).exec(txn).await.map_err(app_error)?;
     let holds = budget_hold::Entity::delete_many()
         .filter(budget_hold::Column::Scope.eq(budget.scope))
         .filter(budget_hold::Column::ScopeId.eq(budget.id));
@@ -264,7 +264,7 @@ pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<boo
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, counter: impl Into<CounterId>) -> Result<Option<Model>, AppError> {
-    Entity::find().filter(named(counter.into())).one(db).await.map_err(app_error)
+    Entity::find().filter(counter_condition(counter.into())).one(db).await.map_err(app_error)
 }
 
 /// Returns the counters of an account for these quotas.
@@ -313,6 +313,6 @@ pub async fn scoped<C: ConnectionTrait>(db: &C) -> Result<Vec<BudgetId>, AppErro
     Ok(rows.into_iter().map(|(scope, id)| BudgetId { scope, id }).collect())
 }
 
-fn named(counter: CounterId) -> Condition {
+fn counter_condition(counter: CounterId) -> Condition {
     Condition::all().add(Column::Scope.eq(counter.scope())).add(Column::ScopeId.eq(counter.id()))
 }

@@ -106,7 +106,7 @@ impl Filter {
         if let Some(kind) = self.kind {
             condition("c.kind = {}", kind.as_str().into());
         }
-        let text = ::search::folded_line(&self.text);
+        let text = ::search::fold_name(&self.text);
         if !text.is_empty() {
             condition("c.search_title LIKE {} ESCAPE '\\'", members::like_pattern(&text).into());
         }
@@ -207,7 +207,7 @@ pub async fn is_title_taken<C: ConnectionTrait>(
         "SELECT 1 AS one FROM conversations c WHERE c.workspace_id = $1 AND c.search_title = $2 AND c.id <> $3 AND {} AND NOT c.is_deleted",
         access::is_open("c")
     );
-    let values = [workspace.into(), ::search::folded_line(title).into(), other_than.into()];
+    let values = [workspace.into(), ::search::fold_name(title).into(), other_than.into()];
     raw::exists(db, sql, values).await
 }
 
@@ -290,7 +290,7 @@ pub async fn insert_default<C: ConnectionTrait>(
         kind: ConversationKind::PublicChannel,
         title: Some(title.to_owned()),
         topic: None,
-        search_title: Some(::search::folded_line(title)),
+        search_title: Some(::search::fold_name(title)),
         pair_key: None,
         last_seq: 0,
         last_no: 0,
@@ -343,7 +343,7 @@ pub async fn update_settings<C: ConnectionTrait>(
     settings: &Settings,
     is_renamed: bool,
 ) -> Result<(), AppError> {
-    let folded = settings.title.as_deref().map(::search::folded_line);
+    let folded = settings.title.as_deref().map(::search::fold_name);
     let row = conversation::ActiveModel {
         id: Set(id),
         kind: Set(settings.kind),

@@ -18,7 +18,7 @@ const PAGE_BYTES: usize = 2_000_000;
 
 /// Returns the events of a conversation after `after_seq`, oldest first: at most `limit` events and
 /// about [`PAGE_BYTES`].
-pub async fn after<C: ConnectionTrait>(
+pub async fn list_after<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     after_seq: i64,

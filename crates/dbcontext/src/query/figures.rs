@@ -92,7 +92,11 @@ pub async fn merge<C: ConnectionTrait>(
 }
 
 /// Values since `from`, earliest first.
-pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> Result<Vec<MetricValue>, AppError> {
+pub async fn values_since<C: ConnectionTrait>(
+    db: &C,
+    step: Step,
+    from: Timestamp,
+) -> Result<Vec<MetricValue>, AppError> {
     let sql = "SELECT at, name, value FROM figures WHERE step = $1 AND at >= $2 ORDER BY at";
     raw::find(db, sql, vec![step.as_str().into(), from.0.into()]).await
 }

@@ -70,11 +70,11 @@ pub async fn list<C: ConnectionTrait>(
     user_id: UserId,
     page: PageRequest,
 ) -> Result<(Vec<identity::Model>, u64), AppError> {
-    super::page::select(db, of(user_id).order_by_asc(identity::Column::Id), page).await
+    super::page::select(db, user_identities(user_id).order_by_asc(identity::Column::Id), page).await
 }
 
 pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
-    of(user_id).count(db).await.map_err(app_error)
+    user_identities(user_id).count(db).await.map_err(app_error)
 }
 
 /// Unlinks an identity of a user; returns `false` if there is none.
@@ -115,6 +115,6 @@ pub async fn consume_id_token<C: ConnectionTrait>(
     Ok(done > 0)
 }
 
-fn of(user_id: UserId) -> sea_orm::Select<identity::Entity> {
+fn user_identities(user_id: UserId) -> sea_orm::Select<identity::Entity> {
     identity::Entity::find().filter(identity::Column::UserId.eq(user_id))
 }

@@ -23,12 +23,12 @@ pub async fn list<C: ConnectionTrait>(
     now: Timestamp,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
-    super::page::select(db, valid(id, now).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
+    super::page::select(db, valid_query(id, now).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
 }
 
 /// Number of a workspace's valid invitations.
 pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId, now: Timestamp) -> Result<u64, AppError> {
-    valid(id, now).count(db).await.map_err(app_error)
+    valid_query(id, now).count(db).await.map_err(app_error)
 }
 
 /// Finds the invitation whose link has this token, even if it is no longer valid.
@@ -117,7 +117,7 @@ pub async fn mailed_since<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-fn valid(id: WorkspaceId, now: Timestamp) -> Select<Entity> {
+fn valid_query(id: WorkspaceId, now: Timestamp) -> Select<Entity> {
     Entity::find()
         .filter(Column::WorkspaceId.eq(id))
         .filter(Column::RevokedAt.is_null())

@@ -250,7 +250,7 @@ pub struct DueKind<'k> {
 
 /// Returns the kinds with claimable jobs, in the order of `kinds`. This read is cheap and precedes
 /// the claim, so that an idle worker takes no lock.
-pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<DueKind<'k>>, AppError> {
+pub async fn due_kinds<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<DueKind<'k>>, AppError> {
     #[derive(FromQueryResult)]
     struct DuePlace {
         place: i64,

@@ -389,7 +389,7 @@ pub struct EntryFilter {
 }
 
 /// Lists the entries that follow a given one, earliest first.
-pub async fn after<C: ConnectionTrait>(
+pub async fn entries_after<C: ConnectionTrait>(
     db: &C,
     wanted: EntryFilter,
     after: Uuid,

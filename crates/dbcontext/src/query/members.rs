@@ -95,7 +95,7 @@ pub async fn page<C: ConnectionTrait>(
 ) -> Result<(Vec<NamedMember>, u64), AppError> {
     let mut which = "m.conversation_id = $1 AND NOT m.is_deleted".to_owned();
     let mut values: Vec<Value> = vec![id.into()];
-    let text = ::search::folded_line(text);
+    let text = ::search::fold_name(text);
     if !text.is_empty() {
         values.push(like_pattern(&text).into());
         which.push_str(&format!(" AND m.search_name LIKE ${} ESCAPE '\\'", values.len()));
@@ -126,7 +126,11 @@ pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64
 }
 
 /// Returns all members except the given one.
-pub async fn others<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Vec<UserId>, AppError> {
+pub async fn others_than<C: ConnectionTrait>(
+    db: &C,
+    id: ConversationId,
+    user: UserId,
+) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Other {
         user_id: UserId,

@@ -165,12 +165,12 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> 
     let sql = format!(
         "{NAMED} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.id = $2 AND {readable} AND m.seq > {begins}"
     );
-    one(db, sql, vec![reader.into(), id.into()]).await
+    find_by_sql(db, sql, vec![reader.into(), id.into()]).await
 }
 
 /// Finds a message by its id, without an access check.
 pub async fn get<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
-    one(db, format!("{NAMED} WHERE m.id = $1"), vec![id.into()]).await
+    find_by_sql(db, format!("{NAMED} WHERE m.id = $1"), vec![id.into()]).await
 }
 
 /// Finds messages by their ids, without an access check.
@@ -188,10 +188,14 @@ pub async fn by_client_id<C: ConnectionTrait>(
     client_id: &str,
 ) -> Result<Option<NamedMessage>, AppError> {
     let sql = format!("{NAMED} WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.client_id = $3");
-    one(db, sql, vec![id.into(), sender.into(), client_id.into()]).await
+    find_by_sql(db, sql, vec![id.into(), sender.into(), client_id.into()]).await
 }
 
-async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Result<Option<NamedMessage>, AppError> {
+async fn find_by_sql<C: ConnectionTrait>(
+    db: &C,
+    sql: String,
+    values: Vec<Value>,
+) -> Result<Option<NamedMessage>, AppError> {
     raw::find_one::<_, NamedMessage>(db, sql, values).await
 }
 

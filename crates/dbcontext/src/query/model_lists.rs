@@ -11,11 +11,11 @@ use crate::{
 
 /// Returns all lists. Each instance caches them together with its routing table.
 pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<Model>, AppError> {
-    in_order().all(db).await.map_err(app_error)
+    ordered_query().all(db).await.map_err(app_error)
 }
 
 pub async fn list<C: ConnectionTrait>(db: &C, page: PageRequest) -> Result<(Vec<Model>, u64), AppError> {
-    page::select(db, in_order(), page).await
+    page::select(db, ordered_query(), page).await
 }
 
 /// Inserts or replaces a list.
@@ -33,6 +33,6 @@ pub async fn remove<C: ConnectionTrait>(db: &C, of: BudgetId) -> Result<bool, Ap
     Ok(done.rows_affected > 0)
 }
 
-fn in_order() -> Select<Entity> {
+fn ordered_query() -> Select<Entity> {
     Entity::find().order_by_asc(Column::Scope).order_by_asc(Column::ScopeId)
 }

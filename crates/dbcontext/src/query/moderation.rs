@@ -306,7 +306,7 @@ pub struct HiddenContent {
     pub attachments: Option<String>,
 }
 
-pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<HiddenContent>, AppError> {
+pub async fn hidden_content<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<HiddenContent>, AppError> {
     let sql = "SELECT m.sender_kind, m.sender_id, m.hidden_at, h.content, h.attachments FROM hidden_messages h \
                JOIN messages m ON m.id = h.message_id AND m.hidden_at IS NOT NULL WHERE h.message_id = $1";
     raw::find_one(db, sql, vec![id.into()]).await

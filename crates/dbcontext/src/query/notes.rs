@@ -24,7 +24,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: NoteId) -> Resul
 
 /// Lists the notes stored after `since`, in the order in which they were stored, with the total
 /// count. Without `since`, deleted notes are left out.
-pub async fn since<C: ConnectionTrait>(
+pub async fn changed_since<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     since: Option<Timestamp>,

@@ -247,7 +247,7 @@ pub async fn mark_read<C: ConnectionTrait>(
 #[derive(Clone, Copy, Debug)]
 pub struct NotificationReadPosition {
     pub user_id: UserId,
-    pub place: ReadScope,
+    pub scope: ReadScope,
     pub seq: i64,
 }
 
@@ -258,14 +258,14 @@ pub enum ReadScope {
 }
 
 /// Returns the unread notifications at or before these read positions.
-pub async fn covered_by<C: ConnectionTrait>(
+pub async fn unread_before_positions<C: ConnectionTrait>(
     db: &C,
     reads: &[NotificationReadPosition],
 ) -> Result<Vec<NotificationKey>, AppError> {
     let backend = db.get_database_backend();
     let mut found = Vec::new();
     for is_thread in [false, true] {
-        let of = reads.iter().filter_map(|read| match (read.place, is_thread) {
+        let of = reads.iter().filter_map(|read| match (read.scope, is_thread) {
             (ReadScope::MainLine(id), false) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
             (ReadScope::Thread(id), true) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
             _ => None,
@@ -417,7 +417,7 @@ pub async fn digest_delays<C: ConnectionTrait>(
 
 /// Lists a user's unread notifications that were not emailed yet, from conversations that are
 /// readable and not muted, newest first.
-pub async fn unmailed<C: ConnectionTrait>(
+pub async fn unmailed_of_user<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     now: Timestamp,

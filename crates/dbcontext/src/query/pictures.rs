@@ -29,8 +29,12 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<U
 }
 
 /// Returns the pictures of those of these users whom the user `by` may see.
-pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserPicture>, AppError> {
-    let visible = users::visible(db, by, ids).await?;
+pub async fn visible_pictures<C: ConnectionTrait>(
+    db: &C,
+    by: UserId,
+    ids: &[UserId],
+) -> Result<Vec<UserPicture>, AppError> {
+    let visible = users::visible_among(db, by, ids).await?;
     if visible.is_empty() {
         return Ok(Vec::new());
     }

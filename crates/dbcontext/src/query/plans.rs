@@ -48,7 +48,10 @@ pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Opti
 }
 
 /// Returns the newest version of a plan. Only this version is offered for sale.
-pub async fn offered<C: ConnectionTrait>(db: &C, family: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
+pub async fn offered_version<C: ConnectionTrait>(
+    db: &C,
+    family: PlanId,
+) -> Result<Option<pricing_plan::Model>, AppError> {
     use pricing_plan::Column;
     let is_of = Condition::any().add(Column::Id.eq(family)).add(Column::Family.eq(family));
     let query = pricing_plan::Entity::find().filter(Column::IsActive.eq(true)).filter(is_of);

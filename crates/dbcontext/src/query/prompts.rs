@@ -73,7 +73,7 @@ pub async fn list<C: ConnectionTrait>(
     if !text.is_empty() {
         of.push_str(" AND (p.command LIKE $3 ESCAPE '\\' OR p.search_title LIKE $4 ESCAPE '\\')");
         let within = members::like_pattern(text);
-        values.extend([within[1..].into(), members::like_pattern(&::search::folded_line(text)).into()]);
+        values.extend([within[1..].into(), members::like_pattern(&::search::fold_name(text)).into()]);
     }
     let sql = format!(
         "{SEEN}, NULL AS role {of} ORDER BY p.command, CASE WHEN p.visibility = 'private' THEN 0 ELSE 1 END, p.id LIMIT {} OFFSET {}",

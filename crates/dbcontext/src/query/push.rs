@@ -96,7 +96,7 @@ pub async fn subscribers_among<C: ConnectionTrait>(db: &C, people: &[UserId]) ->
 }
 
 /// Marks a notification as pushed; returns `false` if it was read or withdrawn.
-pub async fn note_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: NotificationId) -> Result<bool, AppError> {
+pub async fn mark_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: NotificationId) -> Result<bool, AppError> {
     let done = notification::Entity::update_many()
         .set(notification::ActiveModel { pushed: Set(true), ..Default::default() })
         .filter(notification::Column::UserId.eq(user))
@@ -116,7 +116,10 @@ pub struct PushedNotification {
 }
 
 /// Returns those of these notifications that were pushed to a device.
-pub async fn pushed<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<PushedNotification>, AppError> {
+pub async fn pushed_among<C: ConnectionTrait>(
+    db: &C,
+    told: &[NotificationKey],
+) -> Result<Vec<PushedNotification>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);

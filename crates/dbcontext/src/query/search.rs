@@ -204,23 +204,23 @@ pub struct Readable {
     pub title: Option<String>,
     pub is_member: bool,
     pub is_archived: bool,
-    #[serde(deserialize_with = "stored")]
+    #[serde(deserialize_with = "deserialize_timestamp")]
     pub last_activity_at: Timestamp,
 }
 
 /// Deserialises a timestamp in its stored form.
-fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+fn deserialize_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     i64::deserialize(deserializer).map(Timestamp)
 }
 
 /// Returns the conversations that a user may read: those of which the user is a member, and those
 /// that are open to the user.
-pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Readable>, AppError> {
+pub async fn readable_conversations<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Readable>, AppError> {
     let sql = format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, c.last_activity_at, \
            EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted) AS is_member \
          FROM conversations c WHERE NOT c.is_deleted AND c.id IN ({})",
-        access::readable("$1")
+        access::readable_conversations("$1")
     );
     let columns = [
         Column::Uuid("id"),
@@ -320,7 +320,7 @@ pub async fn match_candidates<C: ConnectionTrait>(
              AND t.length > 0 WHERE f.message_id = m.id)) AS has_file_text, \
            (m.thread_id IS NOT NULL OR m.thread IS NOT NULL) AS is_in_thread, m.pinned_at IS NOT NULL AS is_pinned, \
            EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {} AND m.seq > $3",
-        shown(&unnest_json(backend, &[Column::Uuid("id")]))
+        shown_from(&unnest_json(backend, &[Column::Uuid("id")]))
     );
     let columns = [
         Column::Uuid("id"),
@@ -350,7 +350,7 @@ pub async fn readable_messages<C: ConnectionTrait>(
     raw::find::<_, NamedMessage>(db, sql, [asked.parameter()?.into(), user.into()]).await
 }
 
-fn shown(asked: &str) -> String {
+fn shown_from(asked: &str) -> String {
     let (from, condition) = shown_parts(asked);
     format!("{from} WHERE {condition}")
 }

@@ -258,10 +258,10 @@ async fn numbers<C: ConnectionTrait>(
     );
     asked.execute(tx, sql).await?;
     let ids: Vec<Uuid> = ids.iter().copied().collect();
-    known(tx, table, column, &ids).await
+    existing_numbers(tx, table, column, &ids).await
 }
 
-async fn known<C: ConnectionTrait>(
+async fn existing_numbers<C: ConnectionTrait>(
     db: &C,
     table: &str,
     column: &str,
@@ -355,7 +355,7 @@ async fn remove_conversations<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]
 pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<Candidate>, AppError> {
     let authors = async {
         let Some(authors) = &plan.authors else { return Ok::<_, AppError>(None) };
-        let known = known(db, "search_authors", "author", authors).await?;
+        let known = existing_numbers(db, "search_authors", "author", authors).await?;
         Ok(Some(known.into_values().collect::<Vec<i64>>()))
     };
     let terms = plan.terms();
@@ -368,9 +368,9 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     wanted.extend(authors.as_deref().map(postgres::authors));
     wanted.extend(plan.has.iter().map(|has| postgres::has(*has)));
     let SearchScope { all, visible, newest, conversations } = extent;
-    let search = CandidateSearch { plan, conversations, wanted };
+    let search = CandidateSearch { plan, conversations, conditions: wanted };
     let limit = i64::from(plan.limit);
-    if search.wanted.is_empty() {
+    if search.conditions.is_empty() {
         return search.read(db, &AccessPath::Newest { goes_by_time: plan.scans_by_time(all, visible) }).await;
     }
     let most = plan.max_hits(&counts);
@@ -381,12 +381,12 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         // For a prefix, the index would collect matching messages of all conversations. Reading all
         // messages of these few conversations is faster.
         let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Prefix(_)));
-        return search.read(db, if has_beginning { &AccessPath::Since(0) } else { &AccessPath::Named }).await;
+        return search.read(db, if has_beginning { &AccessPath::Since(0) } else { &AccessPath::ByConversation }).await;
     }
     let top = plan.below.unwrap_or(newest + 1);
     // Number of messages to read for enough hits, assuming that the terms are as frequent in these
     // conversations as overall; doubled for safety.
-    let needed = (search.wanted.len() == most.len()).then(|| {
+    let needed = (search.conditions.len() == most.len()).then(|| {
         let more = |needed: i64, hits: Option<i64>| Some(needed.saturating_mul(all) / hits?.max(1));
         most.into_iter().try_fold(limit.saturating_mul(2), more)
     });
@@ -463,7 +463,7 @@ async fn counts<C: ConnectionTrait>(db: &C, terms: &BTreeSet<&str>) -> Result<Ha
 struct CandidateSearch<'a> {
     plan: &'a Plan,
     conversations: Vec<i64>,
-    wanted: Vec<String>,
+    conditions: Vec<String>,
 }
 
 /// Way in which a query reads the index.
@@ -474,7 +474,7 @@ enum AccessPath {
     /// Reads all messages that contain the terms.
     Words,
     /// Includes the conversations in the full-text query.
-    Named,
+    ByConversation,
     /// Reads the messages from this document number on, and matches the terms against each.
     Since(i64),
 }
@@ -499,10 +499,10 @@ impl CandidateSearch<'_> {
             // all messages if most of them are recent enough.
             AccessPath::Newest { goes_by_time: false } | AccessPath::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
             // Looks up the conversation of each message found.
-            AccessPath::Words | AccessPath::Named => format!("conv IN {NUMBERS}"),
+            AccessPath::Words | AccessPath::ByConversation => format!("conv IN {NUMBERS}"),
         }];
-        let mut wanted = self.wanted.clone();
-        if matches!(way, AccessPath::Named) {
+        let mut wanted = self.conditions.clone();
+        if matches!(way, AccessPath::ByConversation) {
             wanted.push(postgres::conversations(&self.conversations));
         }
         let mut condition = |text: &str, value: Value| {
@@ -529,7 +529,7 @@ impl CandidateSearch<'_> {
         // another index.
         let hits = match way {
             AccessPath::Newest { .. } => format!("SELECT {columns} FROM search_documents WHERE {conditions} {end}"),
-            AccessPath::Words | AccessPath::Named => {
+            AccessPath::Words | AccessPath::ByConversation => {
                 values.push(postgres::all(&wanted).into());
                 format!(
                     "SELECT {columns} FROM (SELECT * FROM search_documents WHERE words @@ CAST(${} AS text)::tsquery OFFSET 0) a \

@@ -108,7 +108,7 @@ pub async fn replace_codes<C: ConnectionTrait>(db: &C, user_id: UserId, hashes: 
 
 /// Number of unused recovery codes.
 pub async fn codes_left<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
-    unused(user_id).count(db).await.map_err(app_error)
+    unused_codes(user_id).count(db).await.map_err(app_error)
 }
 
 /// Consumes a recovery code; returns `false` if the code is unknown or was already used.
@@ -130,7 +130,7 @@ pub async fn consume_code<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-fn unused(user_id: UserId) -> sea_orm::Select<recovery_code::Entity> {
+fn unused_codes(user_id: UserId) -> sea_orm::Select<recovery_code::Entity> {
     recovery_code::Entity::find()
         .filter(recovery_code::Column::UserId.eq(user_id))
         .filter(recovery_code::Column::UsedAt.is_null())

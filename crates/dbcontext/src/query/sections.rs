@@ -18,19 +18,19 @@ use crate::{
 };
 
 /// A user's sections, in order.
-pub async fn of<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Section>, AppError> {
-    let columns = in_order(user).select_only().columns([Column::Id, Column::Name, Column::Position]);
+pub async fn list<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Section>, AppError> {
+    let columns = ordered_query(user).select_only().columns([Column::Id, Column::Name, Column::Position]);
     let rows: Vec<(SectionId, String, i64)> = columns.into_tuple().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|(id, name, position)| Section { id, name, position }).collect())
 }
 
 /// A user's sections for the data export, in order.
 pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedSection>, AppError> {
-    let rows = in_order(user).all(db).await.map_err(app_error)?;
+    let rows = ordered_query(user).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| ExportedSection { name: row.name, instructions: row.instructions }).collect())
 }
 
-fn in_order(user: UserId) -> Select<Entity> {
+fn ordered_query(user: UserId) -> Select<Entity> {
     Entity::find().filter(Column::UserId.eq(user)).order_by_asc(Column::Position).order_by_asc(Column::Id)
 }
 

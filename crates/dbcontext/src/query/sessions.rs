@@ -16,7 +16,7 @@ use crate::{
 pub struct NewSession {
     pub id: SessionId,
     pub user_id: UserId,
-    pub seen: DeviceInfo,
+    pub device: DeviceInfo,
     pub expires_at: Timestamp,
 }
 
@@ -24,21 +24,21 @@ pub struct NewSession {
 pub struct DeviceInfo {
     pub user_agent: Option<String>,
     pub address: Option<String>,
-    pub place: Option<GeoLocation>,
+    pub location: Option<GeoLocation>,
     pub at: Timestamp,
 }
 
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewSession) -> Result<(), AppError> {
-    let (country, city) = columns(new.seen.place);
+    let (country, city) = columns(new.device.location);
     let row = user_session::ActiveModel {
         id: Set(new.id),
         user_id: Set(new.user_id),
-        user_agent: Set(new.seen.user_agent),
-        address: Set(new.seen.address),
+        user_agent: Set(new.device.user_agent),
+        address: Set(new.device.address),
         country: Set(country),
         city: Set(city),
-        created_at: Set(new.seen.at),
-        last_used_at: Set(new.seen.at),
+        created_at: Set(new.device.at),
+        last_used_at: Set(new.device.at),
         expires_at: Set(new.expires_at),
         ended_at: Set(None),
         confirmed_at: Set(None),
@@ -63,7 +63,7 @@ pub async fn live_sessions<C: ConnectionTrait>(
     ids: &[SessionId],
     now: Timestamp,
 ) -> Result<Vec<LiveSession>, AppError> {
-    live(now)
+    active_sessions(now)
         .filter(user_session::Column::Id.is_in(padded_to_power_of_two(ids)))
         .select_only()
         .column(user_session::Column::Id)
@@ -126,7 +126,7 @@ pub async fn list<C: ConnectionTrait>(
     now: Timestamp,
     page: PageRequest,
 ) -> Result<(Vec<user_session::Model>, u64), AppError> {
-    let query = live(now)
+    let query = active_sessions(now)
         .filter(user_session::Column::UserId.eq(user_id))
         .order_by_desc(user_session::Column::LastUsedAt)
         .order_by_desc(user_session::Column::Id);
@@ -181,7 +181,7 @@ pub async fn record_use<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Time
 /// Updates the attributes of a session's device. They change when the browser is updated or the
 /// user moves to another place.
 pub async fn update_device<C: ConnectionTrait>(db: &C, id: SessionId, seen: DeviceInfo) -> Result<(), AppError> {
-    let (country, city) = columns(seen.place);
+    let (country, city) = columns(seen.location);
     let row = user_session::ActiveModel {
         user_agent: Set(seen.user_agent),
         address: Set(seen.address),
@@ -287,7 +287,7 @@ fn columns(place: Option<GeoLocation>) -> (Option<String>, Option<String>) {
     place.map_or((None, None), |GeoLocation { country, city }| (Some(country.as_str().to_owned()), city))
 }
 
-fn live(now: Timestamp) -> Select<user_session::Entity> {
+fn active_sessions(now: Timestamp) -> Select<user_session::Entity> {
     user_session::Entity::find()
         .filter(user_session::Column::EndedAt.is_null())
         .filter(user_session::Column::ExpiresAt.gt(now))

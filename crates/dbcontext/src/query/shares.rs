@@ -110,7 +110,11 @@ pub async fn remove<C: ConnectionTrait>(db: &C, conversation: ConversationId) ->
 
 /// Finds a share that `reader` may read, as a member of its workspace who is not a guest. A share
 /// ends with its chat, and when its owner leaves the workspace.
-pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -> Result<Option<SharedRow>, AppError> {
+pub async fn find_readable<C: ConnectionTrait>(
+    db: &C,
+    reader: UserId,
+    id: ShareId,
+) -> Result<Option<SharedRow>, AppError> {
     let insiders = WorkspaceRole::ALL.into_iter().filter(|role| sees_open_channels(*role));
     let insiders = insiders.map(|role| format!("'{role}'")).collect::<Vec<_>>().join(", ");
     let sql = format!(

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Returns the subscription of a user or workspace.
-pub async fn of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
+pub async fn by_account<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find().filter(Column::AccountId.eq(account_id)).one(db).await.map_err(app_error)
 }
 

@@ -57,7 +57,7 @@ pub async fn upsert<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timest
 }
 
 /// Lists the permissions that a user has granted to an assistant.
-pub async fn of<C: ConnectionTrait>(
+pub async fn granted<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     assistant: AssistantId,

@@ -108,7 +108,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
         status: Set(UploadStatus::Pending),
         transcript_state: Set(new.transcript_state),
         reserved_bytes: Set(new.reserved_bytes),
-        search_name: Set(::search::folded_line(&new.name)),
+        search_name: Set(::search::fold_name(&new.name)),
         created_at: Set(new.created_at),
         ..Default::default()
     };
@@ -226,7 +226,7 @@ async fn bytes<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Res
 /// everyone who may read one of its messages. A hidden message's file is visible to its owner, and
 /// a reported message's file to administrators. An emoji's image is visible to all members of its
 /// workspace.
-pub async fn readable<C: ConnectionTrait>(
+pub async fn find_readable<C: ConnectionTrait>(
     db: &C,
     reader: UserId,
     id: UploadId,
@@ -248,7 +248,7 @@ pub async fn readable<C: ConnectionTrait>(
 }
 
 /// Finds a user's own upload, provided that it is not attached to a message.
-pub async fn own_unsent<C: ConnectionTrait>(
+pub async fn find_own_unsent<C: ConnectionTrait>(
     db: &C,
     owner: UserId,
     id: UploadId,
@@ -349,7 +349,7 @@ pub async fn of_conversation<C: ConnectionTrait>(
         values.push(author.into());
         within.push_str(&format!(" AND m.sender_kind = 'user' AND m.sender_id = ${}", values.len()));
     }
-    let text = ::search::folded_line(&filter.text);
+    let text = ::search::fold_name(&filter.text);
     if !text.is_empty() {
         values.push(super::like_containing(&text).into());
         is_meant.push_str(&format!(" AND u.search_name LIKE ${} ESCAPE '\\'", values.len()));
@@ -415,7 +415,7 @@ pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Ve
 }
 
 /// Returns some of the uploads that are attached to a conversation's messages.
-pub async fn some_of_conversation<C: ConnectionTrait>(
+pub async fn sample_of_conversation<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
     limit: u32,

@@ -37,7 +37,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
     let row = user::ActiveModel {
         id: Set(new.id),
         email: Set(new.email),
-        search_name: Set(::search::folded_line(&new.display_name)),
+        search_name: Set(::search::fold_name(&new.display_name)),
         display_name: Set(new.display_name),
         password_hash: Set(new.password_hash),
         role: Set(new.role),
@@ -73,12 +73,12 @@ pub async fn by_email<C: ConnectionTrait>(db: &C, email: &str) -> Result<Option<
 }
 
 pub(super) fn find_by_email(email: &str) -> sea_orm::Select<user::Entity> {
-    existing().filter(user::Column::Email.eq(email))
+    existing_users().filter(user::Column::Email.eq(email))
 }
 
 /// Finds an account without an access check. Used for the account's owner and by internal services.
 pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
-    existing().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
+    existing_users().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
 /// Public profile of a user.
@@ -98,19 +98,19 @@ pub async fn public_profile<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Op
 
 /// [`by_id`], locked until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
-    existing().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
+    existing_users().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
 }
 
 /// Finds a user whom `by` may see: the user themselves, or a member of a common workspace. A guest
 /// sees only users with whom they share a conversation.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
-    existing().filter(user::Column::Id.eq(id)).filter(visible_to(by)).one(db).await.map_err(app_error)
+    existing_users().filter(user::Column::Id.eq(id)).filter(visible_to(by)).one(db).await.map_err(app_error)
 }
 
 /// Returns those of these users whom `by` may see, by the rule of [`find`].
-pub async fn visible<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserId>, AppError> {
+pub async fn visible_among<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserId>, AppError> {
     let asked = super::rows::padded_to_power_of_two(ids);
-    let query = existing().filter(user::Column::Id.is_in(asked)).filter(visible_to(by));
+    let query = existing_users().filter(user::Column::Id.is_in(asked)).filter(visible_to(by));
     query.select_only().column(user::Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
@@ -146,7 +146,7 @@ pub async fn search<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<user::Model>, u64), AppError> {
     let members = members_of(Condition::all().add(workspace_member::Column::WorkspaceId.eq(workspace_id)));
-    let query = existing()
+    let query = existing_users()
         .filter(user::Column::Id.in_subquery(members))
         .filter(visible_in(workspace_id, by))
         .filter(matches_text(text))
@@ -162,7 +162,7 @@ pub(super) fn matches_text(text: &str) -> Condition {
     if text.is_empty() {
         return Condition::all();
     }
-    let pattern = super::like_containing(&::search::folded_line(&text));
+    let pattern = super::like_containing(&::search::fold_name(&text));
     let name = Expr::col((user::Entity, user::Column::SearchName)).like(LikeExpr::new(pattern).escape('\\'));
     Condition::any().add(name).add(user::Column::Email.eq(text))
 }
@@ -183,7 +183,7 @@ pub(super) fn visible_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
 pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, at: Timestamp) -> Result<(), AppError> {
     let row = user::ActiveModel {
         display_name: Set(display_name.to_owned()),
-        search_name: Set(::search::folded_line(display_name)),
+        search_name: Set(::search::fold_name(display_name)),
         updated_at: Set(at),
         ..Default::default()
     };
@@ -191,7 +191,7 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
     // Also updates the name in the memberships, because members are ordered by it.
     conversation_member::Entity::update_many()
         .set(conversation_member::ActiveModel {
-            search_name: Set(::search::folded_line(display_name)),
+            search_name: Set(::search::fold_name(display_name)),
             ..Default::default()
         })
         .filter(conversation_member::Column::UserId.eq(id))
@@ -283,7 +283,7 @@ pub(super) async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::Ac
     Ok(())
 }
 
-fn existing() -> sea_orm::Select<user::Entity> {
+fn existing_users() -> sea_orm::Select<user::Entity> {
     user::Entity::find().filter(user::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 

@@ -178,7 +178,7 @@ pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> 
 }
 
 /// Returns the messages that are hidden because they belong to other versions of a message.
-pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<NamedMessage>, AppError> {
+pub async fn hidden_messages<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<NamedMessage>, AppError> {
     let sql = "SELECT m.*, NULL AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
     raw::find::<_, NamedMessage>(db, sql, [id.into()]).await
 }

@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// Domains of these workspaces, in alphabetical order.
-pub async fn of<C: ConnectionTrait>(db: &C, ids: &[WorkspaceId]) -> Result<Vec<(WorkspaceId, String)>, AppError> {
+pub async fn by_workspaces<C: ConnectionTrait>(
+    db: &C,
+    ids: &[WorkspaceId],
+) -> Result<Vec<(WorkspaceId, String)>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -15,7 +15,7 @@ use crate::{
 pub const SERVER_NAME: &str = "Natter";
 
 /// Returns the mode of each built-in tool that is allowed in a workspace.
-pub async fn of<C: ConnectionTrait>(db: &C, workspace: WorkspaceId) -> Result<BTreeMap<String, ToolMode>, AppError> {
+pub async fn modes<C: ConnectionTrait>(db: &C, workspace: WorkspaceId) -> Result<BTreeMap<String, ToolMode>, AppError> {
     let tools = Entity::find().filter(Column::WorkspaceId.eq(workspace));
     let modes = tools.select_only().columns([Column::Tool, Column::Mode]).into_tuple::<(String, ToolMode)>();
     Ok(modes.all(db).await.map_err(app_error)?.into_iter().collect())

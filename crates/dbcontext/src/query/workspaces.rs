@@ -207,7 +207,7 @@ pub async fn members<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<MemberRow>, u64), AppError> {
     let query = memberships(id).filter(super::users::visible_in(id, by)).filter(super::users::matches_text(text));
-    let query = named(query).order_by_asc(user::Column::SearchName).order_by_asc(user::Column::Id);
+    let query = with_names(query).order_by_asc(user::Column::SearchName).order_by_asc(user::Column::Id);
     super::page::select(db, query, page).await
 }
 
@@ -217,7 +217,7 @@ pub async fn member<C: ConnectionTrait>(
     id: WorkspaceId,
     user_id: UserId,
 ) -> Result<Option<MemberRow>, AppError> {
-    named(memberships(id).filter(workspace_member::Column::UserId.eq(user_id)))
+    with_names(memberships(id).filter(workspace_member::Column::UserId.eq(user_id)))
         .into_model()
         .one(db)
         .await
@@ -381,7 +381,7 @@ fn memberships(id: WorkspaceId) -> Select<workspace_member::Entity> {
         .filter(workspace::Column::IsDeleted.eq(false))
 }
 
-fn named(query: Select<workspace_member::Entity>) -> Select<workspace_member::Entity> {
+fn with_names(query: Select<workspace_member::Entity>) -> Select<workspace_member::Entity> {
     query
         .select_only()
         .column(user::Column::Id)

@@ -95,20 +95,20 @@ async fn checkpoint_and_restart(
     file: &Arc<File>,
 ) -> anyhow::Result<()> {
     let mut log = measure_log(beside).await?;
-    if log.left >= MIN_CHECKPOINT_PAGES {
+    if log.remaining >= MIN_CHECKPOINT_PAGES {
         log = checkpoint(beside, file).await?;
     }
     if log.length < RESTART_PAGES {
         return Ok(());
     }
     for _ in 1..MAX_PASSES {
-        if log.left < MAX_REMAINING_PAGES {
+        if log.remaining < MAX_REMAINING_PAGES {
             break;
         }
         log = checkpoint(beside, file).await?;
     }
     // If no pages are left, the next commit restarts the log by itself.
-    if log.left > 0 {
+    if log.remaining > 0 {
         let _turn = write_lock.acquire().await?;
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
     }
@@ -123,7 +123,7 @@ async fn truncate_log(
     file: &Arc<File>,
 ) -> anyhow::Result<bool> {
     for _ in 1..MAX_PASSES {
-        if checkpoint(beside, file).await?.left < MAX_REMAINING_PAGES {
+        if checkpoint(beside, file).await?.remaining < MAX_REMAINING_PAGES {
             break;
         }
     }
@@ -142,13 +142,13 @@ async fn truncate_log(
 #[derive(Debug)]
 pub(super) struct LogPages {
     pub length: i64,
-    pub left: i64,
+    pub remaining: i64,
 }
 
 pub(super) async fn measure_log(connections: &SqlitePool) -> Result<LogPages, sqlx::Error> {
     let (_, length, taken): (i64, i64, i64) =
         sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connections).await?;
-    Ok(LogPages { length, left: length - taken })
+    Ok(LogPages { length, remaining: length - taken })
 }
 
 /// Copies the log's pages into the file and syncs the file; returns the state of the log

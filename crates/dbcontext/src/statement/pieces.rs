@@ -41,7 +41,7 @@ impl Piece {
     pub(crate) fn steps(&self) -> (&str, impl Iterator<Item = &[Field]>) {
         let (sql, fields, width) = match &self.0 {
             Form::Whole { sql, values } => (sql.as_str(), values, values.len()),
-            Form::Rows { texts, columns, fields } => (texts.lone.as_str(), fields, columns.len()),
+            Form::Rows { texts, columns, fields } => (texts.single.as_str(), fields, columns.len()),
         };
         (sql, fields.chunks(width.max(1)))
     }
@@ -54,7 +54,7 @@ impl Piece {
         };
         // Optimises the case of a single row, which is the usual one under low load.
         if backend == DatabaseBackend::Sqlite && fields.len() == columns.len() {
-            return Ok((texts.lone.as_str().into(), fields));
+            return Ok((texts.single.as_str().into(), fields));
         }
         let parameter = rows::json(backend, columns, fields.chunks(columns.len()))?;
         let sql = texts.rows.replace("{}", &rows::unnest_json(backend, columns));
@@ -82,19 +82,19 @@ struct Texts {
     /// Statement for many rows; `{}` is replaced by the table expression of the rows.
     rows: String,
     /// Statement for one row, whose fields are its parameters. Used by SQLite only.
-    lone: String,
+    single: String,
 }
 
 impl<const N: usize> Change<N> {
     pub const fn insert(table: &'static str, columns: [Column; N]) -> Self {
-        Self::by(columns, Sql::Insert(table))
+        Self::with_sql(columns, Sql::Insert(table))
     }
 
     pub const fn new(columns: [Column; N], rows: &'static str, lone: &'static str) -> Self {
-        Self::by(columns, Sql::Other { rows, lone })
+        Self::with_sql(columns, Sql::Other { rows, lone })
     }
 
-    const fn by(columns: [Column; N], sql: Sql) -> Self {
+    const fn with_sql(columns: [Column; N], sql: Sql) -> Self {
         Self { columns, sql, texts: OnceLock::new() }
     }
 
@@ -109,10 +109,10 @@ impl<const N: usize> Change<N> {
                 let names = self.columns.map(Column::name).join(", ");
                 Texts {
                     rows: format!("INSERT INTO {into} ({names}) SELECT {names} FROM {{}}"),
-                    lone: format!("INSERT INTO {into} ({names}) VALUES ({})", ["?"; N].join(", ")),
+                    single: format!("INSERT INTO {into} ({names}) VALUES ({})", ["?"; N].join(", ")),
                 }
             }
-            Sql::Other { rows, lone } => Texts { rows: rows.to_owned(), lone: lone.to_owned() },
+            Sql::Other { rows, lone } => Texts { rows: rows.to_owned(), single: lone.to_owned() },
         }
     }
 }

@@ -135,7 +135,9 @@ impl Endpoint for ChangeAccounts {
             AccountsAction::Restore => BulkAction::Restore,
             AccountsAction::SignOut => BulkAction::EndSessions,
         };
-        Ok(Reply::of(user_admin::several(ctx.identity(), by, &request.ids, deed, request.reason.as_deref()).await?))
+        Ok(Reply::of(
+            user_admin::apply_to_all(ctx.identity(), by, &request.ids, deed, request.reason.as_deref()).await?,
+        ))
     }
 }
 

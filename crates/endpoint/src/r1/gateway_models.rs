@@ -40,7 +40,7 @@ impl Endpoint for ListModels {
     type Response = Page<UsableModel>;
 
     async fn handle(ctx: &Ctx, request: ListModelsRequest) -> Result<Reply<Page<UsableModel>>, AppError> {
-        Ok(Reply::of(models::usable(ctx.gateway(), ctx.user()?, request.workspace_id, request.page).await?))
+        Ok(Reply::of(models::list_usable(ctx.gateway(), ctx.user()?, request.workspace_id, request.page).await?))
     }
 }
 

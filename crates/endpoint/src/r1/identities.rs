@@ -88,7 +88,7 @@ impl Endpoint for StartOauth {
             ctx.set_cookies(cookies::expire_oldest_oauth(ctx.http().headers(), server));
             ctx.set_cookies([cookies::oauth(name, kept, now, server, departure.by_form)]);
         }
-        Ok(Reply::to(departure.location))
+        Ok(Reply::redirect(departure.location))
     }
 }
 
@@ -178,13 +178,13 @@ async fn finish_sign_in(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<
             if next != "/" {
                 query.append_pair("next", &next);
             }
-            Ok(Reply::to(format!("{LOGIN}?{}", query.finish())))
+            Ok(Reply::redirect(format!("{LOGIN}?{}", query.finish())))
         }
         Some(SignedIn::Tokens(pair)) => {
             set_token_cookies(ctx, &pair);
-            Ok(Reply::to(next))
+            Ok(Reply::redirect(next))
         }
-        None => Ok(Reply::to(next)),
+        None => Ok(Reply::redirect(next)),
     }
 }
 
@@ -201,7 +201,7 @@ fn redirect_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppE
         ),
         AppError::Refused { .. } | AppError::Detailed { .. } | AppError::Invalid(_) => {}
     }
-    Ok(Reply::to(format!("{LOGIN}?error={}", error.code())))
+    Ok(Reply::redirect(format!("{LOGIN}?error={}", error.code())))
 }
 
 #[dto(request)]

@@ -52,7 +52,7 @@ impl Endpoint for ListOfferedServers {
     type Response = Page<OfferedServer>;
 
     async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<OfferedServer>>, AppError> {
-        Ok(Reply::of(servers::offered(ctx.assistants(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(servers::list_offered(ctx.assistants(), ctx.user()?, request.page).await?))
     }
 }
 

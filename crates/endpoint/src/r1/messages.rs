@@ -121,7 +121,7 @@ impl Endpoint for SendMessage {
             )?,
             reply_to: request.reply_to,
             mentions: request.mentions.unwrap_or_default(),
-            here: Vec::new(),
+            here_recipients: Vec::new(),
             attachments,
             has_previews: request.previews.unwrap_or(true),
             asking: AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() },

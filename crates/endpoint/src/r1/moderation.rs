@@ -75,7 +75,7 @@ impl Endpoint for ShowHiddenMessage {
     type Response = HiddenMessage;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<HiddenMessage>, AppError> {
-        Ok(Reply::of(moderation::hidden(ctx.conversations(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::hidden_content(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 

@@ -241,6 +241,6 @@ impl Endpoint for FinishPaymentMethodSetup {
     async fn handle(ctx: &Ctx, request: FinishPaymentMethodSetupRequest) -> Result<Reply<Redirect>, AppError> {
         let gateway = request.gateway.parse::<GatewayName>().map_err(|_| Code::NotFound)?;
         let id = request.setup.as_deref().and_then(|id| id.parse().ok());
-        Ok(Reply::to(setups::finish(ctx.billing(), gateway, id).await?))
+        Ok(Reply::redirect(setups::finish(ctx.billing(), gateway, id).await?))
     }
 }

@@ -195,7 +195,7 @@ impl Endpoint for FinishPayment {
     async fn handle(ctx: &Ctx, request: FinishPaymentRequest) -> Result<Reply<Redirect>, AppError> {
         // Some gateways append their parameters with a second question mark.
         let id = request.payment.as_deref().and_then(|id| id.split('?').next()).and_then(|id| id.parse().ok());
-        Ok(Reply::to(payments::finish(ctx.billing(), parse_gateway(&request.gateway)?, id).await?))
+        Ok(Reply::redirect(payments::finish(ctx.billing(), parse_gateway(&request.gateway)?, id).await?))
     }
 }
 

@@ -38,7 +38,7 @@ impl Endpoint for ShowShare {
     type Response = ConversationShare;
 
     async fn handle(ctx: &Ctx, request: ShareRequest) -> Result<Reply<ConversationShare>, AppError> {
-        let share = share::own(ctx.conversations(), ctx.user()?, request.id).await?;
+        let share = share::find_own(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(ConversationShare { share }))
     }
 }

@@ -48,7 +48,7 @@ impl Endpoint for ReadUsage {
         let ReadUsageRequest { from, to, group, key_id, model, user_id, page } = request;
         let query = UsageQuery { from, to, key_id, user_id };
         let (model, group) = (model.as_deref(), group.unwrap_or_default());
-        let groups = usage::grouped(ctx.gateway(), ctx.user()?, query, model, group, page).await?;
+        let groups = usage::list_groups(ctx.gateway(), ctx.user()?, query, model, group, page).await?;
         Ok(Reply::of(groups))
     }
 }
@@ -82,6 +82,6 @@ impl Endpoint for ListUsageRequests {
     async fn handle(ctx: &Ctx, request: ListUsageRequestsRequest) -> Result<Reply<Page<UsageRequest>>, AppError> {
         let ListUsageRequestsRequest { from, to, key_id, user_id, page } = request;
         let query = UsageQuery { from, to, key_id, user_id };
-        Ok(Reply::of(usage::requests(ctx.gateway(), ctx.user()?, query, page).await?))
+        Ok(Reply::of(usage::list_requests(ctx.gateway(), ctx.user()?, query, page).await?))
     }
 }

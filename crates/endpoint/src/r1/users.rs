@@ -221,7 +221,7 @@ impl Endpoint for ShowInstructions {
     type Response = Instructions;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Instructions>, AppError> {
-        Ok(Reply::of(Instructions { instructions: instructions::own(ctx.assistants(), ctx.user()?).await? }))
+        Ok(Reply::of(Instructions { instructions: instructions::find_own(ctx.assistants(), ctx.user()?).await? }))
     }
 }
 

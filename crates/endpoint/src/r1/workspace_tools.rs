@@ -31,7 +31,7 @@ impl Endpoint for ShowWorkspaceTools {
     type Response = WorkspaceTools;
 
     async fn handle(ctx: &Ctx, request: ShowWorkspaceToolsRequest) -> Result<Reply<WorkspaceTools>, AppError> {
-        Ok(Reply::of(builtin::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(builtin::workspace_tools(ctx.assistants(), ctx.user()?, request.id).await?))
     }
 }
 

@@ -106,7 +106,7 @@ impl<'a> CallContext<'a> {
             ApiStyle::Chat | ApiStyle::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
-        let RequestInfo { model, stream, is_repeatable, estimate: wanted, mended } =
+        let RequestInfo { model, stream, is_repeatable, estimate: wanted, normalised_body: mended } =
             ai::inspect(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
@@ -114,7 +114,7 @@ impl<'a> CallContext<'a> {
             CacheDirectives::NOTHING
         } else {
             let header = self.ctx.http().headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
-            CacheDirectives::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
+            CacheDirectives::parse(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
         };
         let call = Call::new(self.style, body, admission.route(), self.request_id.clone())
             .on_behalf_of(owner)
@@ -172,7 +172,7 @@ impl<'a> CallContext<'a> {
         model: &str,
         wanted: TokenEstimate,
     ) -> Result<Admission, GatewayError> {
-        let request = CallRequest { model, request_id: &self.request_id, wanted };
+        let request = CallRequest { model, request_id: &self.request_id, estimate: wanted };
         let admitted = gateway::authorize(&self.ctx.app().gateway, caller, endpoint, request).await;
         self.limits = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
         Ok(admitted?)
@@ -207,7 +207,7 @@ impl<'a> CallContext<'a> {
         let mut answer = answer.boxed_local();
         match timeout(every, &mut answer).await {
             Ok(answer) => self.serve_and_settle(settling, meter, ready(answer), None).await,
-            Err(_) => Ok(Reply::stream(EVENT_STREAM, LiveStream::delayed(self.style, answer, every, settling))),
+            Err(_) => Ok(Reply::stream(EVENT_STREAM, LiveStream::pending(self.style, answer, every, settling))),
         }
     }
 
@@ -273,7 +273,7 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let asking = CallContext::new(ctx, ApiStyle::Messages);
     let answer = async {
         let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-        let RequestInfo { model, estimate: wanted, mended, .. } =
+        let RequestInfo { model, estimate: wanted, normalised_body: mended, .. } =
             ai::inspect(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
         let route = gateway::route_to_count(ctx.gateway(), &caller, &model)?;

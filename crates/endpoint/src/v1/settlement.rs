@@ -37,7 +37,7 @@ impl CallSettlement {
 
     /// Settles a stream after its last frame.
     pub fn finish_stream(&mut self) {
-        let status = match (self.meter.cut_off_error(), self.meter.finish()) {
+        let status = match (self.meter.abort_error(), self.meter.finish()) {
             (Some(_), _) => Code::BudgetExceeded.status(),
             (None, Some(_)) => DONE,
             (None, None) => PROVIDER_ABORTED,
@@ -61,12 +61,12 @@ impl CallSettlement {
         match (held, &mut self.admission) {
             (Ok(held), Some(admission)) => admission.add_reservation(held),
             (Ok(_), None) => {}
-            (Err(refusal), _) => self.meter.cut_off(refusal.into()),
+            (Err(refusal), _) => self.meter.abort(refusal.into()),
         }
     }
 
     fn settle(&mut self, status: u16) -> MicroCredits {
-        let settle = |admission: Admission| admission.settle(CallOutcome::of(&self.meter, status));
+        let settle = |admission: Admission| admission.settle(CallOutcome::from_meter(&self.meter, status));
         self.admission.take().map_or(MicroCredits::ZERO, settle)
     }
 }

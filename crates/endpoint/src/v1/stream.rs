@@ -35,7 +35,7 @@ enum FrameSource {
 
 pub(super) struct LiveStream {
     style: ApiStyle,
-    coming: FrameSource,
+    source: FrameSource,
     heartbeat: &'static str,
     every: Duration,
     last_frame_at: Instant,
@@ -51,7 +51,7 @@ impl LiveStream {
 
     /// Stream of an answer that has not started within the heartbeat interval. It begins with a
     /// heartbeat.
-    pub fn delayed(
+    pub fn pending(
         style: ApiStyle,
         answer: LocalBoxFuture<'static, Result<Forwarded, GatewayError>>,
         every: Duration,
@@ -70,7 +70,7 @@ impl LiveStream {
         let alarm = Box::pin(sleep_until(heard_at + every));
         Self {
             style,
-            coming,
+            source: coming,
             heartbeat: heartbeat(style),
             every,
             last_frame_at: heard_at,
@@ -83,16 +83,16 @@ impl LiveStream {
     /// Returns the next frames of the provider, or its error as a frame.
     fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
-            match &mut self.coming {
+            match &mut self.source {
                 FrameSource::Pending(answer) => match ready!(answer.poll_unpin(context)) {
-                    Ok(Forwarded { body: AnswerBody::Stream(frames), .. }) => self.coming = FrameSource::Frames(frames),
+                    Ok(Forwarded { body: AnswerBody::Stream(frames), .. }) => self.source = FrameSource::Frames(frames),
                     Ok(Forwarded { body: AnswerBody::Whole(body), .. }) => {
-                        self.coming = FrameSource::Ended;
+                        self.source = FrameSource::Ended;
                         return Poll::Ready(Some(body));
                     }
                     Err(error) => {
                         self.settling.fail(error.status(self.style));
-                        self.coming = FrameSource::Ended;
+                        self.source = FrameSource::Ended;
                         return Poll::Ready(Some(error.frame(self.style, 0).into()));
                     }
                 },

@@ -42,7 +42,7 @@ impl Endpoint for Transcribe {
 async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
     let content_type = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let Form { model, file, file_name, content_type, fields } = read(content_type.unwrap_or_default(), body).await?;
-    let wanted = TokenEstimate { has_sound: true, ..TokenEstimate::text_only(tokens(&file, &fields), None) };
+    let wanted = TokenEstimate { has_audio: true, ..TokenEstimate::text_only(tokens(&file, &fields), None) };
     let admission = asking.admit(GatewayEndpoint::Transcriptions, &model, wanted).await?;
     let meter = Arc::new(Meter::default());
     let recording = Recording {

@@ -49,7 +49,7 @@ pub async fn page(
     let conversation = access::reader(service, by.user_id, id).await?;
     let after_seq = after_seq.max(conversation.hidden_until_seq());
     let limit = limit.clamp(1, MAX_PAGE_SIZE);
-    let mut rows = query::events::after(service.db.reader(), id, after_seq, limit + 1).await?;
+    let mut rows = query::events::list_after(service.db.reader(), id, after_seq, limit + 1).await?;
     let trimmed = rows.first().map_or(after_seq < conversation.last_seq, |row| row.seq > after_seq + 1);
     if trimmed {
         return Err(Code::CursorExpired.into());
@@ -75,7 +75,8 @@ pub async fn envelopes_after(
     after_seq: i64,
     limit: u64,
 ) -> Result<Vec<SharedEnvelope>, AppError> {
-    let rows = query::events::after(service.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
+    let rows =
+        query::events::list_after(service.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
     rows.into_iter().map(|row| log::envelope(row).map(Into::into)).collect()
 }
 

@@ -99,12 +99,12 @@ impl DigestJob {
         let settings = rows::settings(service.db.reader(), self.user_id).await?;
         let Some(minutes) = settings.mail_after_minutes else { return Ok(JobOutcome::Done) };
         let patience = MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX);
-        let missed = rows::unmailed(service.db.writer(), self.user_id, now, MAX_COUNTED).await?;
+        let missed = rows::unmailed_of_user(service.db.writer(), self.user_id, now, MAX_COUNTED).await?;
         let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(JobOutcome::Done) };
         // The digest is postponed if the oldest notification has been read meanwhile, or if the
         // user is online and about to see the notifications.
         let left = oldest.plus(patience).0 - now.0;
-        let presence = presence::of(&service.identity, &[self.user_id]).await;
+        let presence = presence::presences(&service.identity, &[self.user_id]).await;
         let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);
         if left > 0 || is_here {
             let wait = if left > 0 { Duration::from_millis(left.unsigned_abs()) } else { patience };

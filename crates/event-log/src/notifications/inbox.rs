@@ -53,7 +53,7 @@ pub async fn mark_passed_read(
 ) -> Result<(), AppError> {
     // Reads first, because usually there are no such notifications, and then there is no need to
     // wait for the write lock.
-    let passed = rows::covered_by(db.reader(), reads).await?;
+    let passed = rows::unread_before_positions(db.reader(), reads).await?;
     if passed.is_empty() {
         return Ok(());
     }

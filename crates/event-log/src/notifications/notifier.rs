@@ -151,7 +151,7 @@ async fn run_round(
             news.record(id, head);
         }
         // The positions that the sweep has found stay queued until they are processed.
-        lookout.completed(look);
+        lookout.mark_completed(look);
     }
     // Announcements that arrive meanwhile are left for the next round. Otherwise there would be no
     // pause under load, and some conversations would starve.
@@ -289,11 +289,11 @@ async fn store(
     }
     let written = happenings.read_by_writing.into_iter().map(|((user_id, id), seq)| NotificationReadPosition {
         user_id,
-        place: ReadScope::MainLine(id),
+        scope: ReadScope::MainLine(id),
         seq,
     });
     let written: Vec<NotificationReadPosition> = written.collect();
-    let read = if written.is_empty() { Vec::new() } else { rows::covered_by(&tx, &written).await? };
+    let read = if written.is_empty() { Vec::new() } else { rows::unread_before_positions(&tx, &written).await? };
     let read = if read.is_empty() { read } else { rows::mark_keys_read(&tx, &read, now).await? };
     let new = add(&tx, new, now).await?;
     push::enqueue_read(&tx, now, &read).await?;

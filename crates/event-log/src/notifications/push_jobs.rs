@@ -50,7 +50,7 @@ impl PushJob {
             return Ok(());
         }
         if let Some(id) = self.notification_id
-            && !rows::note_pushed(service.db.writer(), self.user_id, id).await?
+            && !rows::mark_pushed(service.db.writer(), self.user_id, id).await?
         {
             return Ok(());
         }
@@ -74,14 +74,14 @@ impl PushJob {
     /// not be pushed.
     async fn message(&self, service: &EventLogService) -> Result<Option<PushMessage>, AppError> {
         let Some(id) = self.notification_id else {
-            return Ok(Some(PushMessage::withdrawing(self.conversation_id)));
+            return Ok(Some(PushMessage::withdrawal(self.conversation_id)));
         };
         let Some(row) = notifications::unread(service.db.reader(), self.user_id, id).await? else { return Ok(None) };
         let settings = notifications::settings(service.db.reader(), self.user_id).await?;
         if !settings.push {
             return Ok(None);
         }
-        let presence = service.identity.presence.of(&[self.user_id]).await;
+        let presence = service.identity.presence.presences(&[self.user_id]).await;
         let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
         // Do-not-disturb that is chosen on one device applies to all devices, even after that
         // device has gone offline.
@@ -98,7 +98,7 @@ impl PushJob {
             return Ok(None);
         }
         let notification = describe_one(service, row).await?;
-        Ok(Some(PushMessage::waking(&notification, settings.show_text)))
+        Ok(Some(PushMessage::from_notification(&notification, settings.show_text)))
     }
 
     async fn retry_later(

@@ -53,7 +53,7 @@ fn parse_time(text: &str) -> Option<Time> {
 }
 
 /// Validates and normalises quiet hours.
-pub(super) fn validated(mut quiet: QuietHours) -> Result<QuietHours, AppError> {
+pub(super) fn validate(mut quiet: QuietHours) -> Result<QuietHours, AppError> {
     let refused = |message: &str| AppError::field("quiet", "invalid", message.to_owned());
     let (Some(from), Some(to)) = (parse_time(&quiet.from), parse_time(&quiet.to)) else {
         return Err(refused("Enter times such as 22:00."));

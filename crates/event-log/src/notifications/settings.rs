@@ -42,8 +42,8 @@ pub async fn change_settings(
     by: &Principal,
     change: SettingsChange,
 ) -> Result<NotificationSettings, AppError> {
-    let keywords = change.keywords.map(validated).transpose()?;
-    let quiet = change.quiet.map(|quiet| quiet.map(quiet_hours::validated).transpose()).transpose()?;
+    let keywords = change.keywords.map(validate_keywords).transpose()?;
+    let quiet = change.quiet.map(|quiet| quiet.map(quiet_hours::validate).transpose()).transpose()?;
     if let Some(Some(minutes)) = change.mail_after_minutes
         && !DIGEST_DELAY_MINUTES.contains(&minutes)
     {
@@ -68,7 +68,7 @@ pub async fn change_settings(
 }
 
 /// Validates keywords and removes duplicates. Returns each keyword with its first word.
-fn validated(keywords: Vec<String>) -> Result<Vec<(String, String)>, AppError> {
+fn validate_keywords(keywords: Vec<String>) -> Result<Vec<(String, String)>, AppError> {
     if keywords.len() > MAX_KEYWORDS {
         return Err(AppError::field("keywords", "too_many", format!("You can have up to {MAX_KEYWORDS} keywords.")));
     }

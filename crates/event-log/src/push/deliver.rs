@@ -56,7 +56,7 @@ pub(crate) enum DeliveryOutcome {
 }
 
 impl PushMessage {
-    pub fn waking(notification: &Notification, with_text: bool) -> Self {
+    pub fn from_notification(notification: &Notification, with_text: bool) -> Self {
         let json = |text: &str| {
             json!({
                 "id": notification.id,
@@ -78,7 +78,7 @@ impl PushMessage {
         Self { text, brief, topic: topic(notification.conversation_id), is_urgent }
     }
 
-    pub fn withdrawing(conversation_id: Option<ConversationId>) -> Self {
+    pub fn withdrawal(conversation_id: Option<ConversationId>) -> Self {
         Self { text: Vec::new(), brief: Vec::new(), topic: topic(conversation_id), is_urgent: false }
     }
 }

@@ -156,7 +156,7 @@ pub(crate) async fn enqueue_withdrawn<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let shown = withdrawn.iter().filter(|one| one.pushed);
     let places: BTreeSet<_> = shown.map(|one| (one.user_id, one.conversation_id)).collect();
-    let jobs = places.into_iter().map(|(user_id, place)| withdrawing(user_id, place));
+    let jobs = places.into_iter().map(|(user_id, place)| new_withdrawal_job(user_id, place));
     store(db, now, jobs.collect::<Result<_, _>>()?, Duration::ZERO).await.map(drop)
 }
 
@@ -169,12 +169,12 @@ pub(crate) async fn enqueue_read<C: ConnectionTrait>(
     if told.is_empty() {
         return Ok(false);
     }
-    let woken = rows::pushed(db, told).await?;
-    let jobs = woken.iter().map(|one| withdrawing(one.user_id, one.conversation_id));
+    let woken = rows::pushed_among(db, told).await?;
+    let jobs = woken.iter().map(|one| new_withdrawal_job(one.user_id, one.conversation_id));
     store(db, now, jobs.collect::<Result<_, _>>()?, Duration::ZERO).await
 }
 
-fn withdrawing(user: UserId, place: Option<ConversationId>) -> Result<NewJob, AppError> {
+fn new_withdrawal_job(user: UserId, place: Option<ConversationId>) -> Result<NewJob, AppError> {
     PushJob::withdraw(user, place).new_job_for(user)
 }
 

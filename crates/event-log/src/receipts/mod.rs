@@ -190,7 +190,7 @@ impl PositionStore {
                 moved;
             reads.push(NotificationReadPosition {
                 user_id,
-                place: ReadScope::MainLine(conversation_id),
+                scope: ReadScope::MainLine(conversation_id),
                 seq: read_seq,
             });
             let is_news = read_seq >= receipt_seq;

@@ -113,7 +113,7 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
         content: text("x"),
         reply_to: None,
         mentions: Vec::new(),
-        here: Vec::new(),
+        here_recipients: Vec::new(),
         attachments: Vec::new(),
         thread: None,
         forwarded: None,
@@ -121,17 +121,17 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
         poll: None,
         asking: AnswerOptions::default(),
     };
-    MemberAction::Send(Box::new(send)).by(fixture.people[n % 3], conversation_id)
+    MemberAction::Send(Box::new(send)).by_member(fixture.people[n % 3], conversation_id)
 }
 
 fn edit(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId, content: &str) -> Change {
     let (content, mentions, here) = (text(content), None, Vec::new());
-    let edit = MemberAction::Edit(EditMessage { message_id, content, mentions, here });
-    edit.by(fixture.people[0], conversation_id)
+    let edit = MemberAction::Edit(EditMessage { message_id, content, mentions, here_recipients: here });
+    edit.by_member(fixture.people[0], conversation_id)
 }
 
 fn delete(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId) -> Change {
-    MemberAction::Delete(DeleteMessage { message_id, has_more: false }).by(fixture.people[0], conversation_id)
+    MemberAction::Delete(DeleteMessage { message_id, has_more: false }).by_member(fixture.people[0], conversation_id)
 }
 
 fn text(content: &str) -> Content {
@@ -149,7 +149,7 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
         topic: None,
         model: None,
     });
-    update.by(fixture.people[0], conversation_id)
+    update.by_member(fixture.people[0], conversation_id)
 }
 
 /// Submits all changes before the writer runs, so that they form one batch.
@@ -159,7 +159,7 @@ async fn submit_all(fixture: &Fixture, changes: Vec<Change>) -> Vec<Outcome> {
 }
 
 async fn kinds(fixture: &Fixture, id: ConversationId) -> Vec<String> {
-    let events = query::events::after(fixture.db.reader(), id, 0, 1_000).await.unwrap();
+    let events = query::events::list_after(fixture.db.reader(), id, 0, 1_000).await.unwrap();
     events.into_iter().map(|event| event.kind).collect()
 }
 
@@ -178,7 +178,7 @@ async fn commits_edits_together_with_messages() {
     let expected: Vec<&str> =
         [vec!["message.created"; 11], vec!["message.updated"], vec!["message.created"; 4]].concat();
     assert_eq!(kinds(&fixture, chat).await[..16], expected);
-    let log = query::events::after(fixture.db.reader(), chat, 0, 1_000).await.unwrap();
+    let log = query::events::list_after(fixture.db.reader(), chat, 0, 1_000).await.unwrap();
     let said: String = log.iter().map(|event| event.payload.as_str()).collect();
     assert!(said.contains("best") && !said.contains("better") && !said.contains("\"one\""), "{said}");
 }
@@ -203,7 +203,7 @@ async fn commits_deletions_together_with_messages() {
     assert_eq!(refused, [Code::Forbidden, Code::NotFound]);
     let asked = line.asked();
     assert!(!asked.contains("BEGIN"), "no transaction is held open for a deletion");
-    let log = query::events::after(fixture.db.reader(), chat, 0, 1_000).await.unwrap();
+    let log = query::events::list_after(fixture.db.reader(), chat, 0, 1_000).await.unwrap();
     let said: String = log.iter().map(|event| event.payload.as_str()).collect();
     for gone in ["one of one's own", "one that is edited", "edited before"] {
         assert!(!said.contains(gone), "{said}");
@@ -227,7 +227,7 @@ async fn removes_an_edited_text_and_keeps_the_last_of_two_edits() {
         submit_all(&fixture, vec![edit(&fixture, chat, message.id, "fourth words")]).await;
         let stored = query::messages::get(fixture.db.reader(), message.id).await.unwrap().unwrap();
         assert_eq!(stored.content, "fourth words");
-        let log = query::events::after(fixture.db.reader(), chat, 0, 10).await.unwrap();
+        let log = query::events::list_after(fixture.db.reader(), chat, 0, 10).await.unwrap();
         assert_eq!(log.len(), 4);
         for event in &log {
             for gone in ["first words", "second words", "third words"] {
@@ -241,7 +241,7 @@ async fn removes_an_edited_text_and_keeps_the_last_of_two_edits() {
         futures_util::future::join_all(all).await;
         let stored = query::messages::get(fixture.db.reader(), message.id).await.unwrap().unwrap();
         assert!(stored.deleted_at.is_some() && stored.content.is_empty(), "{stored:?}");
-        let log = query::events::after(fixture.db.reader(), chat, 0, 10).await.unwrap();
+        let log = query::events::list_after(fixture.db.reader(), chat, 0, 10).await.unwrap();
         assert!(log.iter().all(|event| !event.payload.contains("words")), "{log:?}");
     }
 }
@@ -280,7 +280,7 @@ async fn recognises_a_commit_whose_answer_was_lost_and_does_not_repeat_it() {
     let mut heard = fixture.bus.subscribe();
 
     line.cut_after("COMMIT");
-    let add = MemberAction::AddMember { user_id: cleo }.by(anna, chat);
+    let add = MemberAction::AddMember { user_id: cleo }.by_member(anna, chat);
     let added = fixture.writer.submit(add).await.unwrap().member().unwrap();
     assert!(line.has_cut());
     assert_eq!(added.user_id, cleo);

@@ -131,7 +131,7 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         content: Content::parse("x", 5_000).unwrap(),
         reply_to: None,
         mentions: Vec::new(),
-        here: Vec::new(),
+        here_recipients: Vec::new(),
         attachments: Vec::new(),
         thread: None,
         forwarded: None,
@@ -139,7 +139,7 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         poll: None,
         asking: AnswerOptions::default(),
     };
-    MemberAction::Send(Box::new(send)).by(sender, conversation_id)
+    MemberAction::Send(Box::new(send)).by_member(sender, conversation_id)
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn concurrent_writers_assign_gapless_sequence_numbers() {
     }
     assert_eq!(fixture.count("messages").await, 300);
     for id in conversations {
-        let events = dbcontext::query::events::after(fixture.db.reader(), id, 0, 1_000).await.unwrap();
+        let events = dbcontext::query::events::list_after(fixture.db.reader(), id, 0, 1_000).await.unwrap();
         let seqs: Vec<i64> = events.iter().map(|event| event.seq).collect();
         assert_eq!(seqs, (1..=150).collect::<Vec<_>>());
     }
@@ -189,10 +189,10 @@ async fn rejects_messages_of_a_member_removed_by_another_writer() {
                 writer.submit(message(conversation, leaver, &client_id)).await
             }
         }));
-        let leave = MemberAction::RemoveMember { user_id: leaver }.by(leaver, conversation);
+        let leave = MemberAction::RemoveMember { user_id: leaver }.by_member(leaver, conversation);
         let (_, left) = tokio::join!(sends, other.submit(leave));
         left.unwrap();
-        let events = dbcontext::query::events::after(fixture.db.reader(), conversation, 0, 1_000).await.unwrap();
+        let events = dbcontext::query::events::list_after(fixture.db.reader(), conversation, 0, 1_000).await.unwrap();
         assert_eq!(events.last().unwrap().kind, "member.removed", "round {round}");
     }
 }
@@ -240,7 +240,9 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
         let statement = Statement::from_sql_and_values(backend, sql, [anna.into(), cleo.into()]);
         fixture.db.writer().execute_raw(statement).await.unwrap();
         fixture.send(group, anna, "early", "!").await.unwrap();
-        let depart = async |user_id| fixture.writer.submit(ServerAction::Depart { user_id }.on(group)).await.map(drop);
+        let depart = async |user_id| {
+            fixture.writer.submit(ServerAction::Depart { user_id }.on_conversation(group)).await.map(drop)
+        };
         depart(anna).await.unwrap();
         let of = async || query::members::of_conversation(fixture.db.reader(), group).await.unwrap();
         let roles: Vec<_> = of().await.into_iter().map(|member| (member.user_id, member.role)).collect();
@@ -250,7 +252,7 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
         );
         depart(anna).await.expect("the change may be repeated");
         assert_eq!(fixture.send(group, anna, "late", "?").await.unwrap_err().code(), Code::NotFound);
-        let kinds: Vec<String> = query::events::after(fixture.db.reader(), group, 0, 10)
+        let kinds: Vec<String> = query::events::list_after(fixture.db.reader(), group, 0, 10)
             .await
             .unwrap()
             .into_iter()
@@ -269,7 +271,7 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
         )
         .await
         .unwrap();
-        let add = MemberAction::AddMember { user_id: anna }.by(cleo, group);
+        let add = MemberAction::AddMember { user_id: anna }.by_member(cleo, group);
         assert_eq!(fixture.writer.submit(add).await.unwrap_err().code(), Code::NotFound);
 
         depart(ben).await.unwrap();

@@ -46,7 +46,7 @@ pub(super) struct MediaProbe {
 }
 
 impl MediaProbe {
-    const fn of(media_type: String) -> Self {
+    const fn from_media_type(media_type: String) -> Self {
         Self {
             media_type,
             rewritten: None,
@@ -69,7 +69,7 @@ impl MediaProbe {
 pub(super) fn probe(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
     let mut head = Vec::new();
     File::open(path)?.take(HEAD_LEN as u64).read_to_end(&mut head)?;
-    let mut looked = MediaProbe::of(media_type::detect(&head, claimed));
+    let mut looked = MediaProbe::from_media_type(media_type::detect(&head, claimed));
     if looked.is_picture() {
         let mut file = BufReader::new(File::open(path)?);
         looked.measured = picture::plan_decoding(&mut file, &looked.media_type, THUMBNAILS[1]).ok();

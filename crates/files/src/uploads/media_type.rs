@@ -49,7 +49,7 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
     let head = &content[..content.len().min(HEAD_LEN)];
     let claimed = essence(claimed);
     let is_text = is_text(head);
-    if let Some(found) = office(head, &claimed) {
+    if let Some(found) = detect_office(head, &claimed) {
         return found.to_owned();
     }
     // Some signatures consist of two or three letters, with which a text may start as well. If the
@@ -60,7 +60,7 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
         // decides.
         let is_recording =
             matches!((found, claimed.as_str()), ("video/webm", "audio/webm") | ("video/mp4", "audio/mp4"));
-        return if is_recording { claimed } else { plain_name(found).to_owned() };
+        return if is_recording { claimed } else { normalize_type(found).to_owned() };
     }
     if !is_text {
         return UNKNOWN.to_owned();
@@ -112,7 +112,7 @@ fn essence(claimed: &str) -> String {
 }
 
 /// Detects the type of an Office document. The order of its entries doesn't matter.
-fn office(head: &[u8], claimed: &str) -> Option<&'static str> {
+fn detect_office(head: &[u8], claimed: &str) -> Option<&'static str> {
     if head.starts_with(COMPOUND_SIGNATURE) {
         let new = OFFICE.into_iter().map(|(_, media_type)| media_type);
         return OLD_OFFICE.into_iter().chain(new).find(|known| *known == claimed);
@@ -139,7 +139,7 @@ fn office(head: &[u8], claimed: &str) -> Option<&'static str> {
     names.find_map(folder).filter(|_| is_office).map(|(_, media_type)| media_type)
 }
 
-fn plain_name(found: &'static str) -> &'static str {
+fn normalize_type(found: &'static str) -> &'static str {
     match found {
         "audio/x-wav" => "audio/wav",
         "audio/m4a" => "audio/mp4",
@@ -161,7 +161,7 @@ fn may_be_text(media_type: &str, head: &[u8]) -> bool {
 /// True for UTF-8, or UTF-16 with a byte order mark, without control characters. The last character
 /// may be cut off.
 fn is_text(head: &[u8]) -> bool {
-    if let Some(text) = extract::utf16(head) {
+    if let Some(text) = extract::decode_utf16(head) {
         let whole = text.strip_suffix(char::REPLACEMENT_CHARACTER).unwrap_or(&text);
         return is_plain(whole) && !whole.contains(char::REPLACEMENT_CHARACTER);
     }

@@ -306,17 +306,17 @@ async fn store_received(
 
 /// Finds an upload that the caller may see.
 pub async fn find(service: &FilesService, by: &Principal, id: UploadId) -> Result<Upload, AppError> {
-    readable(service, by, id).await?.try_into()
+    find_readable(service, by, id).await?.try_into()
 }
 
-async fn readable(service: &FilesService, by: &Principal, id: UploadId) -> Result<StoredUpload, AppError> {
+async fn find_readable(service: &FilesService, by: &Principal, id: UploadId) -> Result<StoredUpload, AppError> {
     let db = service.db.reader();
-    if let Some(found) = rows::readable(db, by.user_id, id).await? {
+    if let Some(found) = rows::find_readable(db, by.user_id, id).await? {
         return Ok(found);
     }
     // Otherwise it may be the profile picture of a user whom the caller may see.
     let owner = pictures::owner(db, id).await?.ok_or(Code::NotFound)?;
-    if users::visible(db, by.user_id, &[owner]).await?.is_empty() {
+    if users::visible_among(db, by.user_id, &[owner]).await?.is_empty() {
         return Err(Code::NotFound.into());
     }
     rows::get_all(db, [id]).await?.pop().ok_or_else(|| Code::NotFound.into())
@@ -325,8 +325,8 @@ async fn readable(service: &FilesService, by: &Principal, id: UploadId) -> Resul
 /// Deletes an upload of the caller to which no message refers. Returns `WrongState` if it is in
 /// use.
 pub async fn delete(service: &FilesService, by: &Principal, id: UploadId) -> Result<(), AppError> {
-    if rows::own_unsent(service.db.writer(), by.user_id, id).await?.is_none() {
-        let sent = rows::readable(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    if rows::find_own_unsent(service.db.writer(), by.user_id, id).await?.is_none() {
+        let sent = rows::find_readable(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
         let is_own = sent.owner_id == Some(by.user_id);
         let sentence = "This file was sent. Delete its message to delete it.";
         return Err(if is_own { AppError::refused(Code::WrongState, sentence) } else { Code::Forbidden.into() });
@@ -371,7 +371,7 @@ pub async fn open(
     id: UploadId,
     thumbnail: Option<u32>,
 ) -> Result<OpenedFile, AppError> {
-    let row = readable(service, by, id).await?;
+    let row = find_readable(service, by, id).await?;
     if row.status != UploadStatus::Ready {
         return Err(Code::NotFound.into());
     }

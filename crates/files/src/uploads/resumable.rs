@@ -82,7 +82,7 @@ async fn find(
     by: &Principal,
     id: UploadId,
 ) -> Result<(UploadProgress, StoredUpload), AppError> {
-    let row = rows::own_unsent(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let row = rows::find_own_unsent(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let length = u64::try_from(row.size.ok_or(Code::NotFound)?).unwrap_or_default();
     let offset = if row.status == UploadStatus::Pending {
         let parts = rows::parts(service.db.writer(), id).await?;

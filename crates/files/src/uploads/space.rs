@@ -29,11 +29,11 @@ pub(super) async fn reserve<C: ConnectionTrait>(
     owner: UserId,
     size: Option<i64>,
 ) -> Result<i64, AppError> {
-    let (least, most) = size.map_or((1, first_step(service)), |size| (size, size));
+    let (least, most) = size.map_or((1, initial_reservation(service)), |size| (size, size));
     reserve_between(service, txn, owner, (least, most), None).await
 }
 
-fn first_step(service: &FilesService) -> i64 {
+fn initial_reservation(service: &FilesService) -> i64 {
     i64::try_from(service.config.uploads.max_bytes).unwrap_or(i64::MAX).min(RESERVATION_STEP)
 }
 

@@ -30,7 +30,7 @@ impl Job<FilesService> for SweepJob {
 
 async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Result<(), AppError> {
     loop {
-        let part = rows::some_of_conversation(service.db.writer(), id, BATCH_SIZE).await?;
+        let part = rows::sample_of_conversation(service.db.writer(), id, BATCH_SIZE).await?;
         if part.is_empty() {
             return Ok(());
         }

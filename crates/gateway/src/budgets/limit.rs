@@ -94,7 +94,7 @@ pub async fn set(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let row = upsert(&tx, BudgetId { scope, id }, limit, now).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     service.record_budget(BudgetId { scope, id }, true);
     announce_changed(service, id).await;
@@ -110,7 +110,7 @@ pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope
     if !rows::remove(&tx, BudgetId { scope, id }).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     service.record_budget(BudgetId { scope, id }, false);
     announce_changed(service, id).await;

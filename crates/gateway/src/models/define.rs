@@ -45,13 +45,13 @@ fn view(model: &Model) -> GatewayModel {
 
 /// Lists models for administrators, filtered by a part of their names or deployments.
 pub fn list(service: &GatewayService, sought: Option<&str>, page: PageRequest) -> Result<Page<GatewayModel>, AppError> {
-    let sought = ::search::folded_line(sought.unwrap_or_default());
+    let sought = ::search::fold_name(sought.unwrap_or_default());
     if sought.chars().count() > MAX_SEARCH_CHARS {
         return Err(AppError::field("q", "too_long", format!("Use {MAX_SEARCH_CHARS} characters or fewer.")));
     }
     let table = service.table();
     let found = table.models().filter(|model| model.matches(&sought));
-    Ok(paged(found.map(|model| view(model.as_ref())), page))
+    Ok(paginate(found.map(|model| view(model.as_ref())), page))
 }
 
 /// Returns one model for administrators.
@@ -62,7 +62,7 @@ pub fn find(service: &GatewayService, name: &str) -> Result<GatewayModel, AppErr
 
 /// Lists the models that the caller may use in the app, optionally in a workspace. Models refused
 /// for a missing price are excluded.
-pub async fn usable(
+pub async fn list_usable(
     service: &GatewayService,
     by: &Principal,
     workspace_id: Option<WorkspaceId>,
@@ -72,11 +72,15 @@ pub async fn usable(
         membership::authorize(&service.identity, by, workspace_id, Permission::View).await?;
     }
     let (table, asker) = (service.table(), BillingIdentity { user_id: by.user_id, workspace_id });
-    Ok(paged(usable_of(service, &table, |model| service.lists_for(&table, asker, model)).into_iter(), page))
+    Ok(paginate(to_usable_models(service, &table, |model| service.lists_for(&table, asker, model)).into_iter(), page))
 }
 
 /// Returns the models that satisfy `may_use`, in the form shown to their users.
-pub(crate) fn usable_of(service: &GatewayService, table: &Table, may_use: impl Fn(&Model) -> bool) -> Vec<UsableModel> {
+pub(crate) fn to_usable_models(
+    service: &GatewayService,
+    table: &Table,
+    may_use: impl Fn(&Model) -> bool,
+) -> Vec<UsableModel> {
     let default = default_name(service).and_then(|default| table.find(&default)).map(|model| Arc::clone(&model.name));
     let usable = |model: &Arc<Model>| {
         let definition = &model.definition;
@@ -96,7 +100,7 @@ pub(crate) fn usable_of(service: &GatewayService, table: &Table, may_use: impl F
 /// Returns the name of the default model; `None` if the only provider lists no models.
 pub(crate) fn default_name(service: &GatewayService) -> Option<Cow<'_, str>> {
     let ai = &service.config.ai;
-    if let Some(added) = service.ai().added_default() {
+    if let Some(added) = service.ai().added_default_model() {
         return Some(added.into());
     }
     let first = || match ai.providers.first() {
@@ -106,7 +110,7 @@ pub(crate) fn default_name(service: &GatewayService) -> Option<Cow<'_, str>> {
     ai.default_model.as_deref().map(str::trim).filter(|name| !name.is_empty()).or_else(first).map(Cow::Borrowed)
 }
 
-fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
+fn paginate<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
     let all: Vec<T> = all.collect();
     let total = all.len() as u64;
     let (offset, size) = (usize::try_from(page.offset()), usize::try_from(page.page_size));
@@ -125,7 +129,7 @@ pub async fn define_model(
     let text = serde_json::to_string(&definition).map_err(AppError::internal)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::upsert(&tx, name, text, service.clock.now()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::ModelChanged, Some(name.to_owned()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ModelChanged, Some(name.to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_models_changed(service).await?;
     find(service, name)
@@ -137,7 +141,7 @@ pub async fn remove(service: &GatewayService, by: &Principal, name: &str) -> Res
     if !rows::remove(&tx, name).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::ModelRemoved, Some(name.to_owned()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ModelRemoved, Some(name.to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_models_changed(service).await
 }

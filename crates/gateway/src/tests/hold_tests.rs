@@ -17,7 +17,7 @@ async fn stream_with_unlimited_output_extends_its_reservation() {
         assert!(limited.extend_reservation(&used(100, 10).usage).is_none(), "the caller limits its output");
         drop(limited);
         service.flush().await;
-        let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
+        let question = CallRequest { estimate: TokenEstimate::text_only(100, None), ..request("small") };
         let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         assert!(stream.extend_reservation(&used(100, 3_000).usage).is_none());
         let more = stream.extend_reservation(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
@@ -41,7 +41,7 @@ async fn releases_reservations_of_callers_who_are_gone() {
         let (id, secret) = key(&service, &anna, with_budget(1_000_000)).await;
         let caller = caller(&service, &secret).await;
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
-        let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
+        let question = CallRequest { estimate: TokenEstimate::text_only(100, None), ..request("small") };
         let stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         let mut growth = Box::pin(stream.extend_reservation(&used(100, 4_000).usage).unwrap());
         assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
@@ -64,7 +64,7 @@ async fn stream_with_unlimited_searches_extends_its_reservation() {
         let asking = async |has_open_tools: bool| {
             let tools = ToolUses { searches: 2, ..ToolUses::default() };
             let wanted = TokenEstimate { tools, has_open_tools, ..TokenEstimate::text_only(100, Some(10)) };
-            let question = CallRequest { wanted, ..request("small") };
+            let question = CallRequest { estimate, ..request("small") };
             authorize(&service, &caller, GatewayEndpoint::Messages, question).await.ok().unwrap()
         };
         let searched = |times: u64| Usage { searches: Some(times), ..used(100, 10).usage };
@@ -106,7 +106,7 @@ async fn growing_stream_owes_nothing_that_was_reserved() {
         .unwrap();
         let (_, secret) = key(&service, &anna, PolicyChange::default()).await;
         let caller = caller(&service, &secret).await;
-        let question = CallRequest { wanted: TokenEstimate::text_only(100, None), ..request("small") };
+        let question = CallRequest { estimate: TokenEstimate::text_only(100, None), ..request("small") };
         let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
         let more = stream.extend_reservation(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
         stream.add_reservation(more);
@@ -120,7 +120,7 @@ async fn growing_stream_owes_nothing_that_was_reserved() {
             to: Timestamp(i64::MAX),
             before: Uuid::max(),
         };
-        let entries = ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100).await.unwrap();
+        let entries = ledger_rows::entries_after(service.db.writer(), wanted, Uuid::nil(), 100).await.unwrap();
         assert!(entries.iter().all(|entry| entry.kind != "owed"), "{entries:#?}");
         assert!(ledger::verify(&service.db).await.unwrap().1.is_empty());
     }

@@ -67,7 +67,7 @@ async fn key_ends_with_its_owners_membership_and_is_limited_to_its_endpoints() {
             _ => panic!("one call too many"),
         }
         workspaces::delete(service.db.writer(), workspace, service.clock.now()).await.unwrap();
-        WorkspaceChangeEvent::ended(workspace).tell(&service.identity);
+        WorkspaceChangeEvent::workspace_ended(workspace).publish(&service.identity);
         until(async || authenticate(&service, &secret).await.is_err()).await;
         let foreign = PolicyChange { workspace_id: Some(Some(workspace)), ..PolicyChange::default() };
         let new = NewApiKey {

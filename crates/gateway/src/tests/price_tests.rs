@@ -27,7 +27,7 @@ async fn refuses_models_without_price_on_every_path() {
         assert!(matches!(side("large").await, Err(Refusal::NoPrice(_))));
         let refused = round(&service, "large").await.unwrap_err();
         assert_eq!((&*refused.fields()[0].field, &*refused.fields()[0].code), ("model", "no_price"));
-        let listed = models::usable(&service, &anna, None, first_page()).await.unwrap().items;
+        let listed = models::list_usable(&service, &anna, None, first_page()).await.unwrap().items;
         for shown in [listed, models(&service, &caller)] {
             assert_eq!(shown.iter().map(|model| &*model.name).collect::<Vec<_>>(), ["small"]);
         }
@@ -35,7 +35,7 @@ async fn refuses_models_without_price_on_every_path() {
 
         let without_provider = instance_with(&stage, &[REFUSE]).await;
         round(&without_provider, "demo").await.unwrap();
-        let listed = models::usable(&without_provider, &anna, None, first_page()).await.unwrap().items;
+        let listed = models::list_usable(&without_provider, &anna, None, first_page()).await.unwrap().items;
         assert!(listed.iter().any(|model| model.name == "demo"), "the demo model is never refused");
     }
 }

@@ -44,7 +44,7 @@ pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> 
     if !rows::revoke(&tx, by.user_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_revoked(service, vec![id]).await;
     Ok(())
@@ -55,15 +55,15 @@ pub async fn announce_revoked(service: &IdentityService, ids: Vec<ApiKeyId>) {
     if ids.is_empty() {
         return;
     }
-    service.accounts.standings.revoke(&ids).await;
+    service.accounts.credential_status.revoke(&ids).await;
     publish(service, Signal::ApiKeysRevoked(ids)).await;
 }
 
 /// Announces that permissions of keys have changed. `ids` are the ids of the keys, their owners or
 /// their workspaces.
 pub async fn announce_changed(service: &IdentityService, ids: Vec<Uuid>) {
-    service.accounts.standings.clear_revoked(&ids).await;
-    service.accounts.standings.invalidate_keys(&ids).await;
+    service.accounts.credential_status.clear_revoked(&ids).await;
+    service.accounts.credential_status.invalidate_keys(&ids).await;
     publish(service, Signal::KeysChanged(ids)).await;
 }
 
@@ -93,11 +93,11 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
         return Err(refused());
     }
     let fingerprint: Fingerprint = token::hash_token(key).try_into().map_err(|_| refused())?;
-    let standing = match service.accounts.standings.get_key(&fingerprint) {
+    let standing = match service.accounts.credential_status.get_key(&fingerprint) {
         Some(standing) => standing,
         None => load_key(service, fingerprint).await?.ok_or_else(refused)?,
     };
-    if standing.expires_at <= service.clock.now() || service.accounts.standings.is_revoked(standing.id).await {
+    if standing.expires_at <= service.clock.now() || service.accounts.credential_status.is_revoked(standing.id).await {
         return Err(refused());
     }
     let policy = Arc::clone(&standing.policy);
@@ -107,7 +107,7 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
 /// Current principal of a key that was authenticated before; `None` if the key was revoked or has
 /// expired.
 pub(super) async fn current_principal(service: &IdentityService, id: ApiKeyId) -> Result<Option<Principal>, AppError> {
-    if service.accounts.standings.is_revoked(id).await {
+    if service.accounts.credential_status.is_revoked(id).await {
         return Ok(None);
     }
     let row = rows::status(service.db.reader(), id, service.clock.now()).await?;
@@ -141,7 +141,7 @@ async fn load_key(service: &IdentityService, fingerprint: Fingerprint) -> Result
     if row.key_hash != fingerprint {
         standing.expires_at = standing.expires_at.min(row.previous_until.unwrap_or(now));
     }
-    service.accounts.standings.insert_key(fingerprint, standing.clone(), begun).await;
+    service.accounts.credential_status.insert_key(fingerprint, standing.clone(), begun).await;
     if row.last_used_at.is_none_or(|last| last.plus(LAST_USE_RESOLUTION) <= now) {
         let (db, touched) = (service.db.clone(), service.accounts.lookups.key_uses.clone());
         tokio::spawn(async move { touched.get(row.id, move |ids| record_use(db.clone(), ids, now)).await });
@@ -164,7 +164,7 @@ fn read(row: &rows::ApiKeyStatus) -> CachedKey {
         role: row.role,
         scopes: Scopes::parse(&row.scopes),
         expires_at: row.expires_at.unwrap_or(Timestamp(i64::MAX)),
-        policy: Arc::new(KeyPolicy::of(row)),
+        policy: Arc::new(KeyPolicy::from_row(row)),
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) const LAST_USE_RESOLUTION: Duration = Duration::from_secs(60);
 /// Batchers that combine concurrent look-ups and updates of sessions and API keys.
 #[derive(Default)]
 pub(super) struct LookUpBatchers {
-    standings: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
+    sessions: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
     session_uses: Arc<Batcher<SessionId, ()>>,
     pub(super) keys: Arc<Batcher<Fingerprint, Option<ApiKeyStatus>>>,
     pub(super) key_uses: Arc<Batcher<ApiKeyId, ()>>,
@@ -39,7 +39,7 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
         return api_keys::authenticate(service, access_token).await;
     }
     let accounts = &service.accounts;
-    let proof = accounts.proofs.check(&accounts.keys, access_token, service.clock.now()).await;
+    let proof = accounts.verified_tokens.check(&accounts.keys, access_token, service.clock.now()).await;
     let proof = proof.map_err(|rejection| {
         tracing::debug!(%rejection, "access token rejected");
         AppError::from(Code::Unauthenticated)
@@ -66,7 +66,7 @@ async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
         return false;
     }
     let accounts = &service.accounts;
-    match accounts.proofs.check(&accounts.keys, access_token, service.clock.now()).await {
+    match accounts.verified_tokens.check(&accounts.keys, access_token, service.clock.now()).await {
         Ok(_) | Err(AccessTokenError::Expired | AccessTokenError::UnknownKey) => false,
         Err(AccessTokenError::Malformed | AccessTokenError::WrongType | AccessTokenError::Forged) => true,
     }
@@ -91,7 +91,7 @@ pub(super) async fn session_status(
     id: SessionId,
 ) -> Result<Option<CachedSession>, AppError> {
     let now = service.clock.now();
-    match service.accounts.standings.get(id).await {
+    match service.accounts.credential_status.get(id).await {
         CachedStatus::Ended => return Ok(None),
         CachedStatus::Live(standing) if standing.expires_at > now => return Ok(Some(standing)),
         CachedStatus::Live(_) => return Ok(None),
@@ -100,7 +100,7 @@ pub(super) async fn session_status(
     let asked = Instant::now();
     let Some(row) = load_session(service, id).await? else { return Ok(None) };
     let standing = CachedSession { user_id: row.user_id, role: row.role, expires_at: row.expires_at };
-    service.accounts.standings.insert(id, standing, asked).await;
+    service.accounts.credential_status.insert(id, standing, asked).await;
     if row.last_used_at.plus(LAST_USE_RESOLUTION) <= now {
         let (db, touched) = (service.db.clone(), Arc::clone(&service.accounts.lookups.session_uses));
         tokio::spawn(async move { touched.get(id, move |ids| record_use(db.clone(), ids, now)).await });
@@ -117,7 +117,7 @@ async fn load_session(service: &IdentityService, id: SessionId) -> Result<Option
             Ok(found.into_iter().map(|row| (row.id, Some(row))).collect())
         }
     };
-    service.accounts.lookups.standings.get(id, read).await
+    service.accounts.lookups.sessions.get(id, read).await
 }
 
 /// Records the last use of sessions. After a failure, the next use is recorded instead.

@@ -51,11 +51,11 @@ pub(super) struct CachedKey {
 
 impl CachedKey {
     /// True if `id` is the id of the key, its owner or its workspace.
-    fn concerns(&self, id: Uuid) -> bool {
+    fn relates_to(&self, id: Uuid) -> bool {
         self.id.0 == id || self.user_id.0 == id || self.policy.workspace_id.is_some_and(|workspace| workspace.0 == id)
     }
 
-    fn concerned(&self) -> impl Iterator<Item = Uuid> {
+    fn related_ids(&self) -> impl Iterator<Item = Uuid> {
         [self.id.0, self.user_id.0].into_iter().chain(self.policy.workspace_id.map(|id| id.0))
     }
 }
@@ -121,7 +121,7 @@ impl CredentialStatusCache {
                     self.live.invalidate_all();
                     self.live_keys.invalidate_all();
                 }
-                BusMessage::Envelope(envelope) => self.invalidate_keys(&left(&envelope)).await,
+                BusMessage::Envelope(envelope) => self.invalidate_keys(&affected_ids(&envelope)).await,
                 BusMessage::Signal(_) | BusMessage::Coalesced(_) => {}
             }
         }
@@ -164,7 +164,7 @@ impl CredentialStatusCache {
 
     /// Caches the result of a look-up that started at `asked`.
     pub(super) async fn insert_key(&self, fingerprint: Fingerprint, standing: CachedKey, asked: Instant) {
-        for id in standing.concerned() {
+        for id in standing.related_ids() {
             if self.has_changed(id, asked).await {
                 return;
             }
@@ -179,7 +179,7 @@ impl CredentialStatusCache {
         }
         if !ids.is_empty() {
             let ids = ids.to_vec();
-            invalidate_if(&self.live_keys, move |standing| ids.iter().any(|id| standing.concerns(*id)));
+            invalidate_if(&self.live_keys, move |standing| ids.iter().any(|id| standing.relates_to(*id)));
         }
     }
 
@@ -222,7 +222,7 @@ where
 
 /// Ids of the user who left a workspace, or of the workspace that ended. Cached workspace keys with
 /// one of them are outdated.
-fn left(envelope: &Envelope) -> Vec<Uuid> {
+fn affected_ids(envelope: &Envelope) -> Vec<Uuid> {
     match &envelope.effect {
         FollowChange::LeaveWorkspace { user_id, .. } => vec![user_id.0],
         FollowChange::EndWorkspace(workspace_id) => vec![workspace_id.0],

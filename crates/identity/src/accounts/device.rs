@@ -86,7 +86,7 @@ impl Device {
 
     /// Data of the device for the list of sessions.
     pub(super) fn session_data(&self, places: &GeoIp, at: Timestamp) -> DeviceInfo {
-        DeviceInfo { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
+        DeviceInfo { user_agent: self.user_agent(), address: self.address(), location: self.place(places), at }
     }
 
     pub(super) fn user_agent(&self) -> Option<String> {

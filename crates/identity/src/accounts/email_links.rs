@@ -110,11 +110,11 @@ async fn require_password(
     if service.accounts.hashing.verify(guess.applicant(), password, account.password_hash.clone()).await?
         == PasswordCheck::Wrong
     {
-        guess.failed().await;
+        guess.record_failure().await;
         signin::record_failure(service, Some(account.id), device).await;
         return Err(AppError::refused(Code::PasswordWrong, "That's not the password of this account."));
     }
-    guess.passed().await;
+    guess.record_success().await;
     Ok(())
 }
 

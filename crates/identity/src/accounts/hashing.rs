@@ -41,7 +41,7 @@ const CYCLE: [Priority; 7] = [
     Priority::Known,
     Priority::New,
     Priority::Known,
-    Priority::Doubted,
+    Priority::Suspicious,
     Priority::Known,
     Priority::New,
     Priority::Known,
@@ -55,7 +55,7 @@ pub(super) enum Priority {
     /// No recent failures.
     New,
     /// A recent sign-in of this account, or from this address, has failed.
-    Doubted,
+    Suspicious,
 }
 
 /// Caller in the queue.
@@ -63,17 +63,17 @@ pub(super) enum Priority {
 pub(super) struct QueuedCaller {
     priority: Priority,
     /// Fairness key. Callers with the same key wait for each other.
-    neighbourhood: String,
+    network: String,
 }
 
 impl QueuedCaller {
     pub(super) fn new(priority: Priority, device: &Device) -> Self {
-        Self { priority, neighbourhood: device.fairness_network() }
+        Self { priority, network: device.fairness_network() }
     }
 
     /// Caller who is signed in, or has presented a mailed token.
     pub(super) fn user(id: UserId) -> Self {
-        Self { priority: Priority::Known, neighbourhood: id.to_string() }
+        Self { priority: Priority::Known, network: id.to_string() }
     }
 }
 
@@ -86,26 +86,26 @@ struct State {
     free: usize,
     /// Maximum and current number of slots that callers with failures use.
     max_failed_slots: usize,
-    doubted: usize,
+    suspicious: usize,
     queues: [Queue; 3],
     max_waiting: usize,
     /// Current position in the [`CYCLE`].
-    place: usize,
+    cycle_position: usize,
 }
 
 impl PasswordHasher {
     pub(super) fn new() -> Self {
-        Self::with(std::thread::available_parallelism().map_or(1, usize::from), MAX_QUEUE_PER_CORE)
+        Self::with_limits(std::thread::available_parallelism().map_or(1, usize::from), MAX_QUEUE_PER_CORE)
     }
 
-    fn with(cores: usize, queue_per_core: usize) -> Self {
+    fn with_limits(cores: usize, queue_per_core: usize) -> Self {
         let state = State {
             free: cores,
             max_failed_slots: (cores / 2).max(1),
-            doubted: 0,
+            suspicious: 0,
             queues: Default::default(),
             max_waiting: cores * queue_per_core,
-            place: 0,
+            cycle_position: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -151,7 +151,7 @@ impl PasswordHasher {
         let (sender, receiver) = oneshot::channel();
         let mut state = lock(&self.state);
         let max = state.max_waiting;
-        if !state.queues[applicant.priority as usize].push(applicant.neighbourhood, sender, max) {
+        if !state.queues[applicant.priority as usize].push(applicant.network, sender, max) {
             return Err(busy());
         }
         state.assign_slots(&self.state);
@@ -168,7 +168,7 @@ impl State {
             match waiting.send(HashingSlot { state: Some(Arc::clone(shared)), priority }) {
                 Ok(()) => {
                     self.free -= 1;
-                    self.doubted += usize::from(priority == Priority::Doubted);
+                    self.suspicious += usize::from(priority == Priority::Suspicious);
                 }
                 // The caller was dropped. No slot was taken for it, so none is released.
                 Err(mut unused) => unused.state = None,
@@ -179,18 +179,18 @@ impl State {
     /// Removes the next caller from the queue that is due in the cycle. If that queue is empty, the
     /// highest priority with a waiting caller is used.
     fn next(&mut self) -> Option<(Priority, oneshot::Sender<HashingSlot>)> {
-        let due = CYCLE[self.place];
-        let may_doubt = self.doubted < self.max_failed_slots;
-        let chosen = [due, Priority::Known, Priority::New, Priority::Doubted].into_iter().find(|priority| {
-            !self.queues[*priority as usize].order.is_empty() && (may_doubt || *priority != Priority::Doubted)
+        let due = CYCLE[self.cycle_position];
+        let may_doubt = self.suspicious < self.max_failed_slots;
+        let chosen = [due, Priority::Known, Priority::New, Priority::Suspicious].into_iter().find(|priority| {
+            !self.queues[*priority as usize].order.is_empty() && (may_doubt || *priority != Priority::Suspicious)
         })?;
-        self.place = (self.place + 1) % CYCLE.len();
+        self.cycle_position = (self.cycle_position + 1) % CYCLE.len();
         self.queues[chosen as usize].pop().map(|waiting| (chosen, waiting))
     }
 
     fn release_slot(&mut self, priority: Priority) {
         self.free += 1;
-        self.doubted -= usize::from(priority == Priority::Doubted);
+        self.suspicious -= usize::from(priority == Priority::Suspicious);
     }
 }
 
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn full_queue_rejects_and_freed_slot_is_taken() {
-        let hashing = PasswordHasher::with(1, 2);
+        let hashing = PasswordHasher::with_limits(1, 2);
         let turn = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let mut second = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
         assert!(is_refused(hashing.enqueue(from(Priority::New, "192.0.2.1"))), "a network may take half of the queue");
@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn slot_of_a_dropped_caller_is_passed_on() {
-        let hashing = PasswordHasher::with(1, 10);
+        let hashing = PasswordHasher::with_limits(1, 10);
         let turn = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let gone = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
         let held = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn five_hundred_users_behind_one_address_fit_and_others_wait_for_one() {
-        let hashing = PasswordHasher::with(2, MAX_QUEUE_PER_CORE);
+        let hashing = PasswordHasher::with_limits(2, MAX_QUEUE_PER_CORE);
         let from_office = || hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap();
         let [first, second] = [(); 2].map(|()| from_office().try_recv().unwrap());
         let mut office: Vec<_> = (0..500).map(|_| from_office()).collect();
@@ -340,7 +340,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_times_out() {
-        let hashing = PasswordHasher::with(1, 2);
+        let hashing = PasswordHasher::with_limits(1, 2);
         let _turn = hashing.acquire_slot(from(Priority::New, "192.0.2.1")).await.unwrap();
         let refused = hashing.acquire_slot(from(Priority::New, "192.0.2.1")).await.map(drop).unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn guesses_from_many_addresses_do_not_delay_others() {
-        let hashing = PasswordHasher::with(1, 200);
+        let hashing = PasswordHasher::with_limits(1, 200);
         let turn = hashing.enqueue(from(Priority::New, "192.0.2.1")).unwrap().try_recv().unwrap();
         let mut waiting = Vec::new();
         let mut come = |name, priority, address: String| {
@@ -375,7 +375,7 @@ mod tests {
             // Guesses arrive from an IPv6 /48 without failures so far, and from many addresses with
             // failures.
             come("guess", Priority::New, format!("2001:db8:7:{n:x}::1"));
-            come("doubted", Priority::Doubted, format!("198.51.100.{n}"));
+            come("doubted", Priority::Suspicious, format!("198.51.100.{n}"));
         }
         come("newcomer", Priority::New, "203.0.113.1".into());
         come("owner", Priority::Known, "203.0.113.2".into());
@@ -390,9 +390,9 @@ mod tests {
 
     #[test]
     fn callers_with_failures_never_get_all_cores() {
-        let hashing = PasswordHasher::with(4, 200);
+        let hashing = PasswordHasher::with_limits(4, 200);
         let mut doubted: Vec<_> =
-            (0..4).map(|n| hashing.enqueue(from(Priority::Doubted, &format!("192.0.2.{n}"))).unwrap()).collect();
+            (0..4).map(|n| hashing.enqueue(from(Priority::Suspicious, &format!("192.0.2.{n}"))).unwrap()).collect();
         let turns: Vec<HashingSlot> = doubted.iter_mut().filter_map(|receiver| receiver.try_recv().ok()).collect();
         assert_eq!(turns.len(), 2);
         for n in 0..2 {

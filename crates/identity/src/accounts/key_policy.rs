@@ -27,7 +27,7 @@ pub struct KeyPolicy {
 }
 
 impl KeyPolicy {
-    pub fn of(row: &ApiKeyStatus) -> Self {
+    pub fn from_row(row: &ApiKeyStatus) -> Self {
         let is_there = |bit: i64| row.budgets & bit != 0;
         let scopes = [
             (1, BudgetScope::Key, Some(row.id.0)),

@@ -33,12 +33,12 @@ impl PasswordGuess {
         self.applicant.clone()
     }
 
-    pub async fn failed(self) {
-        self.attempt.failed().await;
+    pub async fn record_failure(self) {
+        self.attempt.record_failure().await;
     }
 
-    pub async fn passed(self) {
-        self.attempt.passed().await;
+    pub async fn record_success(self) {
+        self.attempt.record_success().await;
     }
 }
 
@@ -67,7 +67,7 @@ pub async fn begin(
     let priority = if is_known {
         Priority::Known
     } else if attempt.has_recent_failures() {
-        Priority::Doubted
+        Priority::Suspicious
     } else {
         Priority::New
     };

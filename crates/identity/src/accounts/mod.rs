@@ -80,9 +80,9 @@ use self::{
 pub struct Accounts {
     keys: Arc<SigningKeys>,
     setup: setup::SetupToken,
-    proofs: VerifiedTokenCache,
+    verified_tokens: VerifiedTokenCache,
     hashing: PasswordHasher,
-    standings: CredentialStatusCache,
+    credential_status: CredentialStatusCache,
     lookups: authenticate::LookUpBatchers,
     providers: identities::Providers,
     /// WebAuthn relying party; `None` if the server has no domain name for passkeys.
@@ -99,9 +99,9 @@ impl Accounts {
         Ok(Self {
             keys,
             setup: setup::SetupToken::load(db, config).await?,
-            proofs: VerifiedTokenCache::new(),
+            verified_tokens: VerifiedTokenCache::new(),
             hashing: PasswordHasher::new(),
-            standings: CredentialStatusCache::start(bus),
+            credential_status: CredentialStatusCache::start(bus),
             lookups: Default::default(),
             providers: identities::Providers::build(&config.auth)?,
             relying_party: passkeys::relying_party(config)?,

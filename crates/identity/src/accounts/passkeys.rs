@@ -145,7 +145,7 @@ pub async fn finish_registration(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     let kept = rows::insert(&tx, new).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::PasskeyAdded, Some(kept.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::PasskeyAdded, Some(kept.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(view(kept))
 }
@@ -251,7 +251,7 @@ pub async fn remove(service: &IdentityService, by: &Confirmed, id: PasskeyId) ->
         return Err(Code::NotFound.into());
     }
     methods::require_any(&tx, &account).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::PasskeyRemoved, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::PasskeyRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 

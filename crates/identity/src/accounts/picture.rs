@@ -21,7 +21,7 @@ const PICTURE_LIMITS: SmallPictureRules = SmallPictureRules {
 /// Pictures of the given users, as far as the caller may see these users. Users without a picture
 /// are left out.
 pub async fn pictures(service: &IdentityService, by: &Principal, ids: &[UserId]) -> Result<Vec<UserPicture>, AppError> {
-    rows::of(service.db.reader(), by.user_id, ids).await
+    rows::visible_pictures(service.db.reader(), by.user_id, ids).await
 }
 
 /// Sets an upload of the caller as profile picture.

@@ -107,7 +107,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
         ended = rows::end_all(&tx, by.user_id, own, now).await?;
         mail_tokens::remove(&tx, by.user_id.0).await?;
         mail::enqueue(&tx, now, Recipient::User(by.user_id), MailContent::PasswordChanged { at: now }).await?;
-        audit::record(&tx, NewAuditEntry::by(by, Action::PasswordChanged, None)).await?;
+        audit::record(&tx, NewAuditEntry::by_principal(by, Action::PasswordChanged, None)).await?;
     }
     if let Some(name) = &display_name {
         users::rename(&tx, by.user_id, name, now).await?;
@@ -132,7 +132,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
         announce_user_change(service, by.user_id).await;
     }
     if change.chosen_presence.is_some() {
-        presence::announce(service, &presence::of(service, &[by.user_id]).await).await?;
+        presence::announce(service, &presence::presences(service, &[by.user_id]).await).await?;
     }
     service.notify_account_changed(by.user_id)?;
     Ok(with_presence(service, session_tokens::own_view(&user)).await)
@@ -149,7 +149,7 @@ fn parse_timezone(name: &str) -> Result<String, AppError> {
 pub async fn add_presence<'a>(service: &IdentityService, people: impl IntoIterator<Item = &'a mut User>) {
     let people: Vec<&mut User> = people.into_iter().collect();
     let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();
-    for (person, presence) in people.into_iter().zip(presence::of(service, &ids).await) {
+    for (person, presence) in people.into_iter().zip(presence::presences(service, &ids).await) {
         person.presence = Some(presence.status);
         person.last_seen = presence.last_seen;
         person.custom_status = presence.custom_status;
@@ -173,9 +173,9 @@ async fn new_password_hash(
     let guess = login_throttle::begin(service, &account.email, Some(account.id), &change.device).await?;
     let (hashing, applicant) = (&service.accounts.hashing, QueuedCaller::user(account.id));
     if hashing.verify(applicant.clone(), change.current, account.password_hash.clone()).await? == PasswordCheck::Wrong {
-        guess.failed().await;
+        guess.record_failure().await;
         return Err(Code::PasswordWrong.into());
     }
-    guess.passed().await;
+    guess.record_success().await;
     hashing.hash(applicant, new.expose().to_owned()).await
 }

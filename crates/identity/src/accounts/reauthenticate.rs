@@ -122,18 +122,18 @@ pub async fn confirm(
     let guess = login_throttle::begin(service, &account.email, Some(account.id), device).await?;
     if let Err(refusal) = verify_confirmation(service, &account, proof).await {
         if matches!(refusal.code(), Code::PasswordWrong | Code::MfaInvalid | Code::InvalidCredentials) {
-            guess.failed().await;
+            guess.record_failure().await;
             signin::record_failure(service, Some(account.id), device).await;
         }
         return Err(refusal);
     }
-    guess.passed().await;
+    guess.record_success().await;
     let tx = service.db.begin().await.map_err(app_error)?;
     // If the session has ended in the meantime, it stays ended.
     if !sessions::record_confirmation(&tx, session, service.clock.now()).await? {
         return Err(Code::Unauthenticated.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::Confirmed, None)).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::Confirmed, None)).await?;
     tx.commit().await.map_err(app_error)?;
     freshness(service, by).await
 }

@@ -58,7 +58,7 @@ pub async fn refresh(
         return Err(Code::Unauthenticated.into());
     }
     let tx = service.db.begin().await.map_err(app_error)?;
-    let attempt = RefreshAttempt { service, shown, idempotency_key, now: service.clock.now() };
+    let attempt = RefreshAttempt { service, presented_token: shown, idempotency_key, now: service.clock.now() };
     let (token, session) = attempt.read(&tx, &hash).await?;
     if token.used_at.is_none()
         && attempt.is_live(&session)
@@ -89,7 +89,7 @@ pub async fn refresh(
 
 struct RefreshAttempt<'a> {
     service: &'a IdentityService,
-    shown: &'a str,
+    presented_token: &'a str,
     idempotency_key: Option<&'a str>,
     now: Timestamp,
 }
@@ -121,7 +121,10 @@ impl RefreshAttempt<'_> {
         let successor = match self.idempotency_key {
             Some(key) => {
                 let plain = serde_json::to_vec(&tokens).map_err(AppError::internal)?;
-                Some(seal::seal(self.shown.as_bytes(), PURPOSE, key.as_bytes(), &plain).map_err(AppError::internal)?)
+                Some(
+                    seal::seal(self.presented_token.as_bytes(), PURPOSE, key.as_bytes(), &plain)
+                        .map_err(AppError::internal)?,
+                )
             }
             None => None,
         };
@@ -146,7 +149,9 @@ impl RefreshAttempt<'_> {
         let (true, Some(key), Some(sealed)) = (in_time, self.idempotency_key, &token.successor) else {
             return Ok(None);
         };
-        let Ok(plain) = seal::unseal(self.shown.as_bytes(), PURPOSE, key.as_bytes(), sealed) else { return Ok(None) };
+        let Ok(plain) = seal::unseal(self.presented_token.as_bytes(), PURPOSE, key.as_bytes(), sealed) else {
+            return Ok(None);
+        };
         let tokens: IssuedTokens = serde_json::from_slice(&plain).map_err(AppError::internal)?;
         let user = users::by_id(tx, session.user_id).await?.ok_or(Code::Unauthenticated)?;
         Ok(Some(tokens.for_user(own_view(&user), session.id)))

@@ -82,7 +82,7 @@ pub(super) async fn open_session<C: ConnectionTrait>(
     let session = sessions::NewSession {
         id: session_id,
         user_id: user.id,
-        seen: device.session_data(&service.geoip, now),
+        device: device.session_data(&service.geoip, now),
         expires_at,
     };
     sessions::insert(db, session).await?;

@@ -26,7 +26,7 @@ pub async fn logout(service: &IdentityService, by: &Principal) -> Result<(), App
     let own = by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::end(&tx, by.user_id, own, service.clock.now()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::SignOut, None)).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::SignOut, None)).await?;
     tx.commit().await.map_err(app_error)?;
     announce_ended(service, vec![own]).await;
     Ok(())
@@ -59,7 +59,7 @@ pub async fn terminate(service: &IdentityService, by: &Principal, id: SessionId)
     if !rows::end(&tx, by.user_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::SessionEnded, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::SessionEnded, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_ended(service, vec![id]).await;
     Ok(())
@@ -70,7 +70,7 @@ pub async fn terminate_others(service: &IdentityService, by: &Principal) -> Resu
     let own = by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let ended = rows::end_all(&tx, by.user_id, Some(own), service.clock.now()).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::SessionEnded, None)).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::SessionEnded, None)).await?;
     tx.commit().await.map_err(app_error)?;
     announce_ended(service, ended).await;
     Ok(())
@@ -90,7 +90,7 @@ pub async fn announce_ended(service: &IdentityService, ids: Vec<SessionId>) {
     if ids.is_empty() {
         return;
     }
-    service.accounts.standings.mark_ended(&ids).await;
+    service.accounts.credential_status.mark_ended(&ids).await;
     let left = service.bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(ids))]);
     // If the bus is unavailable, the other instances notice when their cache entries expire after
     // five seconds.

@@ -39,10 +39,10 @@ pub async fn signin(
     };
     let verdict = service.accounts.hashing.verify(guess.applicant(), password.to_owned(), stored.clone()).await?;
     let (Some(account), PasswordCheck::Right | PasswordCheck::RightButOutdated) = (account, verdict) else {
-        guess.failed().await;
+        guess.record_failure().await;
         return Err(refuse(service, account_id, &device).await);
     };
-    guess.passed().await;
+    guess.record_success().await;
     let renewed = match verdict {
         PasswordCheck::RightButOutdated => {
             Some(service.accounts.hashing.hash(QueuedCaller::user(account.id), password.to_owned()).await?)

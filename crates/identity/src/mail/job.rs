@@ -93,7 +93,7 @@ impl MailJob {
         unsubscribe: Option<String>,
     ) -> Result<JobOutcome, AppError> {
         let service = work.state;
-        let Some(addressee) = self.addressee(service).await? else { return Ok(JobOutcome::Done) };
+        let Some(addressee) = self.load_recipient(service).await? else { return Ok(JobOutcome::Done) };
         if self.letter == MailContent::Verification && addressee.is_verified {
             return Ok(JobOutcome::Done);
         }
@@ -135,7 +135,7 @@ impl MailJob {
     }
 
     /// Reads the recipient. Returns `None` if there is no account to write to.
-    async fn addressee(&self, service: &IdentityService) -> Result<Option<MailRecipient>, AppError> {
+    async fn load_recipient(&self, service: &IdentityService) -> Result<Option<MailRecipient>, AppError> {
         let user = match &self.to {
             Recipient::User(id) => users::by_id(service.db.reader(), *id).await?,
             Recipient::Account(email) => users::by_email(service.db.reader(), email.as_str()).await?,

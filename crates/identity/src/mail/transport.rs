@@ -39,7 +39,7 @@ pub struct Mailer {
     from: Mailbox,
     host: String,
     clock: Clock,
-    way: MailTransport,
+    transport: MailTransport,
 }
 
 enum MailTransport {
@@ -66,7 +66,7 @@ impl ServerAddress {
     /// Parses the setting. By default, the library sends a password in plaintext even if the server
     /// offers TLS. Here a password requires STARTTLS. So the password is sent neither to a server
     /// that doesn't offer STARTTLS, nor to an attacker who hides the offer.
-    fn of(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         let mut url = Url::parse(text).ok()?;
         let has_password = url.password().is_some();
         let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
@@ -91,7 +91,7 @@ impl ServerAddress {
 /// True if the configured mail server gets the password in plaintext.
 pub fn sends_password_in_clear(config: &Config) -> bool {
     let url = config.mail.smtp_url.as_ref();
-    url.and_then(|url| ServerAddress::of(url.expose())).is_some_and(|server| server.in_clear)
+    url.and_then(|url| ServerAddress::parse(url.expose())).is_some_and(|server| server.in_clear)
 }
 
 impl Mailer {
@@ -105,7 +105,7 @@ impl Mailer {
         })?;
         let way = match &config.mail.smtp_url {
             Some(url) => {
-                let server = ServerAddress::of(url.expose());
+                let server = ServerAddress::parse(url.expose());
                 let builder =
                     server.and_then(|server| AsyncSmtpTransport::<Tokio1Executor>::from_url(server.url.as_str()).ok());
                 let builder = builder.context(
@@ -121,25 +121,25 @@ impl Mailer {
                 MailTransport::Outbox(folder)
             }
         };
-        Ok(Self { from, host, clock, way })
+        Ok(Self { from, host, clock, transport: way })
     }
 
     /// Tests the connection to the mail server. Returns false if none is configured.
     pub async fn probe(&self) -> anyhow::Result<bool> {
-        let MailTransport::Smtp(server) = &self.way else { return Ok(false) };
-        anyhow::ensure!(server.test_connection().await.map_err(explained)?, "the mail server did not greet");
+        let MailTransport::Smtp(server) = &self.transport else { return Ok(false) };
+        anyhow::ensure!(server.test_connection().await.map_err(explain_error)?, "the mail server did not greet");
         Ok(true)
     }
 
     pub(super) async fn send(&self, id: JobId, to: &Email, letter: ComposedMail) -> Result<(), SendError> {
         let message = self.build_message(id, to, letter).map_err(SendError::Temporary)?;
-        match &self.way {
+        match &self.transport {
             MailTransport::Smtp(server) => match tokio::time::timeout(SEND_TIMEOUT, server.send(message)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) if is_final(&error) => {
                     Err(SendError::Rejected(format!("the mail server said: {error}")))
                 }
-                Ok(Err(error)) => Err(SendError::Temporary(explained(error).context("the mail server"))),
+                Ok(Err(error)) => Err(SendError::Temporary(explain_error(error).context("the mail server"))),
                 Err(_) => Err(SendError::Temporary(anyhow::anyhow!("the mail server did not answer in time"))),
             },
             MailTransport::Outbox(folder) => {
@@ -203,7 +203,7 @@ fn mail_domain(host: &str) -> &str {
 }
 
 /// Converts the library's error, and explains it if the server doesn't offer TLS.
-fn explained(error: SmtpError) -> anyhow::Error {
+fn explain_error(error: SmtpError) -> anyhow::Error {
     let is_plain = error.is_client() && error.to_string().contains("STARTTLS");
     let error = anyhow::Error::new(error);
     if is_plain {
@@ -258,7 +258,7 @@ mod tests {
             ("smtps://ann:pw@mail.example", "smtps://ann:pw@mail.example", false),
             ("smtps://ann:pw@mail.example?tls=none", "smtps://ann:pw@mail.example?tls=none", false),
         ] {
-            let server = ServerAddress::of(said).unwrap();
+            let server = ServerAddress::parse(said).unwrap();
             assert_eq!((server.url.as_str(), server.in_clear), (read, in_clear), "{said}");
         }
         assert!(ServerAddress::of("mail.example").is_none());

@@ -16,19 +16,19 @@ use crate::IdentityService;
 #[must_use]
 pub struct WorkspaceChangeEvent {
     workspace_id: WorkspaceId,
-    concerns: Vec<(Topic, FollowChange)>,
+    follow_change: Vec<(Topic, FollowChange)>,
 }
 
 impl WorkspaceChangeEvent {
     /// Event to all members of the workspace.
     pub fn to_all(workspace_id: WorkspaceId) -> Self {
-        Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), FollowChange::None)] }
+        Self { workspace_id, follow_change: vec![(Topic::Workspace(workspace_id), FollowChange::None)] }
     }
 
     /// Event to all former members of a workspace that was deleted.
-    pub fn ended(workspace_id: WorkspaceId) -> Self {
+    pub fn workspace_ended(workspace_id: WorkspaceId) -> Self {
         let concerns = vec![(Topic::Workspace(workspace_id), FollowChange::EndWorkspace(workspace_id))];
-        Self { workspace_id, concerns }
+        Self { workspace_id, follow_change: concerns }
     }
 
     /// Event to these members.
@@ -37,30 +37,30 @@ impl WorkspaceChangeEvent {
         people.dedup();
         Self {
             workspace_id,
-            concerns: people.into_iter().map(|user| (Topic::User(user), FollowChange::None)).collect(),
+            follow_change: people.into_iter().map(|user| (Topic::User(user), FollowChange::None)).collect(),
         }
     }
 
     /// Event about a user who has joined the workspace.
-    pub fn entered(workspace_id: WorkspaceId, user_id: UserId) -> Self {
-        Self::concerning(workspace_id, user_id, FollowChange::EnterWorkspace { user_id, workspace_id })
+    pub fn user_joined(workspace_id: WorkspaceId, user_id: UserId) -> Self {
+        Self::with_follow_change(workspace_id, user_id, FollowChange::EnterWorkspace { user_id, workspace_id })
     }
 
     /// Event about a user who has left the workspace.
-    pub fn left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
-        Self::concerning(workspace_id, user_id, FollowChange::LeaveWorkspace { user_id, workspace_id })
+    pub fn user_left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
+        Self::with_follow_change(workspace_id, user_id, FollowChange::LeaveWorkspace { user_id, workspace_id })
     }
 
-    fn concerning(workspace_id: WorkspaceId, user_id: UserId, effect: FollowChange) -> Self {
-        Self { workspace_id, concerns: vec![(Topic::User(user_id), effect)] }
+    fn with_follow_change(workspace_id: WorkspaceId, user_id: UserId, effect: FollowChange) -> Self {
+        Self { workspace_id, follow_change: vec![(Topic::User(user_id), effect)] }
     }
 
     /// Publishes the event without waiting for its delivery.
-    pub fn tell(self, service: &IdentityService) {
+    pub fn publish(self, service: &IdentityService) {
         let event = Event::WorkspaceChanged { workspace_id: self.workspace_id };
         let now = service.clock.now();
         let messages: Result<Vec<BusMessage>, _> = self
-            .concerns
+            .follow_change
             .into_iter()
             .map(|(topic, effect)| {
                 Envelope::seal(&event, topic, now)

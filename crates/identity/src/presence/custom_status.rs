@@ -14,7 +14,7 @@ use dbcontext::{
 };
 use platform::emoji;
 
-use super::{announce, of};
+use super::{announce, presences};
 use crate::IdentityService;
 
 /// Maximum length of the text, in characters.
@@ -53,7 +53,7 @@ pub async fn set_custom(service: &IdentityService, by: &Principal, change: Statu
     users::set_custom_status(&tx, by.user_id, status.as_ref()).await?;
     tx.commit().await.map_err(app_error)?;
     service.notify_account_changed(by.user_id)?;
-    announce(service, &of(service, &[by.user_id]).await).await
+    announce(service, &presences(service, &[by.user_id]).await).await
 }
 
 /// Adds custom status and chosen presence to these presences. Both are left out if they can't be

@@ -152,7 +152,7 @@ impl PresenceStore for MemoryPresence {
         async move { self.online_now(skip, most) }.boxed()
     }
 
-    fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
+    fn presences<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
         async move { self.of_now(people) }.boxed()
     }
 }

@@ -76,7 +76,7 @@ pub trait PresenceStore: Send + Sync + 'static {
     fn online(&self, skip: usize, most: usize) -> BoxFuture<'_, Vec<UserId>>;
 
     /// Returns the presence of these users, in the given order.
-    fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
+    fn presences<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>>;
 }
 
 /// Announces changes of presence to the members of common small conversations, and to those who
@@ -105,16 +105,16 @@ pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result
 }
 
 /// Returns the presence of these users in the given order, with custom status and chosen presence.
-pub async fn of(service: &IdentityService, people: &[UserId]) -> Vec<Presence> {
-    custom_status::with_custom(service, service.presence.of(people).await).await
+pub async fn presences(service: &IdentityService, people: &[UserId]) -> Vec<Presence> {
+    custom_status::with_custom(service, service.presence.presences(people).await).await
 }
 
 /// Returns those of `people` whom `by` may see: members of a common workspace or conversation.
-pub async fn visible(service: &IdentityService, by: UserId, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
+pub async fn visible_among(service: &IdentityService, by: UserId, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
     if people.is_empty() {
         return Ok(Vec::new());
     }
-    query::users::visible(service.db.reader(), by, people).await
+    query::users::visible_among(service.db.reader(), by, people).await
 }
 
 /// Registers a connection that may report presence.
@@ -149,7 +149,7 @@ pub async fn remove_reporter(service: Arc<IdentityService>, person: UserId, spea
 /// Announces the presence reported for a user, at most once a second. The last report is always
 /// announced.
 async fn announce_reported(service: &Arc<IdentityService>, person: UserId) -> Result<(), AppError> {
-    let status = service.reported_presence.of(person);
+    let status = service.reported_presence.status_of(person);
     let apply = {
         let service = Arc::clone(service);
         move |status| {

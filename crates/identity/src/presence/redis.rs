@@ -26,29 +26,29 @@ pub struct RedisPresence {
     prefix: String,
     /// Key of the set of online users. The score is the time at which the user's leases are to be
     /// checked next.
-    here: String,
-    hold: Script,
-    choose: Script,
-    settle: Script,
+    online_key: String,
+    lease_script: Script,
+    report_script: Script,
+    offline_script: Script,
     /// State of this instance alone, for times when Redis is unavailable.
-    own: MemoryPresence,
+    local: MemoryPresence,
 }
 
 impl RedisPresence {
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self::under(PREFIX, redis)
+        Self::with_prefix(PREFIX, redis)
     }
 
-    pub(super) fn under(prefix: &str, redis: Redis) -> Self {
+    pub(super) fn with_prefix(prefix: &str, redis: Redis) -> Self {
         Self {
             redis,
             prefix: prefix.to_owned(),
-            here: format!("{prefix}:here"),
-            hold: Script::new(include_str!("hold.lua")),
-            choose: Script::new(include_str!("choose.lua")),
-            settle: Script::new(include_str!("settle.lua")),
-            own: MemoryPresence::new(),
+            online_key: format!("{prefix}:here"),
+            lease_script: Script::new(include_str!("hold.lua")),
+            report_script: Script::new(include_str!("choose.lua")),
+            offline_script: Script::new(include_str!("settle.lua")),
+            local: MemoryPresence::new(),
         }
     }
 
@@ -76,7 +76,7 @@ impl RedisPresence {
         let mut connection = self.redis.connection().await?;
         let mut came = Vec::new();
         for people in people.chunks(BATCH) {
-            let mut call = self.hold.key(&self.here);
+            let mut call = self.lease_script.key(&self.online_key);
             for person in people {
                 call.key(self.hash_of(*person));
             }
@@ -106,7 +106,7 @@ impl RedisPresence {
         now: Timestamp,
     ) -> anyhow::Result<Option<Presence>> {
         let mut connection = self.redis.connection().await?;
-        let mut call = self.choose.key(&self.here);
+        let mut call = self.report_script.key(&self.online_key);
         call.key(self.hash_of(person)).arg(person.to_string()).arg(instance.to_string());
         call.arg(status.map_or("", |status| status.as_str())).arg(now.millis()).arg(milliseconds(RETENTION));
         let told: String = call.invoke_async(&mut connection).await?;
@@ -118,13 +118,13 @@ impl RedisPresence {
         let mut connection = self.redis.connection().await?;
         let mut gone = Vec::new();
         loop {
-            let due = self.due(now, &mut connection).await?;
+            let due = self.due_users(now, &mut connection).await?;
             for id in &due {
                 let Ok(user_id) = id.parse::<UserId>() else {
-                    let _: () = redis::cmd("ZREM").arg(&self.here).arg(id).query_async(&mut connection).await?;
+                    let _: () = redis::cmd("ZREM").arg(&self.online_key).arg(id).query_async(&mut connection).await?;
                     continue;
                 };
-                let mut call = self.settle.key(&self.here);
+                let mut call = self.offline_script.key(&self.online_key);
                 call.key(self.hash_of(user_id)).arg(id).arg(now.millis()).arg(milliseconds(RETENTION));
                 let is_gone: bool = call.invoke_async(&mut connection).await?;
                 if is_gone {
@@ -143,16 +143,20 @@ impl RedisPresence {
     }
 
     /// Users whose leases have to be checked now; some may have been renewed.
-    async fn due(&self, now: Timestamp, connection: &mut deadpool_redis::Connection) -> anyhow::Result<Vec<String>> {
+    async fn due_users(
+        &self,
+        now: Timestamp,
+        connection: &mut deadpool_redis::Connection,
+    ) -> anyhow::Result<Vec<String>> {
         let mut look = redis::cmd("ZRANGEBYSCORE");
-        look.arg(&self.here).arg("-inf").arg(now.millis()).arg("LIMIT").arg(0).arg(BATCH);
+        look.arg(&self.online_key).arg("-inf").arg(now.millis()).arg("LIMIT").arg(0).arg(BATCH);
         Ok(look.query_async(connection).await?)
     }
 
     async fn remove_shared(&self, person: UserId) -> anyhow::Result<()> {
         let mut connection = self.redis.connection().await?;
         let mut pipe = redis::pipe();
-        pipe.cmd("ZREM").arg(&self.here).arg(person.to_string());
+        pipe.cmd("ZREM").arg(&self.online_key).arg(person.to_string());
         pipe.cmd("DEL").arg(self.hash_of(person));
         let _: () = pipe.query_async(&mut connection).await?;
         Ok(())
@@ -161,7 +165,7 @@ impl RedisPresence {
     async fn online_shared(&self, skip: usize, most: usize) -> anyhow::Result<Vec<UserId>> {
         let mut connection = self.redis.connection().await?;
         let mut look = redis::cmd("ZRANGE");
-        look.arg(&self.here).arg(skip).arg(skip.saturating_add(most).saturating_sub(1));
+        look.arg(&self.online_key).arg(skip).arg(skip.saturating_add(most).saturating_sub(1));
         let found: Vec<String> = look.query_async(&mut connection).await?;
         Ok(found.iter().filter_map(|id| id.parse().ok()).collect())
     }
@@ -172,7 +176,7 @@ impl RedisPresence {
         for people in people.chunks(BATCH) {
             let mut pipe = redis::pipe();
             for person in people {
-                pipe.cmd("ZSCORE").arg(&self.here).arg(person.to_string());
+                pipe.cmd("ZSCORE").arg(&self.online_key).arg(person.to_string());
                 pipe.cmd("HMGET").arg(self.hash_of(*person)).arg("chosen").arg("seen");
             }
             let found: Vec<redis::Value> = pipe.query_async(&mut connection).await?;
@@ -202,7 +206,7 @@ impl PresenceStore for RedisPresence {
         until: Timestamp,
     ) -> BoxFuture<'a, Vec<Presence>> {
         async move {
-            let own = self.own.renew_leases_now(people, instance, until);
+            let own = self.local.renew_leases_now(people, instance, until);
             self.try_redis(self.renew_leases_shared(people, instance, until)).await.unwrap_or(own)
         }
         .boxed()
@@ -216,7 +220,7 @@ impl PresenceStore for RedisPresence {
         now: Timestamp,
     ) -> BoxFuture<'_, Option<Presence>> {
         async move {
-            let own = self.own.report_now(person, instance, status, now);
+            let own = self.local.report_now(person, instance, status, now);
             self.try_redis(self.report_shared(person, instance, status, now)).await.unwrap_or(own)
         }
         .boxed()
@@ -224,7 +228,7 @@ impl PresenceStore for RedisPresence {
 
     fn collect_offline(&self, now: Timestamp) -> BoxFuture<'_, Vec<Presence>> {
         async move {
-            let own = self.own.collect_offline_now(now);
+            let own = self.local.collect_offline_now(now);
             self.try_redis(self.collect_offline_shared(now)).await.unwrap_or(own)
         }
         .boxed()
@@ -232,7 +236,7 @@ impl PresenceStore for RedisPresence {
 
     fn remove(&self, person: UserId) -> BoxFuture<'_, ()> {
         async move {
-            self.own.remove_now(person);
+            self.local.remove_now(person);
             self.try_redis(self.remove_shared(person)).await.unwrap_or_default();
         }
         .boxed()
@@ -242,17 +246,17 @@ impl PresenceStore for RedisPresence {
         async move {
             match self.try_redis(self.online_shared(skip, most)).await {
                 Some(here) => here,
-                None => self.own.online_now(skip, most),
+                None => self.local.online_now(skip, most),
             }
         }
         .boxed()
     }
 
-    fn of<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
+    fn presences<'a>(&'a self, people: &'a [UserId]) -> BoxFuture<'a, Vec<Presence>> {
         async move {
             match self.try_redis(self.of_shared(people)).await {
                 Some(answers) => answers,
-                None => self.own.of_now(people),
+                None => self.local.of_now(people),
             }
         }
         .boxed()

@@ -19,12 +19,12 @@ pub struct PresenceReporter(NonZeroU64);
 #[derive(Debug, Default)]
 pub struct ReportedPresence {
     people: Mutex<HashMap<UserId, Vec<(PresenceReporter, PresenceStatus)>>>,
-    speakers: AtomicU64,
+    next_reporter: AtomicU64,
 }
 
 impl ReportedPresence {
     pub(super) fn new_reporter(&self) -> PresenceReporter {
-        PresenceReporter(NonZeroU64::MIN.saturating_add(self.speakers.fetch_add(1, Ordering::Relaxed)))
+        PresenceReporter(NonZeroU64::MIN.saturating_add(self.next_reporter.fetch_add(1, Ordering::Relaxed)))
     }
 
     pub(super) fn report(&self, person: UserId, speaker: PresenceReporter, status: PresenceStatus) {
@@ -50,7 +50,7 @@ impl ReportedPresence {
     }
 
     /// Most active presence that the user's connections report; `None` if there is no report.
-    pub(super) fn of(&self, person: UserId) -> Option<PresenceStatus> {
+    pub(super) fn status_of(&self, person: UserId) -> Option<PresenceStatus> {
         most_active(self.people().get(&person)?.iter().map(|(_, status)| *status))
     }
 

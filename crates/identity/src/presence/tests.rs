@@ -13,7 +13,7 @@ use super::{MemoryPresence, PresenceStore, RedisPresence};
 fn stores() -> Vec<Arc<dyn PresenceStore>> {
     let mut stores: Vec<Arc<dyn PresenceStore>> = vec![Arc::new(MemoryPresence::new())];
     if let Some(pool) = stage::redis_pool() {
-        stores.push(Arc::new(RedisPresence::under(
+        stores.push(Arc::new(RedisPresence::with_prefix(
             &format!("test:{}", UserId::new()),
             platform::redis::Redis::new(pool),
         )));
@@ -26,7 +26,7 @@ fn only(person: UserId, envelope: Vec<Presence>) -> Vec<PresenceStatus> {
 }
 
 async fn status(store: &dyn PresenceStore, person: UserId) -> Presence {
-    store.of(&[person]).await.remove(0)
+    store.presences(&[person]).await.remove(0)
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ impl SearchIndex for FileIndex {
         self.reading(move |index| index.terms_after(number)).await
     }
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError> {
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
         self.reading(SqliteIndex::fill).await
     }
 
@@ -94,7 +94,7 @@ impl SearchIndex for FileIndex {
         self.reading(move |index| ids.into_iter().map(|id| Ok((id, index.position(id)?))).collect()).await
     }
 
-    async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+    async fn incomplete_conversations(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
         let read = self.reading(SqliteIndex::positions).await?;
         super::incomplete(db, read).await
     }
@@ -128,8 +128,8 @@ impl IndexWriter for FileIndex {
         SearchIndex::positions(self, ids).await
     }
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError> {
-        SearchIndex::fill(self).await
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
+        SearchIndex::fill_state(self).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), AppError> {

@@ -43,7 +43,7 @@ pub(super) trait SearchIndex: Send + Sync {
     async fn terms_after(&self, number: i64) -> Result<Vec<Term>, AppError>;
 
     /// State of the initial fill; `None` if it has not started.
-    async fn fill(&self) -> Result<Option<FillState>, AppError>;
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError>;
 
     /// Number of indexed messages.
     async fn messages(&self) -> Result<u64, AppError>;
@@ -54,7 +54,7 @@ pub(super) trait SearchIndex: Send + Sync {
 
     /// Conversations whose indexed position differs from the end of their log, with the sequence number of the last
     /// event. Examines all conversations.
-    async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError>;
+    async fn incomplete_conversations(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError>;
 
     /// Acquires the write access until the commit; returns `None` if another instance has it.
     async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError>;
@@ -74,7 +74,7 @@ pub(super) trait SearchIndex: Send + Sync {
 pub(super) trait IndexWriter: Send + Sync {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError>;
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError>;
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError>;
 
     async fn abort(self: Box<Self>) -> Result<(), AppError>;
 

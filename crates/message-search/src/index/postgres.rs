@@ -32,7 +32,7 @@ impl SearchIndex for PostgresIndex {
         rows::terms_after(self.db.reader(), number).await
     }
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError> {
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
         rows::fill(self.db.reader()).await
     }
 
@@ -44,7 +44,7 @@ impl SearchIndex for PostgresIndex {
         rows::positions(self.db.reader(), &ids).await
     }
 
-    async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+    async fn incomplete_conversations(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
         rows::waiting(db.reader()).await
     }
 
@@ -84,7 +84,7 @@ impl IndexWriter for PostgresWriter {
         rows::positions(&self.0, &ids).await
     }
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError> {
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
         rows::fill(&self.0).await
     }
 

@@ -26,7 +26,7 @@ impl SearchIndex for Broken {
         unused()
     }
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError> {
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
         unused()
     }
 
@@ -39,7 +39,7 @@ impl SearchIndex for Broken {
         Ok(ids.into_iter().map(|id| (id, 1)).collect())
     }
 
-    async fn waiting(&self, _: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+    async fn incomplete_conversations(&self, _: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
         unused()
     }
 

@@ -28,7 +28,7 @@ pub fn disk(config: &Config) -> Vec<Check> {
         let advice = "Make the user that runs Natter the owner of the folder, or set server.data_dir to another one";
         found.push(Check::fault(ABOUT, format!("Can't write to {shown}: {error}. {advice}")));
     }
-    found.push(match DiskSpace::of(folder) {
+    found.push(match DiskSpace::for_folder(folder) {
         Ok(room) => disk_space(room, &shown.to_string()),
         Err(error) => Check::fault(ABOUT, format!("Can't read {shown}: {error}. Check server.data_dir")),
     });

@@ -105,7 +105,7 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     let (folder, uploads) = (service.config.server.data_dir.clone(), Arc::clone(&service.files.uploads));
     let begun = Instant::now();
     let looked = tokio::task::spawn_blocking(move || {
-        (disk_space(&folder), upload_space(&uploads), OpenFiles::of_this_process())
+        (disk_space(&folder), upload_space(&uploads), OpenFiles::for_this_process())
     });
     let Ok(Ok((room, no_room, files))) = timeout(DEPENDENCY_TIMEOUT, looked).await else {
         let says = "The disk with server.data_dir doesn't respond. Check it, and the network connection if it's remote";
@@ -121,7 +121,7 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
 }
 
 fn disk_space(folder: &Path) -> Option<DiskSpace> {
-    DiskSpace::of(folder).ok()
+    DiskSpace::for_folder(folder).ok()
 }
 
 fn upload_space(uploads: &Uploads) -> Option<Check> {

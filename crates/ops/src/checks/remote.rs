@@ -40,7 +40,10 @@ pub async fn search(config: &Config, database: &Database) -> Check {
         Ok((None, _)) => Check::ok(ABOUT, "No search index yet. A running server builds it"),
         Ok((Some(state), _)) if state.is_filling => Check::warning(
             ABOUT,
-            format!("{} of about {} messages indexed. The rest are being indexed", state.messages, state.of),
+            format!(
+                "{} of about {} messages indexed. The rest are being indexed",
+                state.messages, state.expected_messages
+            ),
         ),
         Ok((Some(state), _)) if state.waiting > 0 => Check::warning(
             ABOUT,

@@ -135,7 +135,7 @@ impl FigureRecorder {
         if self.day == today || now.0 - today < 5 * MINUTE {
             return Ok(());
         }
-        let minutes = rows::since(service.db.reader(), Step::Minute, Timestamp(today - DAY)).await?;
+        let minutes = rows::values_since(service.db.reader(), Step::Minute, Timestamp(today - DAY)).await?;
         let yesterday = aggregate_by_day(minutes.into_iter().filter(|figure| figure.at.0 < today));
         rows::merge(service.db.writer(), Step::Day, Aggregation::Most, &yesterday).await?;
         for (step, kept) in RETENTION {
@@ -199,14 +199,14 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
     let from = Timestamp(last - (count - 1) * step);
     let db = service.db.reader();
     let kept = if range == FiguresRange::Month {
-        let mut days = rows::since(db, Step::Day, from).await?;
+        let mut days = rows::values_since(db, Step::Day, from).await?;
         // Adds the days that have not been aggregated yet.
         let known = days.iter().map(|figure| figure.at.0).max().unwrap_or(i64::MIN);
         let open = Timestamp((known.saturating_add(DAY)).max(last - DAY));
-        days.extend(aggregate_by_day(rows::since(db, Step::Minute, open).await?.into_iter()));
+        days.extend(aggregate_by_day(rows::values_since(db, Step::Minute, open).await?.into_iter()));
         days
     } else {
-        rows::since(db, Step::Minute, from).await?
+        rows::values_since(db, Step::Minute, from).await?
     };
     let census = job_list::stats_by_kind(db).await?;
     let sum = |value: fn(&job_list::KindStats) -> i64| census.iter().map(value).sum();
@@ -227,7 +227,7 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
         step_seconds: step / 1_000,
         series: series(&kept, from, step, usize::try_from(count).unwrap_or(0)),
         now,
-        incidents: incidents::since(service, from).await?,
+        incidents: incidents::list_since(service, from).await?,
     })
 }
 

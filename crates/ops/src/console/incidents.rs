@@ -48,7 +48,7 @@ struct OpenIncident {
     began_at: Timestamp,
     /// Value of the impact counter before the incident began; `felt` is the impact so far.
     before: u64,
-    felt: u64,
+    impact: u64,
     /// Impact that was last recorded.
     recorded: u64,
 }
@@ -69,11 +69,11 @@ impl From<IncidentKind> for IncidentSubject {
 
 #[derive(Clone, Debug)]
 struct IncidentChange {
-    about: IncidentSubject,
+    subject: IncidentSubject,
     id: Uuid,
     began_at: Timestamp,
     ended_at: Option<Timestamp>,
-    felt: u64,
+    impact: u64,
 }
 
 impl IncidentMonitor {
@@ -129,7 +129,7 @@ impl IncidentMonitor {
     /// Checks the disk space before anything is written. Incidents that can't be recorded now are
     /// recorded when there is space again.
     pub fn check_disk(&mut self, service: &OpsService) {
-        self.is_full = matches!(DiskSpace::of(&service.config.server.data_dir), Ok(DiskSpace::Full(_)));
+        self.is_full = matches!(DiskSpace::for_folder(&service.config.server.data_dir), Ok(DiskSpace::Full(_)));
     }
 
     /// Checks the state that can be read only by a query.
@@ -159,16 +159,22 @@ impl IncidentMonitor {
         match (self.open.get_mut(&about), is_wrong) {
             (None, true) => {
                 let felt = felt(before, 0);
-                let open = OpenIncident { id: Uuid::now_v7(), began_at: now, before, felt, recorded: felt };
+                let open = OpenIncident { id: Uuid::now_v7(), began_at: now, before, impact: felt, recorded: felt };
                 self.open.insert(about.clone(), open);
-                self.changes.push(IncidentChange { about, id: open.id, began_at: now, ended_at: None, felt });
+                self.changes.push(IncidentChange {
+                    subject: about,
+                    id: open.id,
+                    began_at: now,
+                    ended_at: None,
+                    impact: felt,
+                });
             }
-            (Some(open), true) => open.felt = felt(open.before, open.felt),
+            (Some(open), true) => open.impact = felt(open.before, open.impact),
             (Some(open), false) => {
-                let OpenIncident { id, began_at, before, felt: most, .. } = *open;
+                let OpenIncident { id, began_at, before, impact: most, .. } = *open;
                 let felt = felt(before, most);
                 self.open.remove(&about);
-                self.changes.push(IncidentChange { about, id, began_at, ended_at: Some(now), felt });
+                self.changes.push(IncidentChange { subject: about, id, began_at, ended_at: Some(now), impact: felt });
             }
             (None, false) => {}
         }
@@ -177,16 +183,24 @@ impl IncidentMonitor {
     /// Records those open incidents again whose impact has grown.
     fn record_growth(&mut self) {
         for (about, open) in &mut self.open {
-            if std::mem::replace(&mut open.recorded, open.felt) != open.felt {
-                let OpenIncident { id, began_at, felt, .. } = *open;
-                self.changes.push(IncidentChange { about: about.clone(), id, began_at, ended_at: None, felt });
+            if std::mem::replace(&mut open.recorded, open.impact) != open.impact {
+                let OpenIncident { id, began_at, impact: felt, .. } = *open;
+                self.changes.push(IncidentChange {
+                    subject: about.clone(),
+                    id,
+                    began_at,
+                    ended_at: None,
+                    impact: felt,
+                });
             }
         }
     }
 
     /// Writes the changes to the database.
     pub async fn store(&mut self, service: &OpsService) -> Result<(), AppError> {
-        while let Some(IncidentChange { about, id, began_at, ended_at, felt }) = self.changes.first().cloned() {
+        while let Some(IncidentChange { subject: about, id, began_at, ended_at, impact: felt }) =
+            self.changes.first().cloned()
+        {
             let IncidentSubject { kind, detail } = about;
             let people = match ended_at {
                 Some(ended_at) => affected_users(service, kind, began_at, ended_at).await?,
@@ -261,7 +275,7 @@ pub(super) async fn remove_dead_instances(service: &OpsService) -> Result<(), Ap
 }
 
 /// Lists the incidents since `from`, earliest first.
-pub(super) async fn since(service: &OpsService, from: Timestamp) -> Result<Vec<Incident>, AppError> {
+pub(super) async fn list_since(service: &OpsService, from: Timestamp) -> Result<Vec<Incident>, AppError> {
     Ok(merge(rows::incidents(service.db.reader(), from, MAX_INCIDENTS).await?))
 }
 

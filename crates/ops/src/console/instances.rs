@@ -37,7 +37,7 @@ pub(super) async fn publish(
         writer_queue: service.events.writer.waiting() as u64,
         latency_ms: latency.and_then(in_millis),
         delivery_ms: delivery.and_then(in_millis),
-        memory: resident(),
+        memory: resident_bytes(),
         database: service.db.is_available(),
         database_ms,
         redis: service.redis.as_ref().map(|redis| redis.circuit() == Circuit::Closed),
@@ -75,7 +75,7 @@ fn in_millis(time: Duration) -> Option<i64> {
 }
 
 /// Resident memory of this process, in bytes.
-fn resident() -> u64 {
+fn resident_bytes() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64

@@ -45,7 +45,7 @@ pub async fn requeue(service: &OpsService, by: &Principal, id: JobId) -> Result<
     if !is_requeued {
         return Err(AppError::refused(Code::WrongState, "Only dead letters can be requeued."));
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::JobRequeued, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::JobRequeued, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     Ok(job)
@@ -56,7 +56,8 @@ pub async fn requeue_all(service: &OpsService, by: &Principal, kind: Option<&str
     let kind = checked(kind)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let requeued = job_list::requeue(&tx, None, kind).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::JobRequeued, Some(kind.unwrap_or("*").to_owned()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::JobRequeued, Some(kind.unwrap_or("*").to_owned())))
+        .await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     Ok(requeued)
@@ -69,7 +70,7 @@ pub async fn delete(service: &OpsService, by: &Confirmed, id: JobId) -> Result<(
         job_list::find(&tx, id).await?.ok_or(Code::NotFound)?;
         return Err(AppError::refused(Code::WrongState, "Only dead letters can be deleted."));
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::JobDeleted, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::JobDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 
@@ -78,7 +79,8 @@ pub async fn delete_all(service: &OpsService, by: &Confirmed, kind: Option<&str>
     let kind = checked(kind)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let deleted = job_list::delete_all(&tx, kind).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::JobDeleted, Some(kind.unwrap_or("*").to_owned()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::JobDeleted, Some(kind.unwrap_or("*").to_owned())))
+        .await?;
     tx.commit().await.map_err(app_error)?;
     Ok(deleted)
 }

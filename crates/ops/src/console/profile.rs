@@ -28,7 +28,11 @@ pub async fn profile(
             "Another profile is being recorded. Wait until it is finished.",
         ));
     };
-    audit::record(service.db.writer(), NewAuditEntry::by(by, Action::Profiled, Some(kind.as_str().to_owned()))).await?;
+    audit::record(
+        service.db.writer(),
+        NewAuditEntry::by_principal(by, Action::Profiled, Some(kind.as_str().to_owned())),
+    )
+    .await?;
     // The task runs to its end even if the caller disconnects, because it has to switch profiling
     // off again.
     let taken = tokio::spawn(async move {

@@ -72,7 +72,7 @@ pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Resu
     } else {
         rows::delete(&tx, SETUP_FINISHED).await?;
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::SetupChanged, None)).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::SetupChanged, None)).await?;
     tx.commit().await.map_err(app_error)
 }
 

@@ -24,7 +24,7 @@ pub struct CheckoutOrder<'a> {
     /// IP address of the payer.
     pub address: Option<IpAddr>,
     /// Owner of the payment method, if the gateway should save it for later charges.
-    pub keep: Option<MethodOwner<'a>>,
+    pub save_for: Option<MethodOwner<'a>>,
 }
 
 /// Owner of a payment method to be saved.
@@ -52,7 +52,7 @@ pub struct SavedMethod {
 pub struct SetupOrder<'a> {
     /// Id in Natter, which is also the idempotency key.
     pub setup_id: Uuid,
-    pub keep: MethodOwner<'a>,
+    pub save_for: MethodOwner<'a>,
     /// URL to which the browser returns, whatever the outcome.
     pub return_url: &'a Url,
     pub expires_at: Timestamp,
@@ -110,13 +110,13 @@ pub struct ChargeResult {
 impl ChargeResult {
     /// Creates a result that needs no action of the payer.
     #[must_use]
-    pub const fn known(snapshot: Snapshot) -> Self {
+    pub const fn from_snapshot(snapshot: Snapshot) -> Self {
         Self { snapshot, redirect_url: None }
     }
 
     #[must_use]
-    pub const fn declined() -> Self {
-        Self::known(Snapshot { remote: RemoteState::Failed, charge: None })
+    pub const fn new_declined() -> Self {
+        Self::from_snapshot(Snapshot { remote: RemoteState::Failed, charge: None })
     }
 }
 

@@ -257,10 +257,10 @@ impl Recurring for Demo {
         attempt: &ChargeAttempt<'_>,
     ) -> Result<ChargeResult, GatewayError> {
         if attempt.method != CONFIRMED_CARD {
-            return Ok(ChargeResult::known(self.fetch(payment).await?));
+            return Ok(ChargeResult::from_snapshot(self.fetch(payment).await?));
         }
         if attempt.presence == PayerPresence::Absent {
-            return Ok(ChargeResult::declined());
+            return Ok(ChargeResult::new_declined());
         }
         let redirect_url = Some(self.page("payment", payment.payment_id));
         Ok(ChargeResult { snapshot: Snapshot { remote: RemoteState::Open, charge: None }, redirect_url })

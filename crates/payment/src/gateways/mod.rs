@@ -22,7 +22,7 @@ mod tests {
     use crate::{Currency, Gateway, GatewayName, PaymentContext, PaymentWebhookTransport};
 
     fn table() -> SettingsTable {
-        SettingsTable::with(crate::settings())
+        SettingsTable::with_settings(crate::settings())
     }
 
     fn place(path: &str) -> PathBuf {

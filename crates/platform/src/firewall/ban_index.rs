@@ -24,7 +24,7 @@ const WORD_BITS: u8 = 64;
 
 #[derive(Default)]
 pub(super) struct BanIndex {
-    until: DashMap<IpNet, Timestamp>,
+    banned_until: DashMap<IpNet, Timestamp>,
     /// Bit mask of the prefix lengths in use: those of IPv4 in the first word, those of IPv6 in the
     /// others.
     lengths: [AtomicU64; 4],
@@ -38,7 +38,7 @@ impl BanIndex {
     }
 
     /// End of the longest ban that covers this address, if it is banned.
-    pub(super) fn until(&self, address: IpAddr, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn banned_until(&self, address: IpAddr, now: Timestamp) -> Option<Timestamp> {
         let words = match address {
             IpAddr::V4(_) => &self.lengths[..1],
             IpAddr::V6(_) => &self.lengths[1..],
@@ -50,7 +50,7 @@ impl BanIndex {
                 // A word has 64 bits, so the position always fits into a `u8`.
                 let length = first + u8::try_from(left.trailing_zeros()).unwrap_or_default();
                 left &= left - 1;
-                let found = self.until.get(&network_of_len(address, length)).map(|until| *until);
+                let found = self.banned_until.get(&network_of_len(address, length)).map(|until| *until);
                 latest = latest.max(found.filter(|until| *until > now));
             }
         }
@@ -61,7 +61,7 @@ impl BanIndex {
     pub(super) fn extend(&self, network: IpNet, until: Timestamp) {
         let mut changed = self.lock_changed();
         changed.insert(network, Instant::now());
-        self.until.entry(network).and_modify(|known| *known = until.max(*known)).or_insert(until);
+        self.banned_until.entry(network).and_modify(|known| *known = until.max(*known)).or_insert(until);
         self.add_prefix_len(network);
     }
 
@@ -71,11 +71,11 @@ impl BanIndex {
         changed.insert(network, Instant::now());
         match until {
             Some(until) => {
-                self.until.insert(network, until);
+                self.banned_until.insert(network, until);
                 self.add_prefix_len(network);
             }
             None => {
-                self.until.remove(&network);
+                self.banned_until.remove(&network);
                 self.rebuild_prefix_lens();
             }
         }
@@ -86,10 +86,10 @@ impl BanIndex {
     pub(super) fn replace(&self, standing: &HashMap<IpNet, Timestamp>, began: Instant) {
         let mut changed = self.lock_changed();
         changed.retain(|_, at| *at >= began);
-        self.until.retain(|network, _| standing.contains_key(network) || changed.contains_key(network));
+        self.banned_until.retain(|network, _| standing.contains_key(network) || changed.contains_key(network));
         for (network, until) in standing {
             if !changed.contains_key(network) {
-                self.until.insert(*network, *until);
+                self.banned_until.insert(*network, *until);
             }
         }
         self.rebuild_prefix_lens();
@@ -108,7 +108,7 @@ impl BanIndex {
     /// ban is added concurrently.
     fn rebuild_prefix_lens(&self) {
         let mut lengths = [0; 4];
-        for entry in &self.until {
+        for entry in &self.banned_until {
             let (word, bit) = mask_bit(*entry.key());
             lengths[word] |= bit;
         }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn until(book: &BanIndex, address: &str) -> Option<i64> {
-        book.until(address.parse().unwrap(), Timestamp(0)).map(Timestamp::millis)
+        book.banned_until(address.parse().unwrap(), Timestamp(0)).map(Timestamp::millis)
     }
 
     #[test]

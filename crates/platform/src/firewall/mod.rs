@@ -131,7 +131,7 @@ impl Firewall {
         if book.is_empty() {
             return Ok(());
         }
-        let Some(until) = address().and_then(|address| self.until(book, address)) else { return Ok(()) };
+        let Some(until) = address().and_then(|address| self.banned_until(book, address)) else { return Ok(()) };
         metrics().gates.banned_request();
         let left = until.millis().saturating_sub(self.clock.now().millis());
         let left = u64::try_from(left).unwrap_or_default().div_ceil(1_000).max(1);
@@ -156,21 +156,21 @@ impl Firewall {
     /// End of the firewall's automatic ban of this address.
     #[must_use]
     pub fn banned_automatically_until(&self, address: IpAddr) -> Option<Timestamp> {
-        self.until(&self.automatic, address)
+        self.banned_until(&self.automatic, address)
     }
 
     /// End of an administrator's ban of this address.
     #[must_use]
     pub fn banned_manually_until(&self, address: IpAddr) -> Option<Timestamp> {
-        self.until(&self.manual, address)
+        self.banned_until(&self.manual, address)
     }
 
-    fn until(&self, book: &BanIndex, address: IpAddr) -> Option<Timestamp> {
+    fn banned_until(&self, book: &BanIndex, address: IpAddr) -> Option<Timestamp> {
         if book.is_empty() {
             return None;
         }
         let address = address.to_canonical();
-        book.until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
+        book.banned_until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
     }
 
     /// Records a violation by an address, unless a page of another site made a browser send the
@@ -222,7 +222,7 @@ impl Firewall {
         };
         let ban = rows::insert(&tx, new).await?;
         let target = Some(network.to_string());
-        audit::record(&tx, NewAuditEntry::by(by, Action::BanAdded, target)).await?;
+        audit::record(&tx, NewAuditEntry::by_principal(by, Action::BanAdded, target)).await?;
         tx.commit().await.map_err(app_error)?;
         if self.is_on {
             self.manual.extend(network, ban.expires_at);
@@ -238,7 +238,7 @@ impl Firewall {
         let ban::Model { network, is_automatic, .. } = rows::lift(&tx, id, now).await?.ok_or(Code::NotFound)?;
         let until = rows::active_of(&tx, &network, is_automatic, now).await?;
         let target = Some(network.clone());
-        audit::record(&tx, NewAuditEntry::by(by, Action::BanLifted, target)).await?;
+        audit::record(&tx, NewAuditEntry::by_principal(by, Action::BanLifted, target)).await?;
         tx.commit().await.map_err(app_error)?;
         let network: IpNet = network.parse().map_err(AppError::internal)?;
         if self.is_on {

@@ -16,10 +16,10 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_NETWORKS: usize = 100_000;
 
 pub(super) struct Violations {
-    most: usize,
+    max_violations: usize,
     window: Duration,
     clock: Clock,
-    own: DashMap<IpNet, VecDeque<Timestamp>>,
+    local: DashMap<IpNet, VecDeque<Timestamp>>,
     shared: Option<Shared>,
 }
 
@@ -32,13 +32,13 @@ impl Violations {
     pub(super) fn new(most: usize, window: Duration, clock: Clock, redis: Option<Redis>) -> Self {
         let script = || Script::new(include_str!("violations.lua"));
         let shared = redis.map(|redis| Shared { redis, script: script() });
-        Self { most, window, clock, own: DashMap::new(), shared }
+        Self { max_violations: most, window, clock, local: DashMap::new(), shared }
     }
 
     /// Counts a violation of the network. Returns true if the limit is reached; the count is reset
     /// then.
     pub(super) async fn record(&self, network: IpNet) -> bool {
-        if self.most == 0 {
+        if self.max_violations == 0 {
             return false;
         }
         match self.record_in_redis(network).await {
@@ -50,7 +50,7 @@ impl Violations {
     /// Removes counters whose violations are all older than the window.
     pub(super) fn sweep(&self) {
         let since = self.clock.now().minus(self.window);
-        self.own.retain(|_, moments| moments.back().is_some_and(|latest| *latest >= since));
+        self.local.retain(|_, moments| moments.back().is_some_and(|latest| *latest >= since));
     }
 
     /// Counts in Redis. Returns `None` if it is unavailable.
@@ -60,7 +60,7 @@ impl Violations {
             let mut connection = shared.redis.connection().await?;
             let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
             let mut call = shared.script.key(format!("natter:violations:{network}"));
-            anyhow::Ok(call.arg(self.most).arg(window).invoke_async::<bool>(&mut connection).await?)
+            anyhow::Ok(call.arg(self.max_violations).arg(window).invoke_async::<bool>(&mut connection).await?)
         };
         match shared.redis.execute(REDIS_TIMEOUT, asked).await {
             Ok(is_enough) => Some(is_enough),
@@ -72,21 +72,21 @@ impl Violations {
     }
 
     fn record_locally(&self, network: IpNet) -> bool {
-        if self.own.len() >= MAX_NETWORKS && !self.own.contains_key(&network) {
+        if self.local.len() >= MAX_NETWORKS && !self.local.contains_key(&network) {
             return false;
         }
         let now = self.clock.now();
         let is_enough = {
-            let mut moments = self.own.entry(network).or_default();
+            let mut moments = self.local.entry(network).or_default();
             moments.push_back(now);
-            if moments.len() > self.most {
+            if moments.len() > self.max_violations {
                 moments.pop_front();
             }
             let since = now.minus(self.window);
-            moments.len() == self.most && moments.front().is_some_and(|first| *first >= since)
+            moments.len() == self.max_violations && moments.front().is_some_and(|first| *first >= since)
         };
         if is_enough {
-            self.own.remove(&network);
+            self.local.remove(&network);
         }
         is_enough
     }

@@ -30,7 +30,7 @@ pub struct BodyBudget {
 #[derive(Debug, Default)]
 struct BudgetUsage {
     all: usize,
-    by: HashMap<LimitSubject, usize>,
+    by_subject: HashMap<LimitSubject, usize>,
 }
 
 /// Part of the budget that one body occupies until the lease is dropped.
@@ -68,14 +68,14 @@ impl BodyBudget {
         self.lock().all
     }
 
-    const fn most_of(&self, subject: LimitSubject) -> usize {
+    const fn max_bytes_of(&self, subject: LimitSubject) -> usize {
         match subject {
             LimitSubject::User(_) | LimitSubject::Session(_) => self.limit_per_user,
             LimitSubject::Address(_) | LimitSubject::ForeignPages(_) => self.limit_per_address,
         }
     }
 
-    const fn most_of_large(&self) -> usize {
+    const fn max_bytes_of_large(&self) -> usize {
         self.limit / 4 * 3
     }
 
@@ -89,23 +89,24 @@ impl BodyLease {
     /// Maximum size of a single body in bytes, which applies even when the budget is unused.
     #[must_use]
     pub fn max_body_bytes(&self) -> usize {
-        let large = self.budget.most_of_large().max(SMALL_BODY_BYTES.min(self.budget.limit));
-        self.subject.map_or(large, |subject| large.min(self.budget.most_of(subject)))
+        let large = self.budget.max_bytes_of_large().max(SMALL_BODY_BYTES.min(self.budget.limit));
+        self.subject.map_or(large, |subject| large.min(self.budget.max_bytes_of(subject)))
     }
 
     /// Reserves more bytes for the body. Returns `RateLimited` if the caller's share is exhausted,
     /// `Unavailable` if the instance's budget is.
     pub fn reserve(&mut self, bytes: usize) -> Result<(), AppError> {
-        let most = if self.bytes + bytes > SMALL_BODY_BYTES { self.budget.most_of_large() } else { self.budget.limit };
+        let most =
+            if self.bytes + bytes > SMALL_BODY_BYTES { self.budget.max_bytes_of_large() } else { self.budget.limit };
         let mut held = self.budget.lock();
         if let Some(subject) = self.subject {
-            let of_subject = held.by.get(&subject).copied().unwrap_or_default() + bytes;
-            if of_subject > self.budget.most_of(subject) {
+            let of_subject = held.by_subject.get(&subject).copied().unwrap_or_default() + bytes;
+            if of_subject > self.budget.max_bytes_of(subject) {
                 metrics().gates.body_refused("caller");
                 return Err(refusal(Code::RateLimited, "You're sending too much at once. Try again in a moment."));
             }
             if held.all + bytes <= most {
-                held.by.insert(subject, of_subject);
+                held.by_subject.insert(subject, of_subject);
             }
         }
         if held.all + bytes > most {
@@ -126,7 +127,7 @@ impl Drop for BodyLease {
         let mut held = self.budget.lock();
         held.all -= self.bytes;
         if let Some(subject) = self.subject
-            && let Entry::Occupied(mut of_subject) = held.by.entry(subject)
+            && let Entry::Occupied(mut of_subject) = held.by_subject.entry(subject)
         {
             *of_subject.get_mut() -= self.bytes;
             if *of_subject.get() == 0 {

@@ -88,10 +88,10 @@ pub struct KeyAdmission {
 /// Usage of a key in its current minute.
 #[derive(Clone, Copy)]
 struct Minute {
-    began: Instant,
+    started_at: Instant,
     requests: u32,
     tokens: u32,
-    under_way: u32,
+    in_progress: u32,
 }
 
 /// Counters of all keys. Cheap to clone.
@@ -99,17 +99,17 @@ struct Minute {
 pub struct KeyLimits(Arc<State>);
 
 struct State {
-    own: DashMap<ApiKeyId, Minute>,
+    local: DashMap<ApiKeyId, Minute>,
     shared: Option<Shared>,
 }
 
 struct Shared {
     redis: Redis,
-    take: Script,
+    admit_script: Script,
     renew: Script,
     tokens: Script,
     /// Requests of this instance in progress that are counted in Redis.
-    under_way: DashMap<Uuid, ApiKeyId>,
+    in_progress: DashMap<Uuid, ApiKeyId>,
 }
 
 impl KeyLimits {
@@ -117,19 +117,19 @@ impl KeyLimits {
     pub fn start(redis: Option<Redis>) -> Self {
         let shared = redis.map(|redis| Shared {
             redis,
-            take: Script::new(include_str!("key.lua")),
+            admit_script: Script::new(include_str!("key.lua")),
             renew: Script::new(include_str!("key_renew.lua")),
             tokens: Script::new(include_str!("key_tokens.lua")),
-            under_way: DashMap::new(),
+            in_progress: DashMap::new(),
         });
-        let state = Arc::new(State { own: DashMap::new(), shared });
+        let state = Arc::new(State { local: DashMap::new(), shared });
         tokio::spawn(maintain(Arc::downgrade(&state)));
         Self(state)
     }
 
     /// Counts a request with an estimate of `tokens` tokens. Returns [`Exceeded`] if a limit is
     /// reached.
-    pub async fn take(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<KeyAdmission, Exceeded> {
+    pub async fn admit(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<KeyAdmission, Exceeded> {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         if limit.is_none() {
             return Ok(KeyAdmission { figures: KeyLimitStates::default(), tokens: 0, slot: None });
@@ -138,7 +138,7 @@ impl KeyLimits {
         // as the only one of its minute.
         let tokens = limit.tpm.map_or(0, |most| tokens.min(most));
         if let Some(shared) = &self.0.shared {
-            match shared.take(key, limit, tokens).await {
+            match shared.admit(key, limit, tokens).await {
                 Ok(answer) => return answer.map(|figures| self.admission(figures, tokens, key, limit)),
                 Err(error) => {
                     tracing::debug!(
@@ -162,18 +162,19 @@ impl KeyLimits {
         if slot.is_some()
             && let Some(shared) = &self.0.shared
         {
-            shared.under_way.insert(id, key);
+            shared.in_progress.insert(id, key);
         }
         KeyAdmission { figures, tokens, slot }
     }
 
     fn admit_locally(&self, key: ApiKeyId, limit: KeyLimit, tokens: u32) -> Result<KeyAdmission, Exceeded> {
         let now = Instant::now();
-        let mut minute = self.0.own.entry(key).or_insert(Minute { began: now, requests: 0, tokens: 0, under_way: 0 });
-        if now.duration_since(minute.began) >= MINUTE {
-            *minute = Minute { began: now, requests: 0, tokens: 0, under_way: minute.under_way };
+        let mut minute =
+            self.0.local.entry(key).or_insert(Minute { started_at: now, requests: 0, tokens: 0, in_progress: 0 });
+        if now.duration_since(minute.started_at) >= MINUTE {
+            *minute = Minute { started_at: now, requests: 0, tokens: 0, in_progress: minute.in_progress };
         }
-        let left = MINUTE.saturating_sub(now.duration_since(minute.began));
+        let left = MINUTE.saturating_sub(now.duration_since(minute.started_at));
         let figures = |minute: &Minute| KeyLimitStates::new(limit, minute.requests, minute.tokens, left);
         let refused = |measure, retry_after| Exceeded { measure, retry_after, figures: figures(&minute) };
         if limit.rpm.is_some_and(|most| minute.requests >= most) {
@@ -182,13 +183,13 @@ impl KeyLimits {
         if limit.tpm.is_some_and(|most| minute.tokens > 0 && minute.tokens.saturating_add(tokens) > most) {
             return Err(refused(KeyMeasure::Tokens, left));
         }
-        if limit.parallel.is_some_and(|most| minute.under_way >= most) {
+        if limit.parallel.is_some_and(|most| minute.in_progress >= most) {
             return Err(refused(KeyMeasure::Parallel, PARALLEL_RETRY_AFTER));
         }
         minute.requests += 1;
         minute.tokens = minute.tokens.saturating_add(tokens);
         let slot = limit.parallel.map(|_| {
-            minute.under_way += 1;
+            minute.in_progress += 1;
             KeySlot { state: Arc::clone(&self.0), key, shared: None }
         });
         Ok(KeyAdmission { figures: figures(&minute), tokens, slot })
@@ -201,7 +202,7 @@ impl KeyLimits {
         if limit.tpm.is_none() || counted == used {
             return;
         }
-        if let Some(mut minute) = self.0.own.get_mut(&key) {
+        if let Some(mut minute) = self.0.local.get_mut(&key) {
             minute.tokens = minute.tokens.saturating_sub(counted).saturating_add(used);
         }
         let state = Arc::clone(&self.0);
@@ -241,7 +242,7 @@ fn lifetime() -> i64 {
 }
 
 impl Shared {
-    async fn take(
+    async fn admit(
         &self,
         key: ApiKeyId,
         limit: KeyLimit,
@@ -251,7 +252,7 @@ impl Shared {
         let asking = async {
             let mut connection = self.redis.connection().await?;
             let answer: (u8, u32, u32, u64) = self
-                .take
+                .admit_script
                 .key(minute_key(key))
                 .key(slots_key(key))
                 .arg(limit.rpm.unwrap_or(0))
@@ -291,10 +292,10 @@ impl Shared {
     async fn renew(&self) {
         // The ids are copied first, so that no lock is held during the calls to Redis.
         let mut under_way: HashMap<ApiKeyId, Vec<String>> = HashMap::new();
-        for entry in &self.under_way {
+        for entry in &self.in_progress {
             under_way.entry(*entry.value()).or_default().push(entry.key().simple().to_string());
         }
-        let renewing = under_way.into_iter().map(|(key, ids)| self.renew_of(key, ids));
+        let renewing = under_way.into_iter().map(|(key, ids)| self.renew_key(key, ids));
         let renewed =
             stream::iter(renewing).buffer_unordered(MAX_CONCURRENT_RENEWALS).try_for_each(|()| ready(Ok(()))).await;
         if let Err(error) = renewed {
@@ -302,7 +303,7 @@ impl Shared {
         }
     }
 
-    async fn renew_of(&self, key: ApiKeyId, ids: Vec<String>) -> anyhow::Result<()> {
+    async fn renew_key(&self, key: ApiKeyId, ids: Vec<String>) -> anyhow::Result<()> {
         let renewing = async {
             let mut connection = self.redis.connection().await?;
             let mut renewal = self.renew.key(slots_key(key));
@@ -321,7 +322,7 @@ async fn maintain(state: Weak<State>) {
     loop {
         tick.tick().await;
         let Some(state) = state.upgrade() else { return };
-        state.own.retain(|_, minute| minute.under_way > 0 || minute.began.elapsed() < MINUTE);
+        state.local.retain(|_, minute| minute.in_progress > 0 || minute.started_at.elapsed() < MINUTE);
         if let Some(shared) = &state.shared {
             shared.renew().await;
         }
@@ -340,14 +341,14 @@ pub struct KeySlot {
 impl Drop for KeySlot {
     fn drop(&mut self) {
         let Some(id) = self.shared else {
-            if let Some(mut minute) = self.state.own.get_mut(&self.key) {
-                minute.under_way = minute.under_way.saturating_sub(1);
+            if let Some(mut minute) = self.state.local.get_mut(&self.key) {
+                minute.in_progress = minute.in_progress.saturating_sub(1);
             }
             return;
         };
         let (state, key) = (Arc::clone(&self.state), self.key);
         let Some(shared) = &state.shared else { return };
-        shared.under_way.remove(&id);
+        shared.in_progress.remove(&id);
         // Without a runtime the process is exiting. The entry in Redis then expires.
         let Ok(runtime) = Handle::try_current() else { return };
         let redis = shared.redis.clone();
@@ -375,11 +376,11 @@ mod tests {
         let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
         let limit = KeyLimit { rpm: Some(2), ..NO_LIMIT };
         for remaining in [1, 0] {
-            let taken = limits.take(key, limit, 10).await.ok().unwrap();
+            let taken = limits.admit(key, limit, 10).await.ok().unwrap();
             assert_eq!(taken.figures.requests.unwrap().remaining, remaining);
         }
         tokio::time::advance(Duration::from_secs(59)).await;
-        let refused = limits.take(key, limit, 10).await.err().unwrap();
+        let refused = limits.admit(key, limit, 10).await.err().unwrap();
         assert_eq!((refused.measure, refused.retry_after), (KeyMeasure::Requests, Duration::from_secs(1)));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(limits.take(key, limit, 10).await.is_ok());
@@ -390,11 +391,11 @@ mod tests {
     async fn tokens_are_estimated_first_and_corrected_later() {
         let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
         let limit = KeyLimit { tpm: Some(100), ..NO_LIMIT };
-        let first = limits.take(key, limit, 5_000).await.ok().unwrap();
+        let first = limits.admit(key, limit, 5_000).await.ok().unwrap();
         assert_eq!(first.tokens, 100, "a request that is larger than the limit is admitted alone");
         assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Tokens);
         limits.adjust_tokens(key, limit, first.tokens, 30);
-        let second = limits.take(key, limit, 70).await.ok().unwrap();
+        let second = limits.admit(key, limit, 70).await.ok().unwrap();
         assert_eq!(second.figures.tokens.unwrap().remaining, 0);
     }
 
@@ -402,7 +403,7 @@ mod tests {
     async fn dropping_a_slot_releases_it() {
         let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
         let limit = KeyLimit { parallel: Some(1), ..NO_LIMIT };
-        let first = limits.take(key, limit, 1).await.ok().unwrap();
+        let first = limits.admit(key, limit, 1).await.ok().unwrap();
         assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Parallel);
         drop(first);
         assert!(limits.take(key, limit, 1).await.is_ok());
@@ -416,7 +417,7 @@ mod tests {
         let limit = KeyLimit { parallel: Some(5), ..NO_LIMIT };
         let mut taken = Vec::new();
         for key in [one, one, other] {
-            taken.push(limits.take(key, limit, 1).await.ok().unwrap());
+            taken.push(limits.admit(key, limit, 1).await.ok().unwrap());
         }
         // Adds the entry of a request that has ended in the meantime and is gone from Redis.
         let shared = limits.0.shared.as_ref().unwrap();

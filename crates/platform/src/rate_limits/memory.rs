@@ -38,7 +38,7 @@ struct State {
     counters: DashMap<Key, Counter>,
     sliding: DashMap<Key, SlidingWindow>,
     buckets: HashMap<RateGroup, Buckets>,
-    under_way: DashMap<Key, u32>,
+    in_progress: DashMap<Key, u32>,
     windows: HashMap<RateGroup, Duration>,
 }
 
@@ -114,7 +114,7 @@ impl MemoryLimits {
     }
 
     fn acquire_slot(&self, key: Key, limit: Limit) -> (RateDecision, Option<ConcurrencySlot>) {
-        let mut under_way = self.state.under_way.entry(key).or_default();
+        let mut under_way = self.state.in_progress.entry(key).or_default();
         if *under_way >= limit.limit {
             let retry_after = Some(Duration::from_secs(1));
             return (RateDecision { limit: limit.limit, window: None, retry_after }, None);
@@ -164,12 +164,12 @@ pub(super) struct ConcurrencySlot {
 
 impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
-        let left = self.state.under_way.get_mut(&self.key).map(|mut under_way| {
+        let left = self.state.in_progress.get_mut(&self.key).map(|mut under_way| {
             *under_way = under_way.saturating_sub(1);
             *under_way
         });
         if left == Some(0) {
-            self.state.under_way.remove_if(&self.key, |_, under_way| *under_way == 0);
+            self.state.in_progress.remove_if(&self.key, |_, under_way| *under_way == 0);
         }
     }
 }

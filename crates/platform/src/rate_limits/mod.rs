@@ -46,7 +46,7 @@ pub enum LimitSubject {
 impl LimitSubject {
     /// Subject of a caller who is not signed in.
     #[must_use]
-    pub fn of(source: RequestSource) -> Option<Self> {
+    pub fn from_source(source: RequestSource) -> Option<Self> {
         source.address.map(if source.is_cross_site { Self::ForeignPages } else { Self::Address })
     }
 
@@ -110,21 +110,21 @@ impl RateDecision {
 pub struct ConcurrencyPermit(#[expect(dead_code, reason = "held for its Drop")] HeldSlot);
 
 enum HeldSlot {
-    Here(#[expect(dead_code, reason = "held for its Drop")] memory::ConcurrencySlot),
+    Local(#[expect(dead_code, reason = "held for its Drop")] memory::ConcurrencySlot),
     Shared(#[expect(dead_code, reason = "held for its Drop")] redis::ConcurrencySlot),
 }
 
 /// Rate limits of this instance.
 pub struct RateLimits {
     config: RateLimit,
-    own: MemoryLimits,
+    local: MemoryLimits,
     shared: Option<RedisLimits>,
 }
 
 impl RateLimits {
     #[must_use]
     pub fn new(config: &RateLimit, clock: Clock, redis: Option<Redis>) -> Self {
-        Self { config: config.clone(), own: MemoryLimits::new(config, clock), shared: redis.map(RedisLimits::new) }
+        Self { config: config.clone(), local: MemoryLimits::new(config, clock), shared: redis.map(RedisLimits::new) }
     }
 
     /// True if calls of this group are counted by address even if the user is known. This applies
@@ -140,7 +140,7 @@ impl RateLimits {
         if !self.config.enabled {
             return Ok(());
         }
-        let (verdict, _) = self.own.admit(group, self.config.limit_for(group), subject.canonical());
+        let (verdict, _) = self.local.admit(group, self.config.limit_for(group), subject.canonical());
         record_refusal(group, &verdict);
         verdict.check()
     }
@@ -162,9 +162,9 @@ impl RateLimits {
             record_refusal(group, &verdict);
             return Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Shared(place)))));
         }
-        let (verdict, place) = self.own.admit(group, limit, subject);
+        let (verdict, place) = self.local.admit(group, limit, subject);
         record_refusal(group, &verdict);
-        Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Here(place)))))
+        Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Local(place)))))
     }
 }
 

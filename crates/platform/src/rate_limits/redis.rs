@@ -20,7 +20,7 @@ pub(super) struct RedisLimits {
     fixed: Script,
     sliding: Script,
     bucket: Script,
-    enter: Script,
+    slot_script: Script,
 }
 
 impl RedisLimits {
@@ -30,7 +30,7 @@ impl RedisLimits {
             fixed: Script::new(include_str!("fixed.lua")),
             sliding: Script::new(include_str!("sliding.lua")),
             bucket: Script::new(include_str!("bucket.lua")),
-            enter: Script::new(include_str!("enter.lua")),
+            slot_script: Script::new(include_str!("enter.lua")),
         }
     }
 
@@ -84,7 +84,7 @@ impl RedisLimits {
         let id = Uuid::now_v7().simple().to_string();
         let lifetime = i64::try_from(SLOT_TTL.as_millis()).unwrap_or(i64::MAX);
         let allowed: bool =
-            self.enter.key(&key).arg(limit.limit).arg(&id).arg(lifetime).invoke_async(connection).await?;
+            self.slot_script.key(&key).arg(limit.limit).arg(&id).arg(lifetime).invoke_async(connection).await?;
         let retry_after = (!allowed).then_some(Duration::from_secs(1));
         let place = allowed.then(|| ConcurrencySlot { redis: self.redis.clone(), key, id });
         Ok((RateDecision { limit: limit.limit, window: None, retry_after }, place))

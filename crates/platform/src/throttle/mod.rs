@@ -63,7 +63,7 @@ pub struct Throttle {
 }
 
 struct Counters {
-    own: MemoryThrottle,
+    local: MemoryThrottle,
     shared: Option<RedisThrottle>,
 }
 
@@ -71,7 +71,7 @@ impl Throttle {
     pub fn new(enabled: bool, clock: Clock, redis: Option<Redis>) -> Self {
         let own = MemoryThrottle::new(clock);
         let shared = redis.map(RedisThrottle::new);
-        Self { enabled, counters: Arc::new(Counters { own, shared }) }
+        Self { enabled, counters: Arc::new(Counters { local: own, shared }) }
     }
 
     /// Starts an attempt on all `subjects`. Returns `TooManySignins` if one of them has failed too
@@ -101,7 +101,7 @@ impl Throttle {
         let subject = ThrottleSubject { name: subject, limit: quota.limit };
         match self.begin(vec![subject], quota.window).await {
             Ok(attempt) => {
-                attempt.failed().await;
+                attempt.record_failure().await;
                 Ok(true)
             }
             Err(AppError::Refused { code: Code::TooManySignins, .. }) => Ok(false),
@@ -122,17 +122,17 @@ impl Counters {
         {
             return answer;
         }
-        self.own.begin(attempt)
+        self.local.begin(attempt)
     }
 
     async fn finish(&self, attempt: &Attempt, failed: bool) {
         // The attempt may have started in this process while Redis was unavailable, so it is
         // finished here as well. Finishing an unknown attempt changes nothing.
-        self.own.finish(attempt, failed && self.shared.is_none());
+        self.local.finish(attempt, failed && self.shared.is_none());
         if let Some(shared) = &self.shared
             && !shared.finish(attempt, failed).await
         {
-            self.own.finish(attempt, failed);
+            self.local.finish(attempt, failed);
         }
     }
 }
@@ -154,13 +154,13 @@ impl Attempt {
         self.has_failed
     }
 
-    pub async fn failed(mut self) {
+    pub async fn record_failure(mut self) {
         if let Some(counters) = self.counters.take() {
             counters.finish(&self, true).await;
         }
     }
 
-    pub async fn passed(mut self) {
+    pub async fn record_success(mut self) {
         if let Some(counters) = self.counters.take() {
             counters.finish(&self, false).await;
         }

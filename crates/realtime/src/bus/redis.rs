@@ -111,13 +111,13 @@ impl Publisher {
         let mut pipe = redis::pipe();
         for Publication { messages, traceparent, .. } in batch {
             for message in messages {
-                let wire_message = WireMessage::seal(self.instance, Some(message), traceparent.as_deref())
+                let wire_message = WireMessage::encode(self.instance, Some(message), traceparent.as_deref())
                     .map_err(|error| BusError::Unavailable(error.to_string()))?;
                 pipe.publish(channel(message), wire_message).ignore();
             }
         }
         if sign {
-            let wire_message = WireMessage::seal(self.instance, None, None)
+            let wire_message = WireMessage::encode(self.instance, None, None)
                 .map_err(|error| BusError::Unavailable(error.to_string()))?;
             pipe.publish(CONTROL_CHANNEL, wire_message).ignore();
         }
@@ -126,12 +126,12 @@ impl Publisher {
         // The connection is taken out of the struct, so that it isn't used again after a failure.
         match send(&self.client, self.connection.take(), &pipe).await {
             Ok(connection) => {
-                admitted.succeeded();
+                admitted.record_success();
                 self.connection = Some(connection);
                 Ok(())
             }
             Err(error) => {
-                admitted.failed(&error);
+                admitted.record_failure(&error);
                 Err(away(&error))
             }
         }

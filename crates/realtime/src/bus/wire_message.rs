@@ -53,7 +53,7 @@ pub(crate) enum DecodeError {
 }
 
 impl WireMessage {
-    pub(crate) fn seal(
+    pub(crate) fn encode(
         origin: InstanceId,
         message: Option<&BusMessage>,
         traceparent: Option<&str>,
@@ -74,7 +74,7 @@ impl WireMessage {
         Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN_LEN)?).ok()?))
     }
 
-    pub(crate) fn open(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let origin = Self::origin(bytes).ok_or(DecodeError::Foreign)?;
         let mut rest = match &bytes[ORIGIN_LEN..] {
             [] => return Ok(Self { origin, message: None, traceparent: None }),
@@ -181,7 +181,7 @@ mod tests {
     fn opens_what_was_sealed() {
         let origin = InstanceId::new();
         for message in messages() {
-            let bytes = WireMessage::seal(origin, Some(&message), None).unwrap();
+            let bytes = WireMessage::encode(origin, Some(&message), None).unwrap();
             assert_eq!(WireMessage::origin(&bytes), Some(origin));
             assert_eq!(
                 WireMessage::open(&bytes),
@@ -198,8 +198,8 @@ mod tests {
     fn appends_the_trace_context_to_the_message() {
         let (origin, message) = (InstanceId::new(), messages().remove(0));
         let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-        let bytes = WireMessage::seal(origin, Some(&message), traceparent).unwrap();
-        let opened = WireMessage::open(&bytes).unwrap();
+        let bytes = WireMessage::encode(origin, Some(&message), traceparent).unwrap();
+        let opened = WireMessage::decode(&bytes).unwrap();
         assert_eq!((opened.traceparent.as_deref(), opened.message.as_ref()), (traceparent, Some(&message)));
         // Decodes the message as a release does that doesn't know the `traceparent`.
         assert_eq!(rmp_serde::from_slice::<BusMessage>(&bytes[ORIGIN_LEN + 1..]).unwrap(), message);
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn rejects_messages_of_incompatible_releases() {
         let origin = InstanceId::new();
-        let with = |rest: &[u8]| WireMessage::open(&[origin.0.as_bytes().as_slice(), rest].concat());
+        let with = |rest: &[u8]| WireMessage::decode(&[origin.0.as_bytes().as_slice(), rest].concat());
         let unversioned = rmp_serde::to_vec(&messages()[0]).unwrap();
         assert_eq!(with(&unversioned), Err(DecodeError::Version(0x81)));
         assert_eq!(with(&[VERSION + 1]), Err(DecodeError::Version(VERSION + 1)));
@@ -250,7 +250,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics_on_arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
-            let _ = WireMessage::open(&bytes);
+            let _ = WireMessage::decode(&bytes);
         }
     }
 }

@@ -60,7 +60,7 @@ impl Wire {
             Self::Json => json::encode(envelope),
             Self::MessagePack => msgpack::encode(envelope),
             Self::SocketIo => socketio::encode_event(envelope.kind, envelope.payload),
-            Self::Sse => sse::encode(envelope, sse::Cursor::of(envelope).as_ref()),
+            Self::Sse => sse::encode(envelope, sse::Cursor::from_envelope(envelope).as_ref()),
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Cursor {
 impl Cursor {
     /// Returns the cursor of an event; `None` for ephemeral events, which leave the cursor
     /// unchanged.
-    pub(super) fn of(envelope: &FrameBody<'_>) -> Option<Self> {
+    pub(super) fn from_envelope(envelope: &FrameBody<'_>) -> Option<Self> {
         envelope.position.map(|position| Self { moment: envelope.timestamp, position: Some(position) })
     }
 

@@ -151,7 +151,7 @@ pub struct Upgraded {
 
 /// Sessions of one thread.
 pub struct Engine<H: SessionHandlerFactory> {
-    host: H,
+    factory: H,
     settings: Settings,
     router: SessionRouter,
     thread: u16,
@@ -168,7 +168,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
     pub fn start(host: H, settings: Settings, router: &SessionRouter) -> Rc<Self> {
         let (thread, visits) = router.register_thread();
         let engine = Rc::new(Self {
-            host,
+            factory: host,
             settings,
             router: router.clone(),
             thread,
@@ -200,7 +200,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
         }
         let sid = self.new_sid();
         let sender = Rc::new(Sender::new(None, &self.settings.backlog));
-        let guest = self.host.receive(caller, Rc::clone(&sender))?;
+        let guest = self.factory.receive(caller, Rc::clone(&sender))?;
         let mailbox: Rc<Mailbox> = Rc::default();
         self.sessions.borrow_mut().insert(sid.secret, Some(Rc::clone(&mailbox)));
         actix_rt::spawn(polling::serve(Rc::clone(self), sid, guest, sender, mailbox));
@@ -214,7 +214,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
         upgraded: Upgraded,
     ) -> Result<(), (Upgraded, EngineRefusal)> {
         let sender = Rc::new(Sender::new(None, &self.settings.backlog));
-        let guest = match self.host.receive(caller, Rc::clone(&sender)) {
+        let guest = match self.factory.receive(caller, Rc::clone(&sender)) {
             Ok(guest) => guest,
             Err(refused) => return Err((upgraded, refused)),
         };

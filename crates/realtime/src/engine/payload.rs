@@ -28,7 +28,7 @@ pub enum PayloadPacket {
 
 impl Payload {
     /// Validates a body, which must be UTF-8 as a whole.
-    pub fn of(body: Bytes) -> Result<Self, InvalidPacket> {
+    pub fn parse(body: Bytes) -> Result<Self, InvalidPacket> {
         std::str::from_utf8(&body).map_err(|_| InvalidPacket)?;
         Ok(Self { rest: Some(body) })
     }
@@ -99,7 +99,7 @@ mod tests {
     use crate::frame::{Kind, frame};
 
     fn pieces(body: &[u8]) -> Result<Vec<PayloadPacket>, InvalidPacket> {
-        Payload::of(Bytes::copy_from_slice(body))?.collect()
+        Payload::parse(Bytes::copy_from_slice(body))?.collect()
     }
 
     fn text(text: &'static str) -> PayloadPacket {

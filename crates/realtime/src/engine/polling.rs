@@ -47,10 +47,10 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
     let allowance = settings.packets_per_second.map(|limit| TokenBucket::new(limit, Instant::now()));
     let mut session = Session {
         engine: &engine,
-        guest,
+        handler: guest,
         sender,
         mailbox: &mailbox,
-        rhythm,
+        ping_schedule: rhythm,
         allowance,
         poll: None,
         release_at: None,
@@ -61,7 +61,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
     };
     let end = session.run().await;
     session.uncount_unauthenticated();
-    let Session { mut guest, sender, rhythm, probe, poll, post, .. } = session;
+    let Session { handler: mut guest, sender, ping_schedule: rhythm, probe, poll, post, .. } = session;
     let calls = std::iter::from_fn(|| mailbox.pop());
     match (end, probe) {
         (End::Upgraded, Some(probe)) => {
@@ -81,7 +81,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
             calls.for_each(|call| call.refuse(EngineRefusal::UnknownSid));
             guest.leave();
             refuse(poll, EngineRefusal::UnknownSid);
-            if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = post {
+            if let Some(Post::Complete(_, reply) | Post::Receiving(_, reply)) = post {
                 refuse(Some(reply), EngineRefusal::BadRequest);
             }
             sender.abort();
@@ -98,10 +98,10 @@ fn refuse(reply: Option<Reply>, refused: EngineRefusal) {
 
 struct Session<'a, H: SessionHandlerFactory> {
     engine: &'a Engine<H>,
-    guest: H::Handler,
+    handler: H::Handler,
     sender: Rc<Sender>,
     mailbox: &'a Mailbox,
-    rhythm: PingSchedule,
+    ping_schedule: PingSchedule,
     allowance: Option<TokenBucket>,
     /// GET that waits for data.
     poll: Option<Reply>,
@@ -119,8 +119,8 @@ struct Session<'a, H: SessionHandlerFactory> {
 }
 
 enum Post {
-    Coming(Body, Reply),
-    Here(Payload, Reply),
+    Receiving(Body, Reply),
+    Complete(Payload, Reply),
 }
 
 /// Outcome of a polling session.
@@ -133,13 +133,13 @@ enum End {
 
 enum Event {
     Woken,
-    Called(SessionRequest),
-    Arrived(Result<Bytes, EngineRefusal>),
+    Request(SessionRequest),
+    BodyReceived(Result<Bytes, EngineRefusal>),
     Upgrade(UpgradeEvent),
     /// The client has cancelled its request.
     Abandoned,
     Ended(Close),
-    Alarm,
+    Timeout,
 }
 
 impl<H: SessionHandlerFactory> Session<'_, H> {
@@ -148,7 +148,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             if let Err(end) = self.take_packets().await {
                 return end;
             }
-            if !self.rhythm.is_unauthenticated() {
+            if !self.ping_schedule.is_unauthenticated() {
                 self.uncount_unauthenticated();
             }
             if let Err(end) = self.answer_poll_with_frames() {
@@ -169,9 +169,9 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
 
     async fn next(&mut self) -> Event {
         let is_taking = self.post.is_some();
-        let alarms = [self.release_at, self.linger_until, self.probe.as_ref().map(Probe::until)];
+        let alarms = [self.release_at, self.linger_until, self.probe.as_ref().map(Probe::deadline)];
         let alarm = alarms.into_iter().flatten().min();
-        let Self { sender, mailbox, rhythm, poll, post, probe, .. } = self;
+        let Self { sender, mailbox, ping_schedule: rhythm, poll, post, probe, .. } = self;
         let abandoned = async {
             match poll {
                 Some(reply) => reply.closed().await,
@@ -181,7 +181,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         let arrived = async {
             match post {
                 // The channel is closed if the client disconnects during the upload.
-                Some(Post::Coming(body, _)) => body.await.map_or(Event::Abandoned, Event::Arrived),
+                Some(Post::Receiving(body, _)) => body.await.map_or(Event::Abandoned, Event::BodyReceived),
                 _ => std::future::pending().await,
             }
         };
@@ -195,36 +195,36 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         tokio::select! {
             biased;
             sign = signed => Event::Upgrade(sign),
-            () = sender.woken() => Event::Woken,
-            call = mailbox.next() => Event::Called(call),
+            () = sender.wait_until_woken() => Event::Woken,
+            call = mailbox.next() => Event::Request(call),
             event = arrived => event,
             () = abandoned => Event::Abandoned,
             close = rhythm.run(sender) => Event::Ended(close),
-            () = until(alarm) => Event::Alarm,
+            () = sleep_until_if_set(alarm) => Event::Timeout,
         }
     }
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Woken => {}
-            Event::Called(SessionRequest::Poll(reply)) => return self.receive_poll(reply),
-            Event::Called(SessionRequest::Post(body, reply)) => return self.receive_post(body, reply),
-            Event::Called(SessionRequest::Upgrade(visitor)) => {
+            Event::Request(SessionRequest::Poll(reply)) => return self.receive_poll(reply),
+            Event::Request(SessionRequest::Post(body, reply)) => return self.receive_post(body, reply),
+            Event::Request(SessionRequest::Upgrade(visitor)) => {
                 if self.probe.is_some() || !self.sender.is_open() {
                     SessionRequest::Upgrade(visitor).refuse(EngineRefusal::BadRequest);
                 } else {
                     self.probe = Probe::start(*visitor, self.engine.settings());
                 }
             }
-            Event::Arrived(Ok(body)) => match (Payload::of(body), self.post.take()) {
-                (Ok(payload), Some(Post::Coming(_, reply))) => self.post = Some(Post::Here(payload, reply)),
+            Event::BodyReceived(Ok(body)) => match (Payload::parse(body), self.post.take()) {
+                (Ok(payload), Some(Post::Receiving(_, reply))) => self.post = Some(Post::Complete(payload, reply)),
                 (_, post) => {
                     self.post = post;
                     return Err(self.end(Close::PROTOCOL));
                 }
             },
-            Event::Arrived(Err(refused)) => {
-                if let Some(Post::Coming(_, reply)) = self.post.take() {
+            Event::BodyReceived(Err(refused)) => {
+                if let Some(Post::Receiving(_, reply)) = self.post.take() {
                     refuse(Some(reply), refused);
                 }
                 return Err(self.end(Close::TOO_LARGE));
@@ -232,13 +232,13 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             Event::Upgrade(sign) => return self.on_message(sign),
             Event::Abandoned => return Err(End::Over),
             Event::Ended(close) => return Err(self.end(close)),
-            Event::Alarm => {
+            Event::Timeout => {
                 let now = Instant::now();
                 let passed = |moment: Option<Instant>| moment.is_some_and(|moment| moment <= now);
                 if passed(self.linger_until) {
                     return Err(End::Over);
                 }
-                if passed(self.probe.as_ref().map(Probe::until)) {
+                if passed(self.probe.as_ref().map(Probe::deadline)) {
                     self.probe = None;
                 }
                 if passed(self.release_at) {
@@ -251,7 +251,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
 
     /// Accepts a GET; only one may wait. A GET that arrives after the heartbeat timeout is refused.
     fn receive_poll(&mut self, reply: Reply) -> Result<(), End> {
-        if let Some(close) = self.rhythm.timeout_reason(&self.sender, Instant::now()) {
+        if let Some(close) = self.ping_schedule.timeout_reason(&self.sender, Instant::now()) {
             refuse(Some(reply), EngineRefusal::UnknownSid);
             return Err(self.end(close));
         }
@@ -276,7 +276,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             refuse(Some(reply), EngineRefusal::BadRequest);
             return Ok(());
         }
-        self.post = Some(Post::Coming(body, reply));
+        self.post = Some(Post::Receiving(body, reply));
         Ok(())
     }
 
@@ -312,7 +312,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             return Err(End::Over);
         }
         let is_closing = !self.sender.is_open();
-        if self.sender.waiting() > 0
+        if self.sender.queued_bytes() > 0
             && let Some(reply) = self.poll.take()
         {
             self.release_at = None;
@@ -324,7 +324,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             }
         }
         if is_closing {
-            if self.sender.waiting() == 0 {
+            if self.sender.queued_bytes() == 0 {
                 return Err(End::Over);
             }
             self.probe = None;
@@ -335,14 +335,14 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
 
     /// Passes the packets of the POST to the handler, as far as it accepts them.
     async fn take_packets(&mut self) -> Result<(), End> {
-        while matches!(self.post, Some(Post::Here(..))) && self.sender.is_open() && self.guest.has_slot() {
-            let Some(Post::Here(payload, _)) = &mut self.post else { return Ok(()) };
+        while matches!(self.post, Some(Post::Complete(..))) && self.sender.is_open() && self.handler.has_slot() {
+            let Some(Post::Complete(payload, _)) = &mut self.post else { return Ok(()) };
             let taken = match payload.next() {
                 None => {
                     self.answer_post(Ok(Bytes::from_static(b"ok")));
                     return Ok(());
                 }
-                Some(Ok(piece)) => self.take(piece).await,
+                Some(Ok(piece)) => self.handle_packet(piece).await,
                 Some(Err(packet::InvalidPacket)) => Err(Close::PROTOCOL),
             };
             match taken {
@@ -357,20 +357,20 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
                 Err(close) => return Err(self.end(close)),
             }
         }
-        if !self.sender.is_open() && matches!(self.post, Some(Post::Here(..))) {
+        if !self.sender.is_open() && matches!(self.post, Some(Post::Complete(..))) {
             self.answer_post(Ok(Bytes::from_static(b"ok")));
         }
         Ok(())
     }
 
     fn answer_post(&mut self, answer: PollResult) {
-        if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = self.post.take() {
+        if let Some(Post::Complete(_, reply) | Post::Receiving(_, reply)) = self.post.take() {
             // The client may have disconnected.
             let _ = reply.send(answer);
         }
     }
 
-    async fn take(&mut self, piece: PayloadPacket) -> Result<(), Close> {
+    async fn handle_packet(&mut self, piece: PayloadPacket) -> Result<(), Close> {
         let allowed = self.allowance.as_mut().is_none_or(|allowance| allowance.take(1, Instant::now()));
         if !allowed {
             return Err(Close::FLOOD);
@@ -392,13 +392,13 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         };
         tokio::select! {
             biased;
-            taken = self.guest.take(message) => {
+            taken = self.handler.handle_message(message) => {
                 if let Err(close) = taken {
-                    self.guest.close(close);
+                    self.handler.close(close);
                 }
                 taken
             }
-            close = self.rhythm.run(&self.sender) => Err(close),
+            close = self.ping_schedule.run(&self.sender) => Err(close),
         }
     }
 
@@ -408,7 +408,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
 
     /// Ends the session immediately: pending requests are answered, later ones aren't.
     fn end(&mut self, close: Close) -> End {
-        self.guest.close(close);
+        self.handler.close(close);
         let _ = self.answer_poll_with_frames();
         self.answer_post(Err(EngineRefusal::BadRequest));
         End::Over
@@ -421,7 +421,7 @@ fn is_client_error(close: Close) -> bool {
     [Close::PROTOCOL, Close::NOT_UTF8, Close::TOO_LARGE, Close::FLOOD, Close::HEARTBEAT].contains(&close)
 }
 
-async fn until(moment: Option<Instant>) {
+async fn sleep_until_if_set(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,

@@ -35,7 +35,7 @@ pub trait SessionHandler: 'static {
     }
 
     /// Handles a message. An error ends the session and is passed to [`SessionHandler::close`].
-    fn take(&mut self, message: Message<'_>) -> impl Future<Output = Result<(), Close>>;
+    fn handle_message(&mut self, message: Message<'_>) -> impl Future<Output = Result<(), Close>>;
 
     /// Sends the reason for closing the session to the client.
     fn close(&self, close: Close);

@@ -41,7 +41,7 @@ pub(super) async fn serve(
     mut inbound: Inbound,
     mut rhythm: PingSchedule,
 ) {
-    let mut talk = PacketHandler { guest, sender: Rc::clone(&sender) };
+    let mut talk = PacketHandler { handler: guest, sender: Rc::clone(&sender) };
     let ended = tokio::select! {
         biased;
         () = socket::run(&sender, &mut inbound, &mut talk) => None,
@@ -49,9 +49,9 @@ pub(super) async fn serve(
     };
     drop((inbound, rhythm));
     if let Some(close) = ended {
-        talk.guest.close(close);
+        talk.handler.close(close);
     }
-    talk.guest.leave();
+    talk.handler.leave();
     if !sender.is_broken() {
         Box::pin(socket::linger(&sender)).await;
     }
@@ -60,7 +60,7 @@ pub(super) async fn serve(
 
 /// Decodes packets and passes messages to the session handler.
 struct PacketHandler<G> {
-    guest: G,
+    handler: G,
     sender: Rc<Sender>,
 }
 
@@ -76,16 +76,16 @@ impl<G: SessionHandler> PacketHandler<G> {
 
 impl<G: SessionHandler> Handler for PacketHandler<G> {
     fn has_slot(&self) -> bool {
-        self.guest.has_slot()
+        self.handler.has_slot()
     }
 
     async fn handle(&mut self, message: Incoming) -> Result<(), Close> {
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => Ok(()),
-            Incoming::Binary(bytes) => self.guest.take(Message::Binary(bytes)).await,
+            Incoming::Binary(bytes) => self.handler.handle_message(Message::Binary(bytes)).await,
             Incoming::Text(text) => {
                 match packet::decode(text.as_str()).map_err(|packet::InvalidPacket| Close::PROTOCOL)? {
-                    Packet::Message(data) => self.guest.take(Message::Text(data)).await,
+                    Packet::Message(data) => self.handler.handle_message(Message::Text(data)).await,
                     Packet::Close => Err(Close::NORMAL),
                     Packet::Ping(data) => self.push(packet::pong(data)),
                     Packet::Pong | Packet::Noop => Ok(()),
@@ -96,7 +96,7 @@ impl<G: SessionHandler> Handler for PacketHandler<G> {
     }
 
     fn close(&self, close: Close) {
-        self.guest.close(close);
+        self.handler.close(close);
     }
 }
 
@@ -108,8 +108,8 @@ pub(super) struct Probe {
     /// Unsent bytes, starting with the response to the request.
     unsent: BytesMut,
     /// Event to report once the unsent bytes are written.
-    sign: Option<UpgradeEvent>,
-    until: Instant,
+    pending_event: Option<UpgradeEvent>,
+    deadline: Instant,
     is_probed: bool,
 }
 
@@ -135,15 +135,15 @@ impl Probe {
             deflate,
             inbound: inbound(settings, deflate, &unread),
             unsent: BytesMut::from(preface),
-            sign: None,
-            until: Instant::now() + settings.upgrade_timeout,
+            pending_event: None,
+            deadline: Instant::now() + settings.upgrade_timeout,
             is_probed: false,
         })
     }
 
     /// Deadline of the upgrade.
-    pub fn until(&self) -> Instant {
-        self.until
+    pub fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     pub fn is_probed(&self) -> bool {
@@ -165,11 +165,11 @@ impl Probe {
                     Err(_) => return Err(Disconnected),
                 }
             }
-            if let Some(sign) = self.sign.take() {
+            if let Some(sign) = self.pending_event.take() {
                 return Ok(sign);
             }
             match self.inbound.next_message() {
-                Ok(Some(message)) => self.take(&message),
+                Ok(Some(message)) => self.handle_message(&message),
                 Err(close) => self.fail(close),
                 Ok(None) => {
                     self.socket.readable().await.map_err(|_| Disconnected)?;
@@ -179,7 +179,7 @@ impl Probe {
         }
     }
 
-    fn take(&mut self, message: &Incoming) {
+    fn handle_message(&mut self, message: &Incoming) {
         match message {
             Incoming::Pong => {}
             Incoming::Ping(data) => self.unsent.extend_from_slice(&frame::frame(Kind::Pong, data)),
@@ -187,9 +187,9 @@ impl Probe {
                 Ok(Packet::Ping(packet::PROBE)) => {
                     self.is_probed = true;
                     self.unsent.extend_from_slice(&packet::pong(packet::PROBE));
-                    self.sign = Some(UpgradeEvent::Probed);
+                    self.pending_event = Some(UpgradeEvent::Probed);
                 }
-                Ok(Packet::Upgrade) if self.is_probed => self.sign = Some(UpgradeEvent::Upgraded),
+                Ok(Packet::Upgrade) if self.is_probed => self.pending_event = Some(UpgradeEvent::Upgraded),
                 _ => self.fail(Close::PROTOCOL),
             },
             Incoming::Binary(_) => self.fail(Close::PROTOCOL),
@@ -199,7 +199,7 @@ impl Probe {
 
     fn fail(&mut self, close: Close) {
         self.unsent.extend_from_slice(&frame::close_frame(close));
-        self.sign = Some(UpgradeEvent::Failed);
+        self.pending_event = Some(UpgradeEvent::Failed);
     }
 
     /// Attaches the socket to the session and returns its receiving half.

@@ -46,7 +46,7 @@ pub struct WsSession {
     watches: Rc<Cell<u64>>,
     /// Identity of this connection in the presence store. Set once the connection has reported a
     /// status.
-    speaker: Option<presence::PresenceReporter>,
+    presence_reporter: Option<presence::PresenceReporter>,
     _permit: Permit,
 }
 
@@ -68,7 +68,7 @@ impl WsSession {
             syncs: Rc::default(),
             typing: HashMap::new(),
             watches: Rc::default(),
-            speaker: None,
+            presence_reporter: None,
             client,
             _permit: permit,
         };
@@ -175,7 +175,8 @@ impl WsSession {
                 if let Err(error) = check_ephemeral_limit(&client) {
                     return client.refuse(&error, &answer_to);
                 }
-                let speaker = *self.speaker.get_or_insert_with(|| presence::new_reporter(&client.services().identity));
+                let speaker =
+                    *self.presence_reporter.get_or_insert_with(|| presence::new_reporter(&client.services().identity));
                 actix_rt::spawn(async move {
                     if let Err(error) = presence::report_presence(
                         &client.services().identity,
@@ -224,7 +225,7 @@ impl Actor for WsSession {
             log_error(publish_typing(&self.client, *conversation, false));
         }
         // On shutdown there is no runtime any more, and the presence expires.
-        if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
+        if let (Some(speaker), Ok(runtime)) = (self.presence_reporter, Handle::try_current()) {
             runtime.spawn(presence::remove_reporter(
                 Arc::clone(&self.client.services().identity),
                 self.client.principal.user_id,

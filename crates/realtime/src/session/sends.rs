@@ -67,7 +67,7 @@ impl Sends {
                 content,
                 reply_to,
                 mentions,
-                here,
+                here_recipients: here,
                 attachments,
                 thread,
                 forwarded: None,

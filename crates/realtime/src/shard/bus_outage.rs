@@ -30,7 +30,7 @@ pub(super) struct Outage {
     is_reading: Cell<bool>,
     /// True if a report arrived while data was being read. The data may be older than the report,
     /// so it has to be read again.
-    reads_again: Cell<bool>,
+    needs_reread: Cell<bool>,
     reports: Cell<u64>,
 }
 
@@ -63,14 +63,14 @@ impl Shard {
         self.outage.last_report.set(None);
         self.outage.last_reload.set(None);
         self.subscriptions.borrow_mut().resync_all();
-        self.touched.notify_one();
+        self.flush_requested.notify_one();
         self.recover(Instant::now());
     }
 
     /// Reads the missed data. If a read is in progress, another one is scheduled after it.
     fn recover(self: &Rc<Self>, now: Instant) {
         if self.outage.is_reading.replace(true) {
-            self.outage.reads_again.set(true);
+            self.outage.needs_reread.set(true);
             return;
         }
         let looks_at_people = self.outage.last_reload.get().is_none_or(|last| now >= last + RELOAD_INTERVAL);
@@ -92,7 +92,7 @@ impl Shard {
                 tracing::warn!(%error, "failed to read events missed during the bus outage");
             }
             shard.outage.is_reading.set(false);
-            if shard.outage.reads_again.take() {
+            if shard.outage.needs_reread.take() {
                 shard.recover(Instant::now());
             }
         });
@@ -104,7 +104,7 @@ impl Shard {
             let heads = events::heads(&self.services.events, ids).await?;
             self.subscriptions.borrow_mut().announce(&heads, Instant::now());
         }
-        self.touched.notify_one();
+        self.flush_requested.notify_one();
         Ok(())
     }
 

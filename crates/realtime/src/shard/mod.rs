@@ -74,11 +74,11 @@ pub struct Shard {
     subscriptions: RefCell<Subscriptions>,
     wheel: RefCell<HeartbeatWheel>,
     /// Signals that frames were pushed outside the shard's own loop and must be flushed.
-    touched: Notify,
+    flush_requested: Notify,
     outage: bus_outage::Outage,
     recovered_broadcasts: announcement_delivery::RecoveredBroadcasts,
     /// End of the pause after a long write, if there is one.
-    rest: Cell<Option<Instant>>,
+    paused_until: Cell<Option<Instant>>,
     /// Time up to which this shard knows all ended sessions and API keys.
     ended_until: Cell<Timestamp>,
     /// Time of the last check for stalled clients.
@@ -102,10 +102,10 @@ impl Shard {
                 services.config.realtime.small_conversation,
             )),
             wheel: RefCell::new(HeartbeatWheel::new(services.config.realtime.heartbeat)),
-            touched: Notify::new(),
+            flush_requested: Notify::new(),
             outage: bus_outage::Outage::default(),
             recovered_broadcasts: announcement_delivery::RecoveredBroadcasts::default(),
-            rest: Cell::new(None),
+            paused_until: Cell::new(None),
             ended_until: Cell::new(services.clock.now()),
             swept_at: Cell::new(Instant::now()),
             is_draining: Cell::new(false),
@@ -157,18 +157,18 @@ impl Shard {
         let mut gathering = tokio::time::interval(COALESCE_INTERVAL);
         gathering.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let (next_gap, rest) = (self.subscriptions.borrow().next_gap(), self.rest.get());
+            let (next_gap, rest) = (self.subscriptions.borrow().next_gap(), self.paused_until.get());
             let has_gathered = self.subscriptions.borrow().has_coalesced();
             tokio::select! {
                 message = listener.recv(), if rest.is_none() => {
                     let Some(message) = message else { break };
                     self.process(message, &mut listener).await;
                 }
-                () = until(rest), if rest.is_some() => self.rest.set(None),
-                () = self.touched.notified() => self.subscriptions.borrow_mut().flush(),
+                () = sleep_until(rest), if rest.is_some() => self.paused_until.set(None),
+                () = self.flush_requested.notified() => self.subscriptions.borrow_mut().flush(),
                 _ = tick.tick() => self.send_heartbeats(),
                 _ = gathering.tick(), if has_gathered => self.deliver_coalesced(),
-                () = until(next_gap) => self.fill_due_gaps(),
+                () = sleep_until(next_gap) => self.fill_due_gaps(),
                 _ = check.tick() => self.check_sessions(),
                 Some(Instruction::Drain(window)) = instructions.recv() => self.drain(window),
             }
@@ -201,7 +201,7 @@ impl Shard {
         let took = now.elapsed();
         let is_behind = taken == BATCH || bytes >= BATCH_BYTES;
         if taken > 1 && !is_behind && took >= LONG_WRITE {
-            self.rest.set(Some(now + took + (took / PAUSE_DIVISOR).min(MAX_PAUSE)));
+            self.paused_until.set(Some(now + took + (took / PAUSE_DIVISOR).min(MAX_PAUSE)));
         }
         if !joined.is_empty() {
             self.verify_joins(joined);
@@ -278,14 +278,14 @@ impl Shard {
                 };
                 let mut rest = &logged[..];
                 while !rest.is_empty() {
-                    let (part, after) = rest.split_at(portion(rest));
-                    shard.subscriptions.borrow_mut().offer(conversation, part);
+                    let (part, after) = rest.split_at(batch_size(rest));
+                    shard.subscriptions.borrow_mut().receive_logged(conversation, part);
                     shard.subscriptions.borrow_mut().flush();
                     tokio::task::yield_now().await;
                     rest = after;
                 }
                 shard.subscriptions.borrow_mut().finish_gap(conversation, last, Instant::now());
-                shard.touched.notify_one();
+                shard.flush_requested.notify_one();
             });
         }
     }
@@ -312,9 +312,9 @@ impl Shard {
                 // The concurrent join has scheduled another verification.
                 continue;
             }
-            arrival.settle(&following, None);
+            arrival.merge_memberships(&following, None);
         }
-        self.touched.notify_one();
+        self.flush_requested.notify_one();
         Ok(())
     }
 
@@ -360,7 +360,7 @@ impl Shard {
     /// connection.
     pub fn push(&self, out: &Rc<ConnectionHandle>, frame: Bytes) {
         self.subscriptions.borrow_mut().push(out, frame);
-        self.touched.notify_one();
+        self.flush_requested.notify_one();
     }
 
     #[must_use]
@@ -418,13 +418,13 @@ impl PendingJoin {
     /// Merges the memberships read from the database with the buffered changes; see
     /// [`Subscriptions::settle`]. The caller must push `hello` before anything else runs on this
     /// thread.
-    pub fn settle(
+    pub fn merge_memberships(
         mut self,
         following: &ConnectionSubscriptions,
         new: Option<&Rc<ConnectionHandle>>,
     ) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
-        self.shard.subscriptions.borrow_mut().settle(self.user, following, new)
+        self.shard.subscriptions.borrow_mut().merge_memberships(self.user, following, new)
     }
 }
 
@@ -450,7 +450,7 @@ fn weight(message: &BusMessage) -> usize {
 }
 
 /// Number of events to process before the sockets are written to; at least 1.
-fn portion(envelope: &[SharedEnvelope]) -> usize {
+fn batch_size(envelope: &[SharedEnvelope]) -> usize {
     let mut bytes = 0;
     let fitting = envelope.iter().take_while(|envelope| {
         bytes += envelope.payload.len();
@@ -459,7 +459,7 @@ fn portion(envelope: &[SharedEnvelope]) -> usize {
     fitting.count().max(1)
 }
 
-async fn until(moment: Option<Instant>) {
+async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,

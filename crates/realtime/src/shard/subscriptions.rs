@@ -265,7 +265,7 @@ impl Subscriptions {
         let Some(subscription) = self.subscriptions.get_mut(&conversation_id) else { return };
         let mut passed = Vec::new();
         subscription.order.push(seq, SharedEnvelope::clone(envelope), &mut passed);
-        subscription.note_gap(conversation_id, now, &mut self.gaps);
+        subscription.record_gap(conversation_id, now, &mut self.gaps);
         if passed.len() > 1 {
             // The event has closed a gap, so each connection gets several events in one write.
             self.deliveries.set_alone(false);

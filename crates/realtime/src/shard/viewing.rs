@@ -28,12 +28,12 @@ impl Shard {
         people: &[UserId],
         is_latest: impl Fn() -> bool,
     ) -> Result<Vec<Presence>, AppError> {
-        let visible = presence::visible(&self.services.identity, out.user_id, people).await?;
+        let visible = presence::visible_among(&self.services.identity, out.user_id, people).await?;
         if is_latest() {
             // The watch starts before the presence is read, so that no change is missed in between.
             self.subscriptions.borrow_mut().watch(out, visible.clone());
         }
-        Ok(presence::of(&self.services.identity, &visible).await)
+        Ok(presence::presences(&self.services.identity, &visible).await)
     }
 
     /// Delivers coalesced events.
@@ -48,7 +48,7 @@ impl Shard {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             for out in outs {
-                match presence::visible(&shard.services.identity, out.user_id, &out.watched()).await {
+                match presence::visible_among(&shard.services.identity, out.user_id, &out.watched()).await {
                     Ok(visible) => {
                         let visible: HashSet<UserId> = visible.into_iter().collect();
                         let mut watched = out.watched();

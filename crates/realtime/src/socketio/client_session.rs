@@ -159,7 +159,7 @@ impl SessionHandler for SocketIoClient {
         }
     }
 
-    async fn take(&mut self, message: Message<'_>) -> Result<(), Close> {
+    async fn handle_message(&mut self, message: Message<'_>) -> Result<(), Close> {
         let packed = match message {
             Message::Text(text) => self.packets.text(text)?,
             Message::Binary(bytes) => self.packets.binary(bytes)?,

@@ -39,7 +39,7 @@ pub(super) struct Forwarder {
     client: Client,
     instances: Arc<Instances>,
     /// Timeout of a forwarded poll.
-    patience: Duration,
+    poll_timeout: Duration,
 }
 
 impl Forwarder {
@@ -52,7 +52,7 @@ impl Forwarder {
             .http1_only()
             .tcp_nodelay(true)
             .build()?;
-        Ok(Self { client, instances, patience })
+        Ok(Self { client, instances, poll_timeout: patience })
     }
 
     /// Forwards a GET or POST to the owner of the session and returns its response. If the owner is
@@ -66,7 +66,7 @@ impl Forwarder {
         shard: &Shard,
     ) -> PollResult {
         let request = match *method {
-            Method::GET => self.request(reqwest::Method::GET, sid, "polling").await?.timeout(self.patience),
+            Method::GET => self.request(reqwest::Method::GET, sid, "polling").await?.timeout(self.poll_timeout),
             Method::POST => {
                 let body =
                     http::read_body(payload, frame::MAX_MESSAGE, room).await.ok_or(EngineRefusal::BadRequest)??;

@@ -35,11 +35,11 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct Instances {
     services: Arc<RealtimeServices>,
     own_url: String,
-    known: RwLock<HashMap<Uuid, InstanceEntry>>,
+    instances: RwLock<HashMap<Uuid, InstanceEntry>>,
     /// Requests a refresh, because a session id contains an unknown instance.
-    wanted: Notify,
+    refresh_requested: Notify,
     /// Signals that a refresh has finished.
-    asked: watch::Sender<()>,
+    refresh_finished: watch::Sender<()>,
 }
 
 #[derive(Clone)]
@@ -56,9 +56,9 @@ impl Instances {
         let instances = Arc::new(Self {
             services: Arc::clone(services),
             own_url: own_url(services),
-            known: RwLock::default(),
-            wanted: Notify::new(),
-            asked: watch::Sender::new(()),
+            instances: RwLock::default(),
+            refresh_requested: Notify::new(),
+            refresh_finished: watch::Sender::new(()),
         });
         // The instance is registered before it issues its first session id.
         instances.refresh().await;
@@ -68,25 +68,25 @@ impl Instances {
 
     /// Returns the URL of an instance; `None` if it is unknown.
     pub async fn find(&self, instance: Uuid) -> Option<Arc<str>> {
-        if let Some(url) = self.known(instance) {
+        if let Some(url) = self.cached_url(instance) {
             return Some(url);
         }
-        let mut asked = self.asked.subscribe();
+        let mut asked = self.refresh_finished.subscribe();
         // The first refresh that finishes may have started before the instance registered itself,
         // so a second one is awaited.
         for _ in 0..2 {
-            self.wanted.notify_one();
+            self.refresh_requested.notify_one();
             // The look-up is repeated whether or not the refresh succeeded.
             let _ = timeout(REDIS_TIMEOUT + MIN_REFRESH_INTERVAL, asked.changed()).await;
-            if let Some(url) = self.known(instance) {
+            if let Some(url) = self.cached_url(instance) {
                 return Some(url);
             }
         }
         None
     }
 
-    fn known(&self, instance: Uuid) -> Option<Arc<str>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+    fn cached_url(&self, instance: Uuid) -> Option<Arc<str>> {
+        let known = self.instances.read().unwrap_or_else(PoisonError::into_inner);
         known.get(&instance).map(|neighbour| Arc::clone(&neighbour.url))
     }
 
@@ -94,7 +94,7 @@ impl Instances {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(RENEWAL_INTERVAL) => {}
-                () = self.wanted.notified() => {}
+                () = self.refresh_requested.notified() => {}
             }
             self.refresh().await;
             tokio::time::sleep(MIN_REFRESH_INTERVAL).await;
@@ -108,7 +108,7 @@ impl Instances {
                 Err(error) => tracing::debug!(error = format!("{error:#}"), "failed to refresh instance list"),
             }
         }
-        self.asked.send_replace(());
+        self.refresh_finished.send_replace(());
     }
 
     async fn exchange(&self, redis: &Redis) -> anyhow::Result<HashMap<String, String>> {
@@ -128,7 +128,7 @@ impl Instances {
     /// expire, because Redis may have lost its data.
     fn update(&self, all: HashMap<String, String>) {
         let now = Instant::now();
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.instances.write().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, neighbour| now.duration_since(neighbour.seen_at) < LIFETIME);
         known.extend(all.into_iter().filter_map(|(instance, url)| {
             let instance = instance.parse().ok()?;

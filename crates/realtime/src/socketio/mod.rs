@@ -44,7 +44,7 @@ pub struct SocketIoCluster {
 
 impl SocketIoCluster {
     /// Registers this instance in the cluster.
-    pub async fn open(services: &Arc<RealtimeServices>) -> Self {
+    pub async fn join(services: &Arc<RealtimeServices>) -> Self {
         let router = SessionRouter::new(services.instance_id.0);
         let instances = Instances::join(services).await;
         Self { router, instances }
@@ -130,7 +130,7 @@ impl SocketIo {
             return match forwarder.upgrade(&sid, &upgrade).await {
                 Ok(owner) => {
                     let UpgradeRequest { request, socket, unread, request_id, .. } = upgrade;
-                    let preface = handshake::switching(request.headers(), None, None, &request_id);
+                    let preface = handshake::encode_switching_protocols(request.headers(), None, None, &request_id);
                     let shard = Rc::clone(&self.shard);
                     actix_rt::spawn(async move {
                         socket_proxy::proxy_until_draining(&shard, socket, preface, owner, unread.freeze()).await
@@ -141,7 +141,8 @@ impl SocketIo {
             };
         }
         let deflate = negotiate_compression(&self.shard, upgrade.request.headers());
-        let preface = handshake::switching(upgrade.request.headers(), None, deflate, &upgrade.request_id);
+        let preface =
+            handshake::encode_switching_protocols(upgrade.request.headers(), None, deflate, &upgrade.request_id);
         let UpgradeRequest { request, socket, unread, token, source, request_id } = upgrade;
         let upgraded = Upgraded { socket, unread, preface, deflate };
         let Some(sid) = question.sid else {

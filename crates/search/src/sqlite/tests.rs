@@ -27,7 +27,7 @@ fn plan(query: &str, conversations: &[u128]) -> Plan {
     let query = Query::parse(query, 0).unwrap();
     let all = Interpretation::default().atoms(&query);
     let conversations = conversations.iter().map(|one| id(*one)).collect();
-    let Query { unwanted: none, has, from, until, .. } = query;
+    let Query { excluded: none, has, from, until, .. } = query;
     Plan { all, none, has, from, until, conversations, limit: 500, ..Plan::default() }
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct AnthropicReader {
 impl Reader for AnthropicReader {
     fn read(&mut self, data: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
         let event: Value = serde_json::from_slice(data).map_err(|_| AiError::Garbled)?;
-        if let Some(failure) = failure::of_value(&event) {
+        if let Some(failure) = failure::parse_value(&event) {
             return Err(failure);
         }
         let index = event["index"].as_u64().unwrap_or(0);
@@ -52,7 +52,7 @@ impl Reader for AnthropicReader {
 
     fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
         let message: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-        if let Some(failure) = failure::of_value(&message) {
+        if let Some(failure) = failure::parse_value(&message) {
             return Err(failure);
         }
         let blocks = message["content"].as_array().ok_or(AiError::Garbled)?;

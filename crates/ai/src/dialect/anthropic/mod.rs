@@ -30,7 +30,7 @@ impl Dialect for Anthropic {
     }
 
     fn chat(&self, _model: &str, _is_stream: bool) -> EndpointPath {
-        EndpointPath::of(["messages"])
+        EndpointPath::from_segments(["messages"])
     }
 
     fn credentials(&self, key: &str) -> (&'static str, String) {
@@ -57,7 +57,7 @@ impl Dialect for Anthropic {
         let signed = passthrough::strip_unsigned_thinking(body);
         let (body, _) = openai_chat::passthrough::replace_model(signed.as_ref().unwrap_or(body), model)?;
         Ok(Some(CountRequest {
-            post: Post { place: EndpointPath::of(["messages", "count_tokens"]), body },
+            post: Post { path: EndpointPath::from_segments(["messages", "count_tokens"]), body },
             field: "input_tokens",
         }))
     }

@@ -13,7 +13,7 @@ use crate::{
     AiError, GatewayError,
     dialect::{
         openai_chat::passthrough::{RewrittenRequest, byte_range, replace_model, replace_ranges, text_length},
-        passthrough::{EventReader, PassingTap},
+        passthrough::{EventReader, PassthroughTap},
     },
     meter::{AssumedUses, Meter},
     provider_http::{
@@ -23,7 +23,7 @@ use crate::{
     reasoning_blocks::{MARKER, is_own_marker},
 };
 
-pub(crate) type MessagesTap = PassingTap<MessageEvents>;
+pub(crate) type MessagesTap = PassthroughTap<MessageEvents>;
 
 #[derive(Deserialize)]
 struct ToolsField<'a> {
@@ -39,7 +39,7 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Resul
     let signed = strip_unsigned_thinking(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
-    let pays_for_code = server_tools::max_tool_uses(tools, AssumedUses::of(stream))?.0.containers > 0;
+    let pays_for_code = server_tools::max_tool_uses(tools, AssumedUses::for_call(stream))?.0.containers > 0;
     let bounded = tools
         .filter(|_| is_held && !stream)
         .and_then(|tools| Some((byte_range(&body, tools), server_tools::bound_searches(tools)?)));
@@ -55,8 +55,8 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Resul
     })
 }
 
-static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
-static THOUGHT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""thinking""#));
+static SIGNATURE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
+static THINKING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""thinking""#));
 
 /// Body from the first character of the string whose key is at `at`; `None` if the key's value
 /// isn't a string.
@@ -69,12 +69,12 @@ fn text_of<'a>(body: &'a [u8], at: usize, key: &Finder<'_>) -> Option<&'a [u8]> 
 /// none: Anthropic rejects them. `None` if there are none.
 pub(super) fn strip_unsigned_thinking(body: &Bytes) -> Option<Bytes> {
     let (mut signatures, mut has_none) = (0, false);
-    for signature in SIGNATURE.find_iter(body).filter_map(|at| text_of(body, at, &SIGNATURE)) {
+    for signature in SIGNATURE_KEY.find_iter(body).filter_map(|at| text_of(body, at, &SIGNATURE_KEY)) {
         signatures += 1;
         has_none |= signature.starts_with(b"\"") || signature.starts_with(MARKER.as_bytes());
     }
     // A thinking block may lack the signature field.
-    let thoughts = || THOUGHT.find_iter(body).filter(|at| text_of(body, *at, &THOUGHT).is_some()).count();
+    let thoughts = || THINKING_KEY.find_iter(body).filter(|at| text_of(body, *at, &THINKING_KEY).is_some()).count();
     if !has_none && thoughts() <= signatures {
         return None;
     }
@@ -127,13 +127,13 @@ fn disable_thinking(body: &mut Value) {
 /// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter, pays_for_code: bool) -> Result<(), Failure> {
     let message: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-    if let Some(failure) = failure::of_value(&message) {
+    if let Some(failure) = failure::parse_value(&message) {
         return Err(failure);
     }
     if !message["content"].is_array() {
         return Err(AiError::Garbled.into());
     }
-    meter.record_output(delivered(body));
+    meter.record_output(estimate_text_quarters(body));
     let mut usage = MessageUsage::default();
     if pays_for_code {
         usage.record_container(&message["container"]);
@@ -149,19 +149,19 @@ fn read_report(said: &Value, counts: &Value, usage: &mut MessageUsage, meter: &M
         meter.record_usage((*usage).into());
     }
     let Some(reason) = said["stop_reason"].as_str() else { return Ok(false) };
-    meter.finished(super::finish(reason));
+    meter.record_finish(super::finish(reason));
     Ok(true)
 }
 
-static TEXTS: LazyLock<[Finder<'static>; 3]> =
+static TEXT_KEYS: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| [r#""text":"#, r#""thinking":"#, r#""partial_json":"#].map(Finder::new));
 /// Substrings of frames with usage, a server tool, the end, or an error.
 static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 4]> =
     LazyLock::new(|| [r#""usage""#, "message_stop", r#""error""#, r#""server_tool_use""#].map(Finder::new));
 
 /// Estimated length of the text in a block, in quarters of a token.
-fn delivered(block: &[u8]) -> u64 {
-    let texts = TEXTS.iter().flat_map(|key| {
+fn estimate_text_quarters(block: &[u8]) -> u64 {
+    let texts = TEXT_KEYS.iter().flat_map(|key| {
         key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).collect::<Vec<_>>()
     });
     texts.sum()
@@ -196,7 +196,7 @@ impl MessageEvents {
 
 impl EventReader for MessageEvents {
     fn text_quarters(block: &[u8]) -> u64 {
-        delivered(block)
+        estimate_text_quarters(block)
     }
 
     fn is_marked(block: &[u8]) -> bool {

@@ -53,7 +53,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
             system.take().ok_or_else(|| GatewayError::invalid_param("messages", "The conversation is empty."))?;
         messages.push(json!({"role": "user", "content": text}));
     }
-    let takes = params::of_request(request, model);
+    let takes = params::for_request(request, model);
     let is_adaptive = takes.is_some_and(|takes| matches!(takes.thinking, Thinking::Adaptive(_)));
     let has_beginning = messages.last().is_some_and(|message| message["role"] == "assistant");
     if has_beginning
@@ -112,7 +112,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
 /// Removes the first cache marks of the conversation if there are more than Anthropic accepts.
 /// Tools and system text keep theirs because they change least.
 fn limit_cache_marks(body: &mut Map<String, Value>) {
-    fn clear<'a>(blocks: impl Iterator<Item = &'a mut Value>, excess: &mut usize) {
+    fn clear_cache_marks<'a>(blocks: impl Iterator<Item = &'a mut Value>, excess: &mut usize) {
         for block in blocks {
             if *excess > 0 && block.as_object_mut().and_then(|fields| fields.shift_remove("cache_control")).is_some() {
                 *excess -= 1;
@@ -134,9 +134,9 @@ fn limit_cache_marks(body: &mut Map<String, Value>) {
     }
     let messages = body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
     let blocks = messages.filter_map(|message| message.get_mut("content")?.as_array_mut()).flatten();
-    clear(blocks, &mut excess);
+    clear_cache_marks(blocks, &mut excess);
     for name in ["tools", "system"] {
-        clear(body.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten(), &mut excess);
+        clear_cache_marks(body.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten(), &mut excess);
     }
 }
 
@@ -156,7 +156,7 @@ fn anonymous_user(user: &str) -> Cow<'_, str> {
 /// They return thinking text only if a summary is requested.
 fn adaptive_thinking(request: &Request) -> (Option<Value>, Option<Effort>) {
     let Some(reasoning) = &request.reasoning else { return (None, None) };
-    let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
+    let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::from_budget));
     if effort == Some(Effort::None) {
         return (None, None);
     }

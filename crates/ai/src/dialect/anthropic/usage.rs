@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{ExtraCalls, Usage, dialect::fields::lenient_count, meter::updated};
+use crate::{ExtraCalls, Usage, dialect::fields::lenient_count, meter::merge_count};
 
 /// Types of iterations whose tokens the totals exclude: conversation compaction, and calls to the
 /// advisor model.
@@ -55,16 +55,17 @@ impl From<Value> for MessageUsage {
 impl MessageUsage {
     /// Merges a later report, whose totals replace the earlier ones.
     pub fn update(&mut self, later: Self) {
-        self.input_tokens = updated(self.input_tokens, later.input_tokens);
-        self.cache_read_input_tokens = updated(self.cache_read_input_tokens, later.cache_read_input_tokens);
-        self.cache_creation_input_tokens = updated(self.cache_creation_input_tokens, later.cache_creation_input_tokens);
-        self.output_tokens = updated(self.output_tokens, later.output_tokens);
+        self.input_tokens = merge_count(self.input_tokens, later.input_tokens);
+        self.cache_read_input_tokens = merge_count(self.cache_read_input_tokens, later.cache_read_input_tokens);
+        self.cache_creation_input_tokens =
+            merge_count(self.cache_creation_input_tokens, later.cache_creation_input_tokens);
+        self.output_tokens = merge_count(self.output_tokens, later.output_tokens);
         self.searches = later.searches.or(self.searches);
         self.containers = later.containers.or(self.containers);
         for (before, later) in self.extra.iter_mut().zip(later.extra) {
-            *before = updated(*before, later);
+            *before = merge_count(*before, later);
         }
-        self.longest_extra = updated(self.longest_extra, later.longest_extra);
+        self.longest_extra = merge_count(self.longest_extra, later.longest_extra);
     }
 
     /// Counts a started web search. The final report replaces the count, since failed searches are

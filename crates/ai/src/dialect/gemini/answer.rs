@@ -137,7 +137,7 @@ impl Reader for GeminiReader {
 
     fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-        if let Some(failure) = failure::of_value(&value) {
+        if let Some(failure) = failure::parse_value(&value) {
             return Err(failure);
         }
         let frames = match value {

@@ -40,7 +40,7 @@ pub(super) fn read(answers: &[Bytes], wish: &EmbeddingParams, model: &str, meter
     let mut counted = Some(0_u64);
     for (answer, texts) in answers.iter().zip(wish.texts.chunks(MAX_BATCH_LEN)) {
         let value: Value = serde_json::from_slice(answer).map_err(|_| AiError::Garbled)?;
-        if let Some(failure) = failure::of_value(&value) {
+        if let Some(failure) = failure::parse_value(&value) {
             return Err(failure);
         }
         let vectors = value["embeddings"].as_array().filter(|vectors| vectors.len() == texts.len());

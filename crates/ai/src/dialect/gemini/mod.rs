@@ -65,11 +65,11 @@ impl Dialect for Gemini {
         let mut question = request::write(question, model)?;
         question["model"] = resource_name(model).into();
         let body = json!({ "generateContentRequest": question }).to_string().into();
-        Ok(Some(CountRequest { post: Post { place: method(model, "countTokens"), body }, field: "totalTokens" }))
+        Ok(Some(CountRequest { post: Post { path: method(model, "countTokens"), body }, field: "totalTokens" }))
     }
 
     fn write_embedding(&self, _body: &Bytes, wish: &EmbeddingParams, model: &str) -> Result<Vec<Post>, GatewayError> {
-        let post = |batch: Value| Post { place: method(model, "batchEmbedContents"), body: batch.to_string().into() };
+        let post = |batch: Value| Post { path: method(model, "batchEmbedContents"), body: batch.to_string().into() };
         Ok(embeddings::write(wish, model)?.into_iter().map(post).collect())
     }
 
@@ -95,5 +95,5 @@ pub(crate) fn resource_name(model: &str) -> String {
 
 /// Path of a method of a model.
 fn method(model: &str, method: &str) -> EndpointPath {
-    EndpointPath::of(["models", &format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))])
+    EndpointPath::from_segments(["models", &format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))])
 }

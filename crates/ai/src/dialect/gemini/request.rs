@@ -209,7 +209,7 @@ fn thinking_config(reasoning: &Reasoning, model: &str) -> Option<Value> {
     if predates_2_5(model) {
         return None;
     }
-    let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget));
+    let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::from_budget));
     let mut config = json!({});
     if reasoning.shown && effort != Some(Effort::None) {
         config["includeThoughts"] = true.into();

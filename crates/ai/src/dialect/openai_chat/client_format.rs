@@ -93,7 +93,7 @@ fn thinking_block(block: &Block) -> Option<Value> {
 pub(crate) struct ChatWriter {
     /// Beginning of every chunk.
     start: String,
-    wishes: WriteOptions,
+    options: WriteOptions,
     started: BTreeSet<u32>,
     /// Thinking text so far. It is sent again together with its signature.
     thinking: String,
@@ -108,7 +108,7 @@ impl ChatWriter {
         let start = format!(
             r#"data: {{"id":{id},"object":"chat.completion.chunk","created":{created},"model":{model},"choices":["#
         );
-        Self { start, wishes, started: BTreeSet::new(), thinking: String::new(), pictures: 0 }
+        Self { start, options: wishes, started: BTreeSet::new(), thinking: String::new(), pictures: 0 }
     }
 
     fn chunk(&mut self, choice: u32, mut delta: Value, logprobs: &Value, finish: Option<&str>, out: &mut Vec<u8>) {
@@ -119,7 +119,7 @@ impl ChatWriter {
             }
         }
         let finish = finish.map_or(Value::Null, Into::into);
-        let usage = if self.wishes.usage { r#","usage":null"# } else { "" };
+        let usage = if self.options.usage { r#","usage":null"# } else { "" };
         let start = &self.start;
         // Writing to a vector can't fail.
         let _ = write!(
@@ -183,7 +183,7 @@ impl Writer for ChatWriter {
     }
 
     fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>) {
-        if self.wishes.usage {
+        if self.options.usage {
             let _ = write!(out, "{}],\"usage\":{}}}\n\n", self.start, usage::write(usage));
         }
         out.extend_from_slice(b"data: [DONE]\n\n");

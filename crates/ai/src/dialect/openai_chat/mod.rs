@@ -33,7 +33,7 @@ impl Dialect for OpenAi {
     }
 
     fn chat(&self, _model: &str, _is_stream: bool) -> EndpointPath {
-        EndpointPath::of(["chat", "completions"])
+        EndpointPath::from_segments(["chat", "completions"])
     }
 
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
@@ -54,7 +54,7 @@ impl Dialect for OpenAi {
 
     fn write_embedding(&self, body: &Bytes, _wish: &EmbeddingParams, model: &str) -> Result<Vec<Post>, GatewayError> {
         let (body, _) = passthrough::replace_model(body, model)?;
-        Ok(vec![Post { place: EndpointPath::of(["embeddings"]), body }])
+        Ok(vec![Post { path: EndpointPath::from_segments(["embeddings"]), body }])
     }
 
     fn transcription(&self) -> TranscriptionMethod {

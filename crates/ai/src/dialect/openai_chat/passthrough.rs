@@ -33,14 +33,14 @@ use crate::{
     tapped_stream::Tap,
 };
 
-static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usage""#));
-static FINISH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""finish_reason""#));
-static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""error""#));
-static END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[DONE]"));
-static CALLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""tool_calls""#));
+static USAGE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usage""#));
+static FINISH_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""finish_reason""#));
+static ERROR_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""error""#));
+static DONE_MARKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[DONE]"));
+static TOOL_CALLS_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""tool_calls""#));
 /// Also matches the end of `reasoning_content`.
-static CONTENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"content":"#));
-static ARGUMENTS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""arguments":"#));
+static CONTENT_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"content":"#));
+static ARGUMENTS_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""arguments":"#));
 
 /// Passes on the frames of a stream.
 #[derive(Debug, Default)]
@@ -82,13 +82,13 @@ impl ChatTap {
                 }
             }
         }
-        Ok(said(out))
+        Ok(non_empty(out))
     }
 
     fn pass_frame(&mut self, frame: &Bytes, meter: &Meter, out: &mut Vec<u8>) -> Result<(), Failure> {
         let data = match events::read(frame) {
             Event::Data(data) => data,
-            Event::Error(data) | Event::Bare(data) => return Err(failure::of_event(&data)),
+            Event::Error(data) | Event::Bare(data) => return Err(failure::parse_event(&data)),
             Event::Nothing => {
                 // Comments serve as keep-alives and are passed on. Client libraries of this format
                 // reject all other lines without data.
@@ -105,7 +105,7 @@ impl ChatTap {
             return self.pass_frame(&format!("data: {}\n\n", normalise(&data)?).into(), meter, out);
         };
         if chunk.is_error() {
-            return Err(failure::of_event(&data));
+            return Err(failure::parse_event(&data));
         }
         let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
         if let Some(choices) = &mut self.choices {
@@ -115,7 +115,7 @@ impl ChatTap {
         }
         if let Some(finish) = chunk.finish() {
             self.has_finish = true;
-            meter.finished(finish);
+            meter.record_finish(finish);
         }
         // Only usage in the standard field counts as delivered. Usage in other fields is added to
         // the final frames for clients that asked for it.
@@ -148,7 +148,7 @@ impl ChatTap {
             if let Some(finish) = left_out {
                 let choice = serde_json::json!([{"index": 0, "delta": {}, "finish_reason": reason(finish)}]);
                 self.add_frame(out, |chunk| _ = chunk.insert("choices".to_owned(), choice));
-                meter.finished(finish);
+                meter.record_finish(finish);
             }
             if self.wants_usage && !self.has_usage {
                 let usage = super::usage::write(&meter.usage());
@@ -181,7 +181,7 @@ impl Tap for ChatTap {
     type Out = Bytes;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
-        let quarters = delivered(&block);
+        let quarters = estimate_text_quarters(&block);
         if quarters > 0 {
             meter.record_output(quarters);
         }
@@ -198,10 +198,10 @@ impl Tap for ChatTap {
         let marked = !is_well_formed(&block, &[b":"])
             || self.choices.is_some()
             || !matches!(self.roles, Roles::Sent)
-            || says_more_than_null(&USAGE, &block)
-            || says_more_than_null(&FINISH, &block)
-            || ERROR.find(&block).is_some()
-            || END.find(&block).is_some();
+            || has_non_null_value(&USAGE_KEY, &block)
+            || has_non_null_value(&FINISH_KEY, &block)
+            || ERROR_KEY.find(&block).is_some()
+            || DONE_MARKER.find(&block).is_some();
         if marked { self.pass_each(block, meter) } else { Ok(Some(block)) }
     }
 
@@ -229,13 +229,13 @@ impl Tap for ChatTap {
             }
         }
         if self.is_done {
-            return Ok(said(out));
+            return Ok(non_empty(out));
         }
         if !self.is_whole() {
             return Err(AiError::Truncated.into());
         }
         self.final_frames(meter, &mut out)?;
-        Ok(said(out))
+        Ok(non_empty(out))
     }
 }
 
@@ -254,12 +254,12 @@ fn write_frame(frame: &Bytes, data: &Bytes, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\n\n");
 }
 
-fn said(out: Vec<u8>) -> Option<Bytes> {
+fn non_empty(out: Vec<u8>) -> Option<Bytes> {
     (!out.is_empty()).then(|| out.into())
 }
 
 /// True if the block contains this key with a value other than null.
-fn says_more_than_null(key: &Finder<'_>, block: &[u8]) -> bool {
+fn has_non_null_value(key: &Finder<'_>, block: &[u8]) -> bool {
     key.find_iter(block).any(|at| {
         let mut value = block[at + key.needle().len()..].iter();
         value.find(|byte| !matches!(byte, b':' | b' ')) != Some(&b'n')
@@ -268,18 +268,18 @@ fn says_more_than_null(key: &Finder<'_>, block: &[u8]) -> bool {
 
 /// True if the block has a tool call, not only an empty list.
 fn has_calls(block: &[u8]) -> bool {
-    CALLS.find_iter(block).any(|at| {
-        let mut value = block[at + CALLS.needle().len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
+    TOOL_CALLS_KEY.find_iter(block).any(|at| {
+        let mut value = block[at + TOOL_CALLS_KEY.needle().len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
         [b':', b'[', b'{'].iter().all(|expected| value.next() == Some(expected))
     })
 }
 
 /// Estimated length of the text in a block, in quarters of a token.
-fn delivered(block: &[u8]) -> u64 {
+fn estimate_text_quarters(block: &[u8]) -> u64 {
     let texts = |key: &Finder<'_>| -> u64 {
         key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
     };
-    texts(&CONTENT) + texts(&ARGUMENTS)
+    texts(&CONTENT_KEY) + texts(&ARGUMENTS_KEY)
 }
 
 /// Estimated length of a JSON string value, in quarters of a token.

@@ -38,7 +38,7 @@ enum OpenAiFamily {
 }
 
 impl OpenAiFamily {
-    fn of(model: &str) -> Self {
+    fn from_model(model: &str) -> Self {
         let plain = params::canonical_name(model);
         let is_of_o = |number: char| plain.strip_prefix('o').is_some_and(|rest| rest.starts_with(number));
         if ["gpt-5", "gpt-6"].iter().any(|name| plain.starts_with(name)) && !plain.contains("-chat") {
@@ -54,7 +54,7 @@ impl OpenAiFamily {
 /// True if the model accepts the output limit only as `max_completion_tokens`: OpenAI's reasoning
 /// models, on any server.
 pub(super) fn wants_newer_limit(model: &str) -> bool {
-    matches!(OpenAiFamily::of(model), OpenAiFamily::Gpt5 | OpenAiFamily::O)
+    matches!(OpenAiFamily::from_model(model), OpenAiFamily::Gpt5 | OpenAiFamily::O)
 }
 
 /// Reasoning effort that OpenAI requires in chat completions with tools: GPT-5.4 and 5.5 require
@@ -80,9 +80,9 @@ pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<V
         }
     };
     put("model", Some(model.into()));
-    let thoughts = params::of_request(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
+    let thoughts = params::for_request(request, model).map_or(Thoughts::Never, |takes| takes.thoughts);
     put("messages", Some(messages(request, server, thoughts)));
-    let kind = OpenAiFamily::of(model);
+    let kind = OpenAiFamily::from_model(model);
     let is_new = server == Server::OpenAi || wants_newer_limit(model);
     let limit = if is_new { "max_completion_tokens" } else { "max_tokens" };
     put(limit, request.max_output.map(Into::into));
@@ -97,7 +97,7 @@ pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<V
     put("frequency_penalty", request.frequency_penalty.map(Into::into));
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
     // Models before GPT-5 and servers without the parameter reject `verbosity`.
-    let is_plain = params::of_request(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
+    let is_plain = params::for_request(request, model).is_some_and(|takes| takes.thinking == Thinking::None);
     let is_verbose =
         kind == OpenAiFamily::Gpt5 || (server == Server::OpenAi && kind == OpenAiFamily::Other && !is_plain);
     put("verbosity", request.verbosity.clone().filter(|_| is_verbose).map(Into::into));
@@ -108,7 +108,7 @@ pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<V
     let effort = request
         .reasoning
         .as_ref()
-        .and_then(|reasoning| reasoning.effort.or_else(|| reasoning.budget.map(Effort::of_budget)));
+        .and_then(|reasoning| reasoning.effort.or_else(|| reasoning.budget.map(Effort::from_budget)));
     let effort = match effort_with_tools(model) {
         Some(only) if server == Server::OpenAi && !request.tools.is_empty() => only,
         _ => effort.map(Effort::name),
@@ -403,7 +403,7 @@ impl Reader for ChatReader {
 
     fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-        if let Some(failure) = failure::of_value(&value) {
+        if let Some(failure) = failure::parse_value(&value) {
             return Err(failure);
         }
         let Value::Object(chunk) = &value else { return Err(AiError::Garbled.into()) };

@@ -22,14 +22,14 @@ use crate::{
     dialect::{
         fields::lenient_count,
         openai_chat::passthrough::text_length,
-        passthrough::{EventReader, PassingTap},
+        passthrough::{EventReader, PassthroughTap},
     },
     meter::Meter,
     provider_http::failure::{self, Failure},
     response_history::ResponseRecorder,
 };
 
-pub(crate) type ResponsesTap = PassingTap<ResponseEvents>;
+pub(crate) type ResponsesTap = PassthroughTap<ResponseEvents>;
 
 /// Parses usage leniently, because malformed usage must not fail the answer.
 fn read_usage(said: &Value) -> Usage {
@@ -45,15 +45,15 @@ fn read_usage(said: &Value) -> Usage {
 /// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&ResponseRecorder>) -> Result<(), Failure> {
     let response: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-    let unsaid = || (response["status"] == "failed").then(failure::unknown);
-    if let Some(failure) = failed(&response).or_else(|| failure::of_value(&response)).or_else(unsaid) {
+    let unsaid = || (response["status"] == "failed").then(failure::unknown_failure);
+    if let Some(failure) = response_failure(&response).or_else(|| failure::parse_value(&response)).or_else(unsaid) {
         return Err(failure);
     }
     if !response["output"].is_array() {
         return Err(AiError::Garbled.into());
     }
-    meter.record_output(delivered(&TEXT, body));
-    ended(&response, &BilledUses::of(&response), meter);
+    meter.record_output(estimate_text_quarters(&TEXT_KEY, body));
+    record_final_response(&response, &BilledUses::from_response(&response), meter);
     if let Some(record) = record {
         record.store(&response);
     }
@@ -61,27 +61,27 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&ResponseRe
 }
 
 /// Error of a failed response.
-fn failed(response: &Value) -> Option<Failure> {
+fn response_failure(response: &Value) -> Option<Failure> {
     let error = response.get("error").filter(|error| !error.is_null())?;
-    failure::of_value(&json!({ "error": error }))
+    failure::parse_value(&json!({ "error": error }))
 }
 
-fn ended(response: &Value, used: &BilledUses, meter: &Meter) {
+fn record_final_response(response: &Value, used: &BilledUses, meter: &Meter) {
     if let Some(tools) = used.usage() {
         meter.record_usage(tools);
     }
     if let Some(usage) = response.get("usage").filter(|usage| usage.is_object()) {
         meter.record_usage(read_usage(usage));
     }
-    meter.finished(if response["status"] == "incomplete" { Finish::Length } else { Finish::Stop });
+    meter.record_finish(if response["status"] == "incomplete" { Finish::Length } else { Finish::Stop });
     meter.close();
 }
 
-static TEXT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""text":"#));
-static DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""delta":"#));
-static NUMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sequence_number":"#));
+static TEXT_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""text":"#));
+static DELTA_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""delta":"#));
+static SEQUENCE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sequence_number":"#));
 /// Substrings of frames with the end, an error, a complete item, or a partial image.
-static MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
     [
         "response.completed",
         "response.incomplete",
@@ -94,7 +94,7 @@ static MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
 });
 
 /// Estimated length of the strings under this key, in quarters of a token.
-fn delivered(key: &Finder<'static>, block: &[u8]) -> u64 {
+fn estimate_text_quarters(key: &Finder<'static>, block: &[u8]) -> u64 {
     key.find_iter(block).map(|at| text_length(&block[at + key.needle().len()..])).sum()
 }
 
@@ -110,18 +110,18 @@ pub(crate) struct ResponseEvents {
 
 impl ResponseEvents {
     /// Creates a reader that also stores the answer if `record` is given.
-    pub fn recording(record: Option<ResponseRecorder>) -> Self {
+    pub fn with_recorder(record: Option<ResponseRecorder>) -> Self {
         Self { record, ..Self::default() }
     }
 }
 
 impl EventReader for ResponseEvents {
     fn text_quarters(block: &[u8]) -> u64 {
-        delivered(&DELTA, block)
+        estimate_text_quarters(&DELTA_KEY, block)
     }
 
     fn is_marked(block: &[u8]) -> bool {
-        MARKS.iter().any(|mark| mark.find(block).is_some())
+        METERED_EVENT_MARKS.iter().any(|mark| mark.find(block).is_some())
     }
 
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
@@ -142,8 +142,8 @@ impl EventReader for ResponseEvents {
             }
             Some("response.completed" | "response.incomplete") => {
                 self.is_done = true;
-                self.used.merge(BilledUses::of(&said["response"]));
-                ended(&said["response"], &self.used, meter);
+                self.used.merge(BilledUses::from_response(&said["response"]));
+                record_final_response(&said["response"], &self.used, meter);
                 if let Some(record) = &self.record {
                     record.store(&said["response"]);
                 }
@@ -158,17 +158,17 @@ impl EventReader for ResponseEvents {
         match said["type"].as_str() {
             // Some servers put the error beside the response.
             Some("response.failed") => {
-                let told = failed(&said["response"]).or_else(|| failure::of_value(said));
-                Some(told.unwrap_or_else(failure::unknown))
+                let told = response_failure(&said["response"]).or_else(|| failure::parse_value(said));
+                Some(told.unwrap_or_else(failure::unknown_failure))
             }
             // The error's fields stand beside the type or in an `error` object.
-            Some("error") => failure::of_value(said).or_else(|| failure::of_value(&json!({ "error": said }))),
-            _ => failure::of_value(said),
+            Some("error") => failure::parse_value(said).or_else(|| failure::parse_value(&json!({ "error": said }))),
+            _ => failure::parse_value(said),
         }
     }
 
     fn count(&mut self, passed: &[u8]) {
-        self.count += NUMBER.find_iter(passed).count() as u64;
+        self.count += SEQUENCE_KEY.find_iter(passed).count() as u64;
     }
 
     fn is_done(&self) -> bool {

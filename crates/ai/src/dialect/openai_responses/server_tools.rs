@@ -89,7 +89,7 @@ pub(super) struct BilledUses {
 
 impl BilledUses {
     /// Counts the uses of a whole response.
-    pub fn of(response: &Value) -> Self {
+    pub fn from_response(response: &Value) -> Self {
         let mut used = Self::default();
         used.record_tools(response);
         for item in response["output"].as_array().into_iter().flatten() {
@@ -209,7 +209,8 @@ mod tests {
             "output": [action("search"), action("open_page"), code("c1"), code("c1"), code("c2"),
                 {"type": "web_search_call", "status": "failed"}, {"type": "image_generation_call"}, {"type": "message"}],
         });
-        let used = BilledUses::of(&response).usage().map(|usage| (usage.searches, usage.containers, usage.images));
+        let used =
+            BilledUses::from_response(&response).usage().map(|usage| (usage.searches, usage.containers, usage.images));
         assert_eq!(used, Some((Some(1), Some(8), Some(1))));
         let told = json!({"output": [action("search")], "tool_usage": {"web_search": {"num_requests": 3}}});
         assert_eq!(BilledUses::of(&told).usage().and_then(|usage| usage.searches), Some(3));

@@ -42,7 +42,7 @@ fn passes_cache_marks_of_chat_requests_to_claude() {
 fn passes_the_cache_key_to_openai() {
     let body = json!({"model": "m", "input": "x", "prompt_cache_key": "k1"});
     assert_eq!(translated(ApiStyle::Responses, ProviderKind::OPENAI, &body)["prompt_cache_key"], "k1");
-    for kind in [ProviderKind::GEMINI, ProviderKind::ANTHROPIC, ProviderKind::named("mistral").unwrap()] {
+    for kind in [ProviderKind::GEMINI, ProviderKind::ANTHROPIC, ProviderKind::from_name("mistral").unwrap()] {
         assert_eq!(translated(ApiStyle::Responses, kind, &body).get("prompt_cache_key"), None, "{kind:?}");
     }
 }

@@ -47,7 +47,7 @@ fn keeps_instructions_in_place() {
             json!({"role": "user", "parts": [{"text": MARKED}, {"text": "c"}]}),
             "{style:?}"
         );
-        let mistral = translated(style, ProviderKind::named("mistral").unwrap(), &body);
+        let mistral = translated(style, ProviderKind::from_name("mistral").unwrap(), &body);
         assert!(mistral["messages"].as_array().unwrap().iter().skip(1).all(|message| message["role"] != "system"));
     }
 }

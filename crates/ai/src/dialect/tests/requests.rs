@@ -308,7 +308,7 @@ fn rejects_unavailable_features_by_name() {
 
 #[test]
 fn strips_fields_that_mistral_rejects() {
-    let mistral = ProviderKind::named("mistral").unwrap();
+    let mistral = ProviderKind::from_name("mistral").unwrap();
     let tool =
         json!({"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}});
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "stream": true, "stream_options": {"include_usage": true},

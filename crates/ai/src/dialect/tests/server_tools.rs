@@ -94,7 +94,7 @@ fn meters_server_tools_while_streaming() {
     };
     for (pays_for_code, containers) in [(true, Some(1)), (false, None)] {
         let meter = Meter::default();
-        let mut tap = MessagesTap::reading(MessageEvents::new(pays_for_code));
+        let mut tap = MessagesTap::with_reader(MessageEvents::new(pays_for_code));
         let mut told = |said: Value| {
             let kind = said["type"].as_str().unwrap();
             let event = Bytes::from(format!("event: {kind}\ndata: {said}\n\n"));

@@ -65,7 +65,7 @@ const UNAVAILABLE_MODEL_PHRASES: [&str; 8] = [
 
 /// Extracts the message from any wrapping: a text, a nested error, or a list of errors with their
 /// paths.
-fn words(said: &Value) -> String {
+fn extract_message(said: &Value) -> String {
     const MAX_DEPTH: usize = 4;
     fn read(said: &Value, depth: usize) -> String {
         if depth == MAX_DEPTH {
@@ -113,10 +113,10 @@ pub(super) struct ErrorObject {
     /// HTTP status inside the object; 0 if absent.
     pub(super) status: u16,
     /// Machine-readable codes, in lower case.
-    pub(super) words: Vec<String>,
+    pub(super) codes: Vec<String>,
     /// Message, in lower case.
     pub(super) message: String,
-    pub(super) told: String,
+    pub(super) original_message: String,
     pub(super) param: Option<String>,
     pub(super) code: Option<String>,
     pub(super) retry_delay: Option<Duration>,
@@ -139,7 +139,11 @@ impl ErrorObject {
             // Some servers send an empty error with each answer; it doesn't count as an error.
             Some(error) if is_nothing(error) => return None,
             Some(Value::String(message)) => {
-                return Some(Self { message: message.to_lowercase(), told: message.clone(), ..Self::default() });
+                return Some(Self {
+                    message: message.to_lowercase(),
+                    original_message: message.clone(),
+                    ..Self::default()
+                });
             }
             Some(error) => error,
         };
@@ -148,7 +152,7 @@ impl ErrorObject {
             match error.get(field) {
                 Some(Value::String(word)) => match word.parse() {
                     Ok(status) => told.status = status,
-                    Err(_) => told.words.push(word.to_lowercase()),
+                    Err(_) => told.codes.push(word.to_lowercase()),
                 },
                 Some(Value::Number(number)) => {
                     told.status = number.as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(told.status);
@@ -156,13 +160,13 @@ impl ErrorObject {
                 _ => {}
             }
         }
-        let message = error.get("message").map(words).filter(|message| !message.is_empty());
-        told.set_message(message.unwrap_or_else(|| words(error)));
+        let message = error.get("message").map(extract_message).filter(|message| !message.is_empty());
+        told.set_message(message.unwrap_or_else(|| extract_message(error)));
         // OpenRouter adds the original provider's message in `metadata.raw`.
-        if let Some(raw) = error.get("metadata").and_then(|metadata| metadata.get("raw")).map(words)
+        if let Some(raw) = error.get("metadata").and_then(|metadata| metadata.get("raw")).map(extract_message)
             && !raw.is_empty()
         {
-            told.set_message(format!("{}: {raw}", told.told));
+            told.set_message(format!("{}: {raw}", told.original_message));
         }
         told.param = error.get("param").and_then(Value::as_str).map(str::to_owned);
         let code = error.get("code").and_then(Value::as_str).filter(|code| code.parse::<u16>().is_err());
@@ -179,10 +183,10 @@ impl ErrorObject {
         let mut told = Self::default();
         if let Value::Object(_) = value {
             let names = ["message", "detail", "errors", "error_message", "error_msg", "msg", "Message"];
-            let said = names.iter().find_map(|name| value.get(*name)).map(words).unwrap_or_default();
+            let said = names.iter().find_map(|name| value.get(*name)).map(extract_message).unwrap_or_default();
             told.set_message(said);
             let words = ["code", "type"].into_iter().filter_map(|name| value.get(name).and_then(Value::as_str));
-            told.words = words.map(str::to_lowercase).collect();
+            told.codes = words.map(str::to_lowercase).collect();
         } else if value.is_null() {
             let text = std::str::from_utf8(body).unwrap_or_default().trim();
             // An HTML page contains no message that could be classified.
@@ -196,12 +200,12 @@ impl ErrorObject {
 
     fn set_message(&mut self, told: String) {
         self.message = told.to_lowercase();
-        self.told = told;
+        self.original_message = told;
     }
 
     fn read_detail(&mut self, detail: &Value) {
         if let Some(reason) = detail.get("reason").and_then(Value::as_str) {
-            self.words.push(reason.to_lowercase());
+            self.codes.push(reason.to_lowercase());
         }
         if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str) {
             self.retry_delay = delay.strip_suffix('s').and_then(seconds);
@@ -212,11 +216,11 @@ impl ErrorObject {
     }
 
     pub(super) fn safe_message(&self) -> Option<SafeMessage> {
-        SafeMessage::cleaned(&self.told, self.param.as_deref(), self.code.as_deref())
+        SafeMessage::sanitize(&self.original_message, self.param.as_deref(), self.code.as_deref())
     }
 
     fn has_code(&self, words: &[&str]) -> bool {
-        self.words.iter().any(|word| words.contains(&word.as_str()))
+        self.codes.iter().any(|word| words.contains(&word.as_str()))
     }
 
     /// True if the message starts with one of the phrases. Prefixes come from the provider, never
@@ -328,6 +332,6 @@ impl ErrorObject {
     pub(super) fn safe_code(&self) -> &str {
         let plain =
             |word: &&String| word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        self.words.iter().find(plain).map_or("none", String::as_str)
+        self.codes.iter().find(plain).map_or("none", String::as_str)
     }
 }

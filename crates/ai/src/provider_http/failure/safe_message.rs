@@ -31,7 +31,7 @@ fn has_key(word: &str) -> bool {
 
 impl SafeMessage {
     /// Removes anything that looks like a key, an account or an address from a message.
-    pub(super) fn cleaned(message: &str, param: Option<&str>, code: Option<&str>) -> Option<Self> {
+    pub(super) fn sanitize(message: &str, param: Option<&str>, code: Option<&str>) -> Option<Self> {
         let is_account = |word: &str| word.strip_prefix("org-").is_some_and(|id| id.len() > 8);
         let is_secret = |word: &str| word.contains("://") || has_key(word) || is_account(word);
         let words: Vec<&str> =

@@ -8,7 +8,7 @@ fn response(status: u16, head: &[(&'static str, &str)], body: &Value) -> AiError
     for (name, value) in head {
         headers.insert(*name, HeaderValue::from_str(value).expect("a header"));
     }
-    of_response(StatusCode::from_u16(status).expect("a status"), &headers, body.to_string().as_bytes()).error
+    parse_response(StatusCode::from_u16(status).expect("a status"), &headers, body.to_string().as_bytes()).error
 }
 
 fn busy(milliseconds: u64) -> AiError {
@@ -130,7 +130,7 @@ fn attributes_failures_by_message() {
     ];
     for (status, message, expected) in cases {
         let told = ErrorObject::read(&json!({"error": {"message": message}})).expect("an error");
-        let told = ErrorObject { words: if status == 0 { vec!["tokens".to_owned()] } else { Vec::new() }, ..told };
+        let told = ErrorObject { codes: if status == 0 { vec!["tokens".to_owned()] } else { Vec::new() }, ..told };
         assert_eq!(told.classify(status, None), expected, "{status} {message}");
     }
     let named = json!({"error": {"message": "No.", "code": "model_not_found"}});
@@ -159,7 +159,7 @@ fn ignores_quoted_request_content() {
 #[test]
 fn does_not_blame_the_key_for_firewall_pages() {
     let refused = |status: u16, body: &str| {
-        of_response(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), body.as_bytes()).error
+        parse_response(StatusCode::from_u16(status).expect("a status"), &HeaderMap::new(), body.as_bytes()).error
     };
     for page in ["<!DOCTYPE html><title>Attention required</title>", "\n <html>\u{fffd}</html>"] {
         assert_eq!(refused(403, page), AiError::Barred, "{page}");
@@ -171,13 +171,13 @@ fn does_not_blame_the_key_for_firewall_pages() {
 #[test]
 fn caps_long_delays_and_hides_account_ids() {
     assert_eq!(response(429, &[("retry-after", "86400")], &Value::Null), busy(3_600_000));
-    let words = SafeMessage::cleaned("Too large in organization org-AbCdEfGhIj on", None, None).expect("words");
+    let words = SafeMessage::sanitize("Too large in organization org-AbCdEfGhIj on", None, None).expect("words");
     assert_eq!(words.message, "Too large in organization [removed] on");
 }
 
 #[test]
 fn recognises_errors_within_answers() {
-    let of_value = |value: &Value| super::of_value(value).map(|failure| failure.error);
+    let of_value = |value: &Value| super::parse_value(value).map(|failure| failure.error);
     assert_eq!(of_value(&json!({"choices": [], "error": null})), None);
     assert_eq!(of_value(&json!([{"candidates": []}])), None);
     assert_eq!(of_value(&json!({"error": "overloaded"})), Some(AiError::Unavailable { retry_after: None }));
@@ -190,7 +190,7 @@ fn recognises_errors_within_answers() {
 fn hides_keys_and_addresses_in_messages() {
     let body = json!({"error": {"message": "Bad schema for key sk-proj-0123456789abcdef, see https://x.y/z",
         "param": "tools[0]", "code": "invalid_function_parameters"}});
-    let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.to_string().as_bytes());
+    let failure = parse_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.to_string().as_bytes());
     let words = SafeMessage {
         message: "Bad schema for key [removed] see [removed]".to_owned(),
         param: Some("tools[0]".to_owned()),
@@ -202,8 +202,8 @@ fn hides_keys_and_addresses_in_messages() {
 #[test]
 fn finds_messages_in_any_wrapping() {
     let of = |body: &str| {
-        let failure = of_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
-        (failure.error, failure.told.map(|words| words.message))
+        let failure = parse_response(StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
+        (failure.error, failure.safe_message.map(|words| words.message))
     };
     for (body, said) in [
         (r#"{"message":"No tools."}"#, "No tools."),
@@ -252,7 +252,7 @@ fn recognises_context_errors_of_all_providers() {
 
 #[test]
 fn hides_only_keys() {
-    let cleaned = |message: &str| SafeMessage::cleaned(message, None, None).expect("words").message;
+    let cleaned = |message: &str| SafeMessage::sanitize(message, None, None).expect("words").message;
     for plain in ["task-runner: disk-usage is missing", "sk-1 sk-learn", "task-0123456789abcdefghij", "AIza"] {
         assert_eq!(cleaned(plain), plain);
     }
@@ -266,7 +266,7 @@ fn hides_only_keys() {
     for key in keys {
         assert_eq!(cleaned(&format!("Bad {key} here")), "Bad [removed] here");
     }
-    let code = |code: &str| SafeMessage::cleaned("x", None, Some(code)).expect("words").code;
+    let code = |code: &str| SafeMessage::sanitize("x", None, Some(code)).expect("words").code;
     assert_eq!(code("unsupported_value").as_deref(), Some("unsupported_value"));
     assert_eq!((code("sk-0123456789abcdef"), code("see https://x.y"), code(&"a".repeat(65))), (None, None, None));
 }
@@ -274,7 +274,7 @@ fn hides_only_keys() {
 #[test]
 fn logs_only_plain_identifiers() {
     let told = ErrorObject {
-        words: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()],
+        codes: vec!["sk-12345".to_owned(), "https://x".to_owned(), "rate_limit".to_owned()],
         ..ErrorObject::default()
     };
     assert_eq!(told.safe_code(), "rate_limit");

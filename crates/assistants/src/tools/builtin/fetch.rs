@@ -56,12 +56,12 @@ pub(super) async fn call(
     let bytes: Bytes = if is_ours { fetched.body } else { String::from_utf8_lossy(&fetched.body).into_owned().into() };
     let slot = service.work.parsing.acquire(WorkOwner::user(asker)).await.map_err(error_text)?;
     match text::of_bytes(&name, &media_type, bytes, &slot).await.map_err(error_text)? {
-        Ok(document) => Ok(format!("{}\n\n{}", fetched.url, joined(&document.sections))),
+        Ok(document) => Ok(format!("{}\n\n{}", fetched.url, join_sections(&document.sections))),
         Err(why) => Err(format!("The page couldn't be read: {why}")),
     }
 }
 
-fn joined(sections: &[Section]) -> String {
+fn join_sections(sections: &[Section]) -> String {
     let section = |section: &Section| match &section.heading {
         // The text of a Markdown section already contains its heading.
         Some(heading) if !section.is_markdown => format!("{heading}\n\n{}", section.text),

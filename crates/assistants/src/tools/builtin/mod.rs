@@ -64,7 +64,7 @@ pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow,
     Ok(McpServerRow {
         id: SERVER,
         name: SERVER_NAME.to_owned(),
-        search_name: ::search::folded_line(SERVER_NAME),
+        search_name: ::search::fold_name(SERVER_NAME),
         description: None,
         // Not used, because the server runs in this process.
         transport: McpTransport::Stdio,
@@ -88,24 +88,24 @@ pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow,
 
 /// Virtual server as offered in a conversation; `None` if the workspace has enabled none of its
 /// tools.
-pub(super) async fn offered(
+pub(super) async fn offered_server(
     service: &AssistantsService,
     conversation: ConversationId,
 ) -> Result<Option<McpServerRow>, AppError> {
     let db = service.db.reader();
     let Some(workspace) = query::conversations::workspace(db, conversation).await? else { return Ok(None) };
-    let modes = rows::of(db, workspace).await?;
+    let modes = rows::modes(db, workspace).await?;
     if modes.is_empty() { Ok(None) } else { server(&modes).map(Some) }
 }
 
 /// Built-in tools of a workspace of the caller, with their modes.
-pub async fn of_workspace(
+pub async fn workspace_tools(
     service: &AssistantsService,
     by: &Principal,
     id: WorkspaceId,
 ) -> Result<WorkspaceTools, AppError> {
     membership::authorize(&service.identity, by, id, Permission::View).await?;
-    Ok(view(&rows::of(service.db.reader(), id).await?))
+    Ok(view(&rows::modes(service.db.reader(), id).await?))
 }
 
 /// Sets the modes of the given tools.
@@ -123,8 +123,8 @@ pub async fn set_modes(
     for (name, mode) in modes {
         rows::put(&tx, id, &name, mode).await?;
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
-    let modes = rows::of(&tx, id).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    let modes = rows::modes(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(view(&modes))
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    discovery::{DOCUMENT, Metadata, NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER, unusable},
+    discovery::{DOCUMENT, Metadata, NO_SECRET, SECRET_IN_FORM, SECRET_IN_HEADER, unusable_server_error},
     redirect_uri,
     token::OauthClient,
 };
@@ -77,7 +77,9 @@ pub(in crate::tools) async fn store_entered<C: ConnectionTrait>(
             Some(secret) if secret.len() > MAX_SECRET || secret.chars().any(char::is_control) => {
                 return Err(AppError::field("client_secret", "invalid", "This client secret isn't valid."));
             }
-            Some(secret) => sealed(service, server, &secret).map(|(secret, is_sealed)| (Some(secret), is_sealed))?,
+            Some(secret) => {
+                encode_client_secret(service, server, &secret).map(|(secret, is_sealed)| (Some(secret), is_sealed))?
+            }
             None => (None, false),
         },
     };
@@ -112,7 +114,7 @@ pub(super) async fn client(
         if is_of_here {
             let key = service.config.auth.key_encryption_secret.as_ref();
             let secret =
-                row.secret.as_deref().map(|kept| secrets::unsealed(&context(server), (kept, row.is_sealed), key));
+                row.secret.as_deref().map(|kept| secrets::decode_secret(&context(server), (kept, row.is_sealed), key));
             let by_hand = row.issuer.is_none();
             let redirect_uri = if by_hand { super::redirect_uri(service, None) } else { redirect_uri };
             return Ok((OauthClient { id: row.client_id, secret: secret.transpose()?, is_in_form }, redirect_uri));
@@ -126,14 +128,16 @@ pub(super) async fn client(
         if metadata.client_id_metadata_document_supported && address.starts_with("https://") {
             return Ok((OauthClient { id: address, secret: None, is_in_form: true }, redirect_uri));
         }
-        return Err(unusable(&format!(
+        return Err(unusable_server_error(&format!(
             "Its authorization server doesn't register clients automatically. Register Natter there with the redirect address {}, and enter the client ID.",
             super::redirect_uri(service, None)
         )));
     };
     let given = register(service, endpoint, metadata, &redirect_uri).await?;
     let (secret, is_sealed) = match &given.client_secret {
-        Some(secret) => sealed(service, server, secret).map(|(secret, is_sealed)| (Some(secret), is_sealed))?,
+        Some(secret) => {
+            encode_client_secret(service, server, secret).map(|(secret, is_sealed)| (Some(secret), is_sealed))?
+        }
         None => (None, false),
     };
     let ends = given.client_secret.is_some() && given.client_secret_expires_at > 0;
@@ -167,7 +171,8 @@ async fn register(
     ]);
     let body = Bytes::from(natter.to_string());
     let request = OutgoingRequest { method: Method::POST, url: endpoint.clone(), headers, body };
-    let refused = |why: String| unusable(&format!("Its authorization server rejected Natter as a client: {why}."));
+    let refused =
+        |why: String| unusable_server_error(&format!("Its authorization server rejected Natter as a client: {why}."));
     let answer = service.outgoing.send(request, DOCUMENT).await.map_err(|error| refused(error.to_string()))?;
     if !answer.status.is_success() {
         return Err(refused(format!("it answered {}", answer.status)));
@@ -206,8 +211,12 @@ fn client_metadata(service: &AssistantsService, redirect_uri: &str, method: &str
     })
 }
 
-fn sealed(service: &AssistantsService, server: McpServerId, secret: &str) -> Result<(Vec<u8>, bool), AppError> {
-    secrets::sealed(&context(server), &secret, service.config.auth.key_encryption_secret.as_ref())
+fn encode_client_secret(
+    service: &AssistantsService,
+    server: McpServerId,
+    secret: &str,
+) -> Result<(Vec<u8>, bool), AppError> {
+    secrets::encode_secret(&context(server), &secret, service.config.auth.key_encryption_secret.as_ref())
 }
 
 fn context(server: McpServerId) -> Vec<u8> {

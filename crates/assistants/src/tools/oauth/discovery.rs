@@ -93,12 +93,12 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
     let (resource, issuer, scopes) = match resource {
         Some(found) => {
             if !covers(&found.resource, url) {
-                return Err(unusable("Its metadata belongs to another address."));
+                return Err(unusable_server_error("Its metadata belongs to another address."));
             }
             let issuer = found.authorization_servers.into_iter().next();
             (
                 found.resource,
-                issuer.ok_or_else(|| unusable("It doesn't name an authorization server."))?,
+                issuer.ok_or_else(|| unusable_server_error("It doesn't name an authorization server."))?,
                 found.scopes_supported,
             )
         }
@@ -106,9 +106,11 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
         // versions of the protocol.
         None => (url.to_string(), url.origin().ascii_serialization(), Vec::new()),
     };
-    let named = Url::parse(&issuer).map_err(|_| unusable("It doesn't name an authorization server."))?;
+    let named = Url::parse(&issuer).map_err(|_| unusable_server_error("It doesn't name an authorization server."))?;
     let server: Metadata = first_document(service, server_places(&named)).await.ok_or_else(|| {
-        unusable("Its authorization server publishes no metadata. Use a secret header instead, if it supports one.")
+        unusable_server_error(
+            "Its authorization server publishes no metadata. Use a secret header instead, if it supports one.",
+        )
     })?;
     check(service, &server, &issuer)?;
     let scope = scope(challenge.scope, scopes, &server);
@@ -117,15 +119,15 @@ pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<A
 
 fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result<(), AppError> {
     if server.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
-        return Err(unusable("Its authorization server reports a different issuer."));
+        return Err(unusable_server_error("Its authorization server reports a different issuer."));
     }
     if !server.code_challenge_methods_supported.iter().any(|method| method == "S256") {
-        return Err(unusable("Its authorization server doesn't offer PKCE (S256)."));
+        return Err(unusable_server_error("Its authorization server doesn't offer PKCE (S256)."));
     }
     let endpoints = [Some(&server.authorization_endpoint), Some(&server.token_endpoint)];
     let others = [server.registration_endpoint.as_ref(), server.revocation_endpoint.as_ref()];
     if endpoints.into_iter().chain(others).flatten().any(|url| service.outgoing.check(url).is_err()) {
-        return Err(unusable(
+        return Err(unusable_server_error(
             "Its authorization server names an address that this server isn't allowed to connect to.",
         ));
     }
@@ -156,7 +158,7 @@ pub(super) fn scope_of(challenge: &str) -> Option<String> {
     read_challenge(challenge).scope
 }
 
-pub(super) fn unusable(why: &str) -> AppError {
+pub(super) fn unusable_server_error(why: &str) -> AppError {
     AppError::refused(Code::WrongState, format!("This server can't be signed in to. {why}"))
 }
 
@@ -194,7 +196,7 @@ async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, 
     let answer = match service.outgoing.send(request, limits).await {
         Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => answer,
         Err(error @ (OutgoingError::Forbidden | OutgoingError::Unreachable)) => {
-            return Err(unusable(&format!("Reason: {error}.")));
+            return Err(unusable_server_error(&format!("Reason: {error}.")));
         }
         // The server answered without a challenge; it may require a token later.
         Ok(_) | Err(_) => return Ok(Challenge::default()),

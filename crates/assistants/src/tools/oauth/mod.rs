@@ -165,14 +165,14 @@ pub async fn finish(
     let taken = pending::consume::<PendingSignIn>(&service.db, PendingKind::ToolServer, &returned.state, now).await?;
     let (_, visit) = taken.filter(|(user, _)| *user == Some(by.user_id)).ok_or(Code::OauthState)?;
     if redirect_uri(service, returned.server_id) != visit.redirect_uri {
-        return Err(failed("the browser came back to another server's address"));
+        return Err(sign_in_error("the browser came back to another server's address"));
     }
     let is_it = match &returned.issuer {
         Some(issuer) => *issuer == visit.issuer,
         None => !visit.names_issuer,
     };
     if !is_it {
-        return Err(failed("another authorization server has answered"));
+        return Err(sign_in_error("another authorization server has answered"));
     }
     if let Some(error) = &returned.error {
         // If the user has declined an additional scope, the connection stays without it. After any
@@ -183,7 +183,7 @@ pub async fn finish(
         return Err(AppError::refused(Code::OauthDenied, "The account wasn't connected."));
     }
     let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE);
-    let code = code.ok_or_else(|| failed("no code came back"))?;
+    let code = code.ok_or_else(|| sign_in_error("no code came back"))?;
     let server = mcp_servers::find(service.db.reader(), visit.server_id).await?.filter(supports_accounts);
     let server = server.filter(|server| server.url.as_deref() == Some(visit.url.as_str())).ok_or(Code::NotFound)?;
     let place = TokenTarget { client: &visit.client, resource: &visit.resource, endpoint: &visit.token_endpoint };
@@ -200,7 +200,7 @@ pub async fn finish(
             if matches!(&why, TokenRequestError::Refused(error) if error == "invalid_client") {
                 forget_client(service, server.id).await?;
             }
-            return Err(failed(&why.to_string()));
+            return Err(sign_in_error(&why.to_string()));
         }
     };
     let tokens = ConnectionTokens {
@@ -250,6 +250,6 @@ fn supports_accounts(server: &McpServerRow) -> bool {
     server.is_enabled && server.auth == McpAuth::Oauth
 }
 
-fn failed(why: &str) -> AppError {
+fn sign_in_error(why: &str) -> AppError {
     AppError::refused(Code::WrongState, format!("The account couldn't be connected ({why}). Try again."))
 }

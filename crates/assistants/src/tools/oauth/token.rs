@@ -95,13 +95,14 @@ pub(super) fn encrypt_tokens(
     tokens: &ConnectionTokens,
     expires_at: Option<Timestamp>,
 ) -> Result<NewTokens, AppError> {
-    let (tokens, is_sealed) = secrets::sealed(context, tokens, service.config.auth.key_encryption_secret.as_ref())?;
+    let (tokens, is_sealed) =
+        secrets::encode_secret(context, tokens, service.config.auth.key_encryption_secret.as_ref())?;
     Ok(NewTokens { tokens, is_sealed, expires_at })
 }
 
 /// Decrypts the tokens of a connection.
 pub(super) fn decrypt_tokens(row: &ConnectionRow, key: Option<&Secret>) -> Result<ConnectionTokens, AppError> {
-    secrets::unsealed(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
+    secrets::decode_secret(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
 }
 
 /// Builds the encryption context, which binds stored tokens to the user and the server.

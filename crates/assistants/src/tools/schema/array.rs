@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{Checker, Location, Stop, Target, Verdict, both, shown, unexpected_list};
+use super::{Checker, Location, Stop, Target, Verdict, combine, format_value, unexpected_list};
 
 impl<'s> Checker<'s> {
     pub(super) fn array(
@@ -20,7 +20,7 @@ impl<'s> Checker<'s> {
             ("prefixItems" | "items", Value::Array(schemas)) => {
                 let mut verdict = Some(true);
                 for (index, (item, schema)) in items.iter().zip(schemas).enumerate() {
-                    verdict = both(verdict, self.item(schema, index, item, target)?);
+                    verdict = combine(verdict, self.item(schema, index, item, target)?);
                 }
                 Ok(verdict)
             }
@@ -37,7 +37,9 @@ impl<'s> Checker<'s> {
                 let mut keys = HashSet::new();
                 for item in items {
                     if !keys.insert(self.key(item)?) {
-                        return self.require(false, target, || format!("{} has non-unique elements", target.shown()));
+                        return self.require(false, target, || {
+                            format!("{} has non-unique elements", target.describe_location())
+                        });
                     }
                 }
                 Ok(Some(true))
@@ -57,12 +59,15 @@ impl<'s> Checker<'s> {
         let rest = items.get(skipped..).unwrap_or_default();
         if rule == &Value::Bool(false) && skipped > 0 && !rest.is_empty() {
             return self.require(false, target, || {
-                format!("Additional items are not allowed ({}", unexpected_list(rest.iter().map(shown).collect()))
+                format!(
+                    "Additional items are not allowed ({}",
+                    unexpected_list(rest.iter().map(format_value).collect())
+                )
             });
         }
         let mut verdict = Some(true);
         for (index, item) in items.iter().enumerate().skip(skipped) {
-            verdict = both(verdict, self.item(rule, index, item, target)?);
+            verdict = combine(verdict, self.item(rule, index, item, target)?);
         }
         Ok(verdict)
     }
@@ -89,6 +94,8 @@ impl<'s> Checker<'s> {
         if unknown > 0 && (valid..=valid + unknown).any(is_valid) {
             return Ok(None);
         }
-        self.require(is_valid(valid), target, || format!("None of {} are valid under the given schema", target.shown()))
+        self.require(is_valid(valid), target, || {
+            format!("None of {} are valid under the given schema", target.describe_location())
+        })
     }
 }

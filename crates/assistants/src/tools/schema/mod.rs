@@ -85,7 +85,7 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn silent(self) -> Self {
+    fn without_faults(self) -> Self {
         Self { location: None, ..self }
     }
 
@@ -93,8 +93,8 @@ impl<'a> Target<'a> {
         Self { value, location, ..self }
     }
 
-    fn shown(self) -> String {
-        shown(self.value)
+    fn describe_location(self) -> String {
+        format_value(self.value)
     }
 }
 
@@ -121,11 +121,11 @@ impl<'s> Checker<'s> {
     /// Records a fault unless `is_valid`.
     fn require(&mut self, is_valid: bool, target: Target, sentence: impl FnOnce() -> String) -> Result<Verdict, Stop> {
         if let (false, Some(location)) = (is_valid, target.location) {
-            let (place, sentence) = (location.pointer(), cut(&sentence(), MAX_FAULT_LEN));
+            let (place, sentence) = (location.pointer(), truncate(&sentence(), MAX_FAULT_LEN));
             self.faults.push(if place.is_empty() {
                 sentence
             } else {
-                format!("{}: {sentence}", cut(&place, MAX_FAULT_LEN))
+                format!("{}: {sentence}", truncate(&place, MAX_FAULT_LEN))
             });
             if self.faults.len() == MAX_FAULTS {
                 return Err(Stop);
@@ -140,7 +140,9 @@ impl<'s> Checker<'s> {
         let keywords = match schema {
             _ if target.depth > MAX_DEPTH => return Ok(None),
             Value::Bool(is_valid) => {
-                return self.require(*is_valid, target, || format!("False schema does not allow {}", target.shown()));
+                return self.require(*is_valid, target, || {
+                    format!("False schema does not allow {}", target.describe_location())
+                });
             }
             Value::Object(keywords) => keywords,
             _ => return Ok(None),
@@ -157,7 +159,7 @@ impl<'s> Checker<'s> {
         let mut verdict = Some(true);
         for (keyword, rule) in keywords {
             self.spend(1)?;
-            verdict = both(verdict, self.keyword(keyword, rule, keywords, target)?);
+            verdict = combine(verdict, self.keyword(keyword, rule, keywords, target)?);
             if verdict == Some(false) && target.location.is_none() {
                 break;
             }
@@ -178,16 +180,18 @@ impl<'s> Checker<'s> {
             "type" => self.kind(rule, target),
             "const" => {
                 let is_equal = self.key(rule)? == self.key(target.value)?;
-                self.require(is_equal, target, || format!("{} was expected", shown(rule)))
+                self.require(is_equal, target, || format!("{} was expected", format_value(rule)))
             }
             "enum" => self.variants(rule, target),
             "allOf" | "anyOf" | "oneOf" => self.combination(keyword, rule, target),
             "not" => {
-                let Some(is_valid) = self.check(rule, target.silent())? else { return Ok(None) };
-                self.require(!is_valid, target, || format!("{} is not allowed for {}", shown(rule), target.shown()))
+                let Some(is_valid) = self.check(rule, target.without_faults())? else { return Ok(None) };
+                self.require(!is_valid, target, || {
+                    format!("{} is not allowed for {}", format_value(rule), target.describe_location())
+                })
             }
             "if" => {
-                let Some(is_valid) = self.check(rule, target.silent())? else { return Ok(None) };
+                let Some(is_valid) = self.check(rule, target.without_faults())? else { return Ok(None) };
                 let branch = schema.get(if is_valid { "then" } else { "else" });
                 branch.map_or(Ok(Some(true)), |branch| self.check(branch, target))
             }
@@ -231,7 +235,11 @@ impl<'s> Checker<'s> {
         }
         self.require(is_valid, target, || {
             let word = if rule.is_array() { "types" } else { "type" };
-            format!("{} is not of {word} {}", target.shown(), list(kinds.iter().map(Value::to_string), ", "))
+            format!(
+                "{} is not of {word} {}",
+                target.describe_location(),
+                list(kinds.iter().map(Value::to_string), ", ")
+            )
         })
     }
 
@@ -244,14 +252,14 @@ impl<'s> Checker<'s> {
             }
         }
         self.require(false, target, || {
-            let mut named: Vec<String> = variants.iter().take(3).map(shown).collect();
+            let mut named: Vec<String> = variants.iter().take(3).map(format_value).collect();
             if variants.len() > 3 {
                 named[2] = format!("{} other candidates", variants.len() - 2);
             }
             let last = named.pop().unwrap_or_default();
             let before = list(named.into_iter(), ", ");
             let or = if before.is_empty() { "" } else { " or " };
-            format!("{} is not one of {before}{or}{last}", target.shown())
+            format!("{} is not one of {before}{or}{last}", target.describe_location())
         })
     }
 
@@ -261,10 +269,10 @@ impl<'s> Checker<'s> {
         let (mut valid, mut unknown) = (0, 0);
         let mut all = Some(true);
         for schema in schemas {
-            let verdict = self.check(schema, if is_all { target } else { target.silent() })?;
+            let verdict = self.check(schema, if is_all { target } else { target.without_faults() })?;
             valid += usize::from(verdict == Some(true));
             unknown += usize::from(verdict.is_none());
-            all = both(all, verdict);
+            all = combine(all, verdict);
             if valid == 1 && keyword == "anyOf" || valid == 2 && keyword == "oneOf" {
                 break;
             }
@@ -272,12 +280,18 @@ impl<'s> Checker<'s> {
         match (keyword, valid) {
             _ if is_all => Ok(all),
             ("oneOf", 2..) => self.require(false, target, || {
-                format!("{} is valid under more than one of the schemas listed in the 'oneOf' keyword", target.shown())
+                format!(
+                    "{} is valid under more than one of the schemas listed in the 'oneOf' keyword",
+                    target.describe_location()
+                )
             }),
             ("anyOf", 1) => Ok(Some(true)),
             _ if unknown > 0 => Ok(None),
             _ => self.require(valid == 1, target, || {
-                format!("{} is not valid under any of the schemas listed in the '{keyword}' keyword", target.shown())
+                format!(
+                    "{} is not valid under any of the schemas listed in the '{keyword}' keyword",
+                    target.describe_location()
+                )
             }),
         }
     }
@@ -310,7 +324,7 @@ impl<'s> Checker<'s> {
 }
 
 /// Combines the verdicts of two schemas that both apply.
-fn both(one: Verdict, other: Verdict) -> Verdict {
+fn combine(one: Verdict, other: Verdict) -> Verdict {
     match (one, other) {
         (Some(false), _) | (_, Some(false)) => Some(false),
         (Some(true), Some(true)) => Some(true),
@@ -336,11 +350,11 @@ fn unexpected_list(unexpected: Vec<String>) -> String {
 }
 
 /// Formats a value as JSON for a sentence, truncated if it is long.
-fn shown(value: &Value) -> String {
-    cut(&value.to_string(), MAX_SHOWN_LEN)
+fn format_value(value: &Value) -> String {
+    truncate(&value.to_string(), MAX_SHOWN_LEN)
 }
 
-fn cut(text: &str, chars: usize) -> String {
+fn truncate(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Checker, Location, MAX_SHOWN_LEN, Stop, Target, Verdict, both, cut, shown, unexpected_list};
+use super::{
+    Checker, Location, MAX_SHOWN_LEN, Stop, Target, Verdict, combine, format_value, truncate, unexpected_list,
+};
 
 impl<'s> Checker<'s> {
     pub(super) fn object(
@@ -22,7 +24,7 @@ impl<'s> Checker<'s> {
                 for (name, property) in properties {
                     self.spend_text(name)?;
                     if let Some(value) = object.get(name) {
-                        verdict = both(verdict, self.property(property, name, value, target)?);
+                        verdict = combine(verdict, self.property(property, name, value, target)?);
                     }
                 }
             }
@@ -34,7 +36,7 @@ impl<'s> Checker<'s> {
                             Some(true) => self.property(property, name, value, target)?,
                             None => None,
                         };
-                        verdict = both(verdict, found);
+                        verdict = combine(verdict, found);
                     }
                 }
             }
@@ -42,7 +44,7 @@ impl<'s> Checker<'s> {
                 for name in object.keys() {
                     self.spend_text(name)?;
                     let name = Value::String(name.clone());
-                    verdict = both(verdict, self.check(rule, Target { value: &name, ..target })?);
+                    verdict = combine(verdict, self.check(rule, Target { value: &name, ..target })?);
                 }
             }
             ("dependentRequired" | "dependentSchemas" | "dependencies", Value::Object(dependencies)) => {
@@ -53,7 +55,7 @@ impl<'s> Checker<'s> {
                             Value::Array(_) => self.required(dependency, object, target)?,
                             _ => self.check(dependency, target)?,
                         };
-                        verdict = both(verdict, found);
+                        verdict = combine(verdict, found);
                     }
                 }
             }
@@ -76,11 +78,12 @@ impl<'s> Checker<'s> {
         for name in names {
             self.spend_text(name.as_str().unwrap_or_default())?;
             let found = match name.as_str() {
-                Some(key) => self
-                    .require(object.contains_key(key), target, || format!("{} is a required property", shown(name)))?,
+                Some(key) => self.require(object.contains_key(key), target, || {
+                    format!("{} is a required property", format_value(name))
+                })?,
                 None => None,
             };
-            verdict = both(verdict, found);
+            verdict = combine(verdict, found);
         }
         Ok(verdict)
     }
@@ -109,10 +112,10 @@ impl<'s> Checker<'s> {
             match is_named {
                 Some(true) => {}
                 Some(false) if rule == &Value::Bool(false) => {
-                    unexpected.push(format!("'{}'", cut(name, MAX_SHOWN_LEN)));
+                    unexpected.push(format!("'{}'", truncate(name, MAX_SHOWN_LEN)));
                 }
-                Some(false) => verdict = both(verdict, self.property(rule, name, value, target)?),
-                None => verdict = both(verdict, None),
+                Some(false) => verdict = combine(verdict, self.property(rule, name, value, target)?),
+                None => verdict = combine(verdict, None),
             }
         }
         if unexpected.is_empty() {

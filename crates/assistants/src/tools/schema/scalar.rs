@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Number, Value};
 
-use super::{Checker, MAX_SHOWN_LEN, Stop, Target, Verdict, cut, integer};
+use super::{Checker, MAX_SHOWN_LEN, Stop, Target, Verdict, integer, truncate};
 
 impl<'s> Checker<'s> {
     pub(super) fn text(&mut self, keyword: &str, rule: &'s Value, text: &str, target: Target) -> Result<Verdict, Stop> {
@@ -15,7 +15,7 @@ impl<'s> Checker<'s> {
             }
             ("pattern", Value::String(pattern)) => match self.matches(pattern, text)? {
                 Some(is_match) => self.require(is_match, target, || {
-                    format!("{} does not match \"{}\"", target.shown(), cut(pattern, MAX_SHOWN_LEN))
+                    format!("{} does not match \"{}\"", target.describe_location(), truncate(pattern, MAX_SHOWN_LEN))
                 }),
                 None => Ok(None),
             },
@@ -70,7 +70,7 @@ impl<'s> Checker<'s> {
                 "maxProperties" => ("has more than", "property", "properties"),
                 _ => ("has less than", "property", "properties"),
             };
-            format!("{} {comparison} {limit} {}", target.shown(), if is_one { one } else { many })
+            format!("{} {comparison} {limit} {}", target.describe_location(), if is_one { one } else { many })
         })
     }
 }

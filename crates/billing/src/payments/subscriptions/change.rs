@@ -53,7 +53,7 @@ pub async fn preview(
     seats: Option<i64>,
 ) -> Result<ChangePreview, AppError> {
     let now = service.clock.now();
-    let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
+    let row = rows::by_account(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
     let planned = plan_change(service.db.writer(), row, plan_id, seats, now).await?;
     let CalculatedChange { row, plan, price, change, missing, .. } = planned;
     let money = |amount| Price { currency: price.currency.clone(), amount };
@@ -121,10 +121,10 @@ async fn plan_change<C: ConnectionTrait>(
 fn checked_seats(row: &subscription::Model, seats: Option<i64>) -> Result<i64, AppError> {
     let seats = seats.unwrap_or(row.seats);
     let most = if row.workspace_id.is_some() { MAX_SEATS } else { 1 };
-    if (1..=most).contains(&seats) { Ok(seats) } else { Err(bad_seats()) }
+    if (1..=most).contains(&seats) { Ok(seats) } else { Err(invalid_seats_error()) }
 }
 
-fn bad_seats() -> AppError {
+fn invalid_seats_error() -> AppError {
     AppError::field("seats", "invalid", "Choose 1 to 1,000 seats for a workspace, or 1 for a person.")
 }
 
@@ -209,7 +209,7 @@ pub async fn change(
         // At this URL the payer confirms the charge.
         Stage::Created | Stage::Pending => charged.redirect_url,
     };
-    let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
+    let row = rows::by_account(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
     Ok(ChangeResult { subscription: view(service, row).await?, payment_id, redirect_url })
 }
 
@@ -299,7 +299,7 @@ pub(in crate::payments) fn price_at(
     seats: i64,
 ) -> Result<Money, AppError> {
     if !(1..=MAX_SEATS).contains(&seats) {
-        return Err(bad_seats());
+        return Err(invalid_seats_error());
     }
     let refused = || AppError::field("currency", "invalid", "This can't be paid in this currency here.");
     let mut prices = plan

@@ -183,7 +183,7 @@ pub(in crate::payments) async fn find_own(
     found.ok_or_else(|| Code::NotFound.into())
 }
 
-fn charging() -> AppError {
+fn charge_in_progress_error() -> AppError {
     wrong_state("A charge is in progress. Try again in a few minutes.")
 }
 
@@ -207,7 +207,7 @@ pub async fn set_default(
         && goes_on(&row)?
     {
         if row.is_charging {
-            return Err(charging());
+            return Err(charge_in_progress_error());
         }
         row.gateway = Some(method.gateway.clone());
         row.method_id = Some(id);
@@ -243,7 +243,7 @@ async fn detach(service: &BillingService, payer: Payer, method: &payment_method:
     let mut told = None;
     if let Some(mut row) = held.filter(|row| row.method_id == Some(method.id)) {
         if row.is_charging {
-            return Err(charging());
+            return Err(charge_in_progress_error());
         }
         if other.is_none() && renews(&row)? {
             return Err(wrong_state(

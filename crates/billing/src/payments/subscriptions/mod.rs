@@ -191,7 +191,7 @@ pub(super) fn notify_payer(service: &BillingService, row: &subscription::Model) 
 
 /// Reads the payer's subscription; `None` if there never was one.
 pub async fn read(service: &BillingService, payer: Payer) -> Result<Option<Subscription>, AppError> {
-    match rows::of(service.db.writer(), payer.account()).await? {
+    match rows::by_account(service.db.writer(), payer.account()).await? {
         Some(row) => Ok(Some(view(service, row).await?)),
         None => Ok(None),
     }

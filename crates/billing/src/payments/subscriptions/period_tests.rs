@@ -249,7 +249,7 @@ impl Group {
             let account = person.user_id.0;
             let (from, to) = (Timestamp(0), Timestamp(i64::MAX));
             let wanted = EntryFilter { account_id: Some(account), from, to, before: Uuid::max() };
-            for entry in ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap() {
+            for entry in ledger_rows::entries_after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap() {
                 if !["purchase", "refund", "refund_failed", "dispute", "dispute_won"].contains(&entry.kind.as_str()) {
                     continue;
                 }
@@ -271,7 +271,7 @@ impl Group {
     }
 
     async fn check_plan(&self, service: &BillingService, paid: &[payment::Model], gone: &HashSet<Uuid>) {
-        let Some(held) = rows::of(service.db.writer(), self.id.0).await.unwrap() else { return };
+        let Some(held) = rows::by_account(service.db.writer(), self.id.0).await.unwrap() else { return };
         if parse_state(&held).unwrap() == SubscriptionState::Ended {
             return;
         }

@@ -77,14 +77,14 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
         DueAction::Lapse => {
             step(&mut row, SubscriptionTransition::Lapse)?;
             reschedule(service, &mut row, now)?;
-            let letter = MailContent::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_of(&row) };
+            let letter = MailContent::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_path(&row) };
             mail::enqueue(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
         DueAction::End => {
             step(&mut row, SubscriptionTransition::End)?;
             row.ends_at = now;
             reschedule(service, &mut row, now)?;
-            let letter = MailContent::PlanEnded { plan: plan.name.clone(), page: page_of(&row) };
+            let letter = MailContent::PlanEnded { plan: plan.name.clone(), page: page_path(&row) };
             mail::enqueue(&tx, now, Recipient::User(row.user_id), letter).await?;
         }
         DueAction::Charge | DueAction::Ask => {
@@ -115,7 +115,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
 }
 
 fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingPlan) -> Result<MailContent, AppError> {
-    let (name, at, page) = (plan.name.clone(), row.period_end, page_of(row));
+    let (name, at, page) = (plan.name.clone(), row.period_end, page_path(row));
     if parse_state(row)? == SubscriptionState::Trialing {
         return Ok(MailContent::TrialEnding { plan: name, at, page });
     }
@@ -129,7 +129,7 @@ fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingP
 }
 
 /// Path of the page on which the payer sees the subscription.
-fn page_of(row: &subscription::Model) -> String {
+fn page_path(row: &subscription::Model) -> String {
     match row.workspace_id {
         Some(id) => format!("plans/billing?workspace_id={id}"),
         None => "plans/billing".to_owned(),
@@ -266,7 +266,7 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
         amount: payments::price(payment)?.to_string(),
         again_at: course.attempt_at().filter(|at| *at < row.ends_at),
         until: row.ends_at,
-        page: page_of(&row),
+        page: page_path(&row),
     };
     mail::enqueue(txn, now, Recipient::User(row.user_id), letter).await?;
     rows::store(txn, row).await

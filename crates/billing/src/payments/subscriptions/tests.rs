@@ -242,7 +242,7 @@ async fn check(
     let kept = methods(service, Payer { user_id, workspace_id: None }, page).await.unwrap().items;
     let defaults = kept.iter().filter(|method| method.is_default).count();
     assert_eq!(defaults, usize::from(!kept.is_empty()), "one saved method is the default: {kept:?}");
-    let row = rows::of(service.db.writer(), user_id.0).await.unwrap()?;
+    let row = rows::by_account(service.db.writer(), user_id.0).await.unwrap()?;
     assert!(row.method_id.is_none_or(|id| kept.iter().any(|method| method.id == id.0)), "{row:?} {kept:?}");
     let state = parse_state(&row).unwrap();
     let is_over = row.ends_at <= now;

@@ -90,7 +90,7 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     }
     let PreviewJob { conversation_id, message_id } = job;
     let set = ServerAction::SetPreviews(SetPreviews { message_id, edited_at: message.edited_at, previews });
-    service.events.writer.submit(set.on(conversation_id)).await.map(drop)
+    service.events.writer.submit(set.on_conversation(conversation_id)).await.map(drop)
 }
 
 /// Fetches the preview of a URL; `None` if the page is unreachable or has no metadata.
@@ -156,7 +156,7 @@ fn media_type(fetched: &FetchedResponse) -> Option<String> {
 pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<(), AppError> {
     let conversation_id = super::find(service, by, id).await?.conversation_id;
     let remove = MemberAction::RemovePreviews { message_id: id };
-    let removed = service.events.writer.submit(remove.by(by.user_id, conversation_id)).await;
+    let removed = service.events.writer.submit(remove.by_member(by.user_id, conversation_id)).await;
     access::explain_not_found(&service.events, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
 }
 
@@ -190,6 +190,6 @@ pub async fn set_enabled_in_workspace(
     membership::resolve(&service.identity, by, Some(id), Permission::Configure).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
     query::previews::set_enabled(&tx, id.0, is_on).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }

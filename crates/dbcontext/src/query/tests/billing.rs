@@ -16,7 +16,7 @@ async fn finds_expired_rows_by_time_index() {
     db.has("INDEX credit_holds_expiry (expires_at>? AND expires_at<?)");
     budgets::expired_reservations(&db, Timestamp(5), (Timestamp(0), Uuid::nil()), 10).await.unwrap();
     db.has("INDEX budget_holds_expiry (expires_at>? AND expires_at<?)");
-    balances::due(&db, Uuid::nil(), 10).await.unwrap();
+    balances::due_accounts(&db, Uuid::nil(), 10).await.unwrap();
     db.has("INDEX ledger_accounts_due (id>?)");
 }
 

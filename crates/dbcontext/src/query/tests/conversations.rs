@@ -12,7 +12,7 @@ use crate::query::{account_erasure, conversations, knowledge, search};
 async fn finds_open_conversations_of_a_workspace_by_index() {
     let db = Planned::new().await;
     let (user, workspace) = (UserId::new(), WorkspaceId::new());
-    search::readable(&db, user).await.unwrap();
+    search::readable_conversations(&db, user).await.unwrap();
     db.has("SEARCH ac USING INDEX conversations_open (workspace_id=? AND kind=?)");
     let filter = conversations::Filter { workspace_id: Some(workspace), ..Default::default() };
     conversations::list_open(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();

@@ -21,7 +21,7 @@ async fn finds_reports_of_a_message_by_index() {
     let all = moderation::Filter::default();
     moderation::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();
     db.has("SEARCH s USING COVERING INDEX message_reports_message (message_id=?)");
-    uploads::readable(&db, UserId::new(), UploadId::new()).await.unwrap();
+    uploads::find_readable(&db, UserId::new(), UploadId::new()).await.unwrap();
     let steps = db.take();
     assert!(!steps.contains("SCAN r"), "{steps}");
 }

@@ -26,8 +26,10 @@ async fn deletes_notifications_by_index() {
     notifications::withdraw_conversations(&db, &[ConversationId::new()]).await.unwrap();
     db.has("INDEX notifications_conversation (conversation_id=?)");
     // The other kinds of read positions use the same index.
-    let read = |place| notifications::NotificationReadPosition { user_id: UserId::new(), place, seq: 5 };
-    notifications::covered_by(&db, &[read(notifications::ReadScope::MainLine(ConversationId::new()))]).await.unwrap();
+    let read = |scope| notifications::NotificationReadPosition { user_id: UserId::new(), scope, seq: 5 };
+    notifications::unread_before_positions(&db, &[read(notifications::ReadScope::MainLine(ConversationId::new()))])
+        .await
+        .unwrap();
     db.has("INDEX notifications_unread (user_id=? AND conversation_id=? AND seq<?)");
     let all = notifications::Filter { is_unread: false, kind: None };
     notifications::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();

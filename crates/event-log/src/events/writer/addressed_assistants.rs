@@ -123,7 +123,7 @@ fn mention_candidates(by: Actor, send: &SendMessage) -> Vec<Mention> {
     // Looks up names in the form in which they are stored, and also as written: a name may have
     // been stored unfolded because another name with the same folded form was added later.
     let said = name_candidates(&matchable_text(send.content.as_str()));
-    let names: BTreeSet<String> = said.iter().map(|name| ::search::folded_line(name)).collect();
+    let names: BTreeSet<String> = said.iter().map(|name| ::search::fold_name(name)).collect();
     mentions.extend(names.union(&said).map(|name| mention(Some(name.clone()), None)));
     mentions
 }
@@ -286,7 +286,7 @@ fn split_letters(name: &str) -> Letters<'_> {
         let marks = &rest[first.len_utf8()..];
         let end = marks.find(|mark: char| !is_combining_mark(mark)).unwrap_or(marks.len());
         let (letter, strip_letters) = rest.split_at(first.len_utf8() + end);
-        let plain = if first.is_whitespace() { letter.to_owned() } else { ::search::folded_line(letter) };
+        let plain = if first.is_whitespace() { letter.to_owned() } else { ::search::fold_name(letter) };
         letters.push((letter, plain));
         rest = strip_letters;
     }
@@ -380,7 +380,7 @@ mod tests {
             // Names that are mentioned must also be among the candidates that are looked up, in
             // their stored form.
             let looked: BTreeSet<String> =
-                name_candidates(&said).iter().map(|name| ::search::folded_line(name)).collect();
+                name_candidates(&said).iter().map(|name| ::search::fold_name(name)).collect();
             assert!(called.iter().all(|name| looked.contains(&::search::folded_line(name))), "{text:?}: {looked:?}");
         }
     }

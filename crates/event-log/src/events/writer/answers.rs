@@ -54,7 +54,7 @@ pub(super) async fn start(
         }
         return restart(batch, message, begin.model.clone(), (beside, false)).await;
     }
-    if begin.beside.is_some() {
+    if begin.compared_with.is_some() {
         return Err(Code::NotFound.into());
     }
     if let Some(question) = begin.reply_to
@@ -186,7 +186,7 @@ pub(super) async fn regenerate(
         beside: None,
         asking: asking.clone(),
     };
-    let is_kept = versions::keep_as_version(batch, &mut message).await?;
+    let is_kept = versions::store_as_version(batch, &mut message).await?;
     if !message.tool_calls.is_empty() {
         query::tool_calls::remove_of_current_version(batch.db, message.id).await?;
         message.tool_calls.clear();

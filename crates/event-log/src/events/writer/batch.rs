@@ -73,10 +73,10 @@ pub(super) struct Batch<'a> {
     pub has_removed_text: bool,
     advanced: BTreeSet<ConversationId>,
     /// Number of sequence numbers and message numbers assigned so far.
-    numbers: u64,
+    assigned_numbers: u64,
     /// Members whose role the batch has relied on, in conversations where role changes don't
     /// increment `last_seq`.
-    relied_on: BTreeSet<(ConversationId, UserId)>,
+    checked_roles: BTreeSet<(ConversationId, UserId)>,
     pub new_messages: Vec<NewMessage>,
     /// Mentions to add (`true`) or to remove (`false`).
     pub mentions: BTreeMap<NewMention, bool>,
@@ -109,8 +109,8 @@ impl<'a> Batch<'a> {
             new_last_writes: BTreeMap::new(),
             has_removed_text: false,
             advanced: BTreeSet::new(),
-            numbers: 0,
-            relied_on: BTreeSet::new(),
+            assigned_numbers: 0,
+            checked_roles: BTreeSet::new(),
             new_messages: Vec::new(),
             mentions: BTreeMap::new(),
             files: BatchAttachments::default(),
@@ -183,7 +183,7 @@ impl<'a> Batch<'a> {
         let conversation = self.conversation_mut(id)?;
         let seq = conversation.last_seq + 1;
         conversation.last_seq = seq;
-        self.numbers += 1;
+        self.assigned_numbers += 1;
         self.advanced.insert(id);
         let envelope = self.append(id, seq, &Event::Durable { conversation_id: id, seq, body: body(seq) })?;
         self.envelopes.push(envelope);
@@ -195,7 +195,7 @@ impl<'a> Batch<'a> {
         let conversation = self.conversation_mut(id)?;
         conversation.last_no += 1;
         let no = conversation.last_no;
-        self.numbers += 1;
+        self.assigned_numbers += 1;
         Ok(no)
     }
 

@@ -98,7 +98,7 @@ pub enum MemberAction {
 impl MemberAction {
     /// Turns the action into a change by this member.
     #[must_use]
-    pub const fn by(self, user_id: UserId, conversation_id: ConversationId) -> Change {
+    pub const fn by_member(self, user_id: UserId, conversation_id: ConversationId) -> Change {
         Change::Member { by: Actor { conversation_id, user_id }, action: self }
     }
 }
@@ -141,7 +141,7 @@ pub enum ServerAction {
 impl ServerAction {
     /// Turns the action into a change of the given conversation.
     #[must_use]
-    pub const fn on(self, conversation_id: ConversationId) -> Change {
+    pub const fn on_conversation(self, conversation_id: ConversationId) -> Change {
         Change::Server { conversation_id, action: self }
     }
 }
@@ -153,7 +153,7 @@ pub struct SendMessage {
     pub reply_to: Option<MessageId>,
     pub mentions: Vec<Mention>,
     /// Users who are notified by `@here`.
-    pub here: Vec<UserId>,
+    pub here_recipients: Vec<UserId>,
     /// Ids of the sender's uploads.
     pub attachments: Vec<UploadId>,
     /// Thread in which the message is a reply.
@@ -184,7 +184,7 @@ impl SendMessage {
 
     /// True if the message mentions `@all` or `@here`.
     pub fn mentions_many(&self) -> bool {
-        MentionScope::of(&self.mentions) != MentionScope::Named
+        MentionScope::from_mentions(&self.mentions) != MentionScope::Named
     }
 }
 
@@ -195,7 +195,7 @@ pub struct EditMessage {
     /// New mentions; `None` leaves them unchanged.
     pub mentions: Option<Vec<Mention>>,
     /// Users who are notified by an `@here` that the edit adds.
-    pub here: Vec<UserId>,
+    pub here_recipients: Vec<UserId>,
 }
 
 /// Replaces the text of a prompt, keeps the old text as a version, and requests a new answer.
@@ -290,7 +290,7 @@ pub struct StartAnswer {
     pub reply_to: Option<MessageId>,
     /// Answer with which this one is compared. If set, the message was already created together
     /// with its job.
-    pub beside: Option<MessageId>,
+    pub compared_with: Option<MessageId>,
     pub model: Option<String>,
 }
 

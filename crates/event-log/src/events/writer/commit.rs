@@ -58,32 +58,39 @@ pub(super) struct Committer {
     db: Database,
     limits: Limits,
     /// True if batches get outbox entries.
-    relayed: bool,
+    uses_outbox: bool,
     /// Conversations with recent write conflicts, each with the time until which it is committed
     /// under locks.
-    contended: HashMap<ConversationId, Instant>,
-    memory: ConversationCache,
+    contended_until: HashMap<ConversationId, Instant>,
+    cache: ConversationCache,
     /// Batch that is being committed. Remains set if the outcome of its commit is unknown.
     in_flight: Option<Committed>,
 }
 
 impl Committer {
     pub fn new(db: Database, limits: Limits, relayed: bool) -> Self {
-        Self { db, limits, relayed, contended: HashMap::new(), memory: ConversationCache::default(), in_flight: None }
+        Self {
+            db,
+            limits,
+            uses_outbox: relayed,
+            contended_until: HashMap::new(),
+            cache: ConversationCache::default(),
+            in_flight: None,
+        }
     }
 
     /// Invalidates cached state when the bus reports changes.
     pub fn on_message(&mut self, message: &BusMessage) {
-        self.memory.on_message(message);
+        self.cache.on_message(message);
     }
 
     /// True if the change can be committed without a lock.
     pub fn is_lock_free(&mut self, change: &Change) -> bool {
         let now = Instant::now();
-        self.contended.retain(|_, until| *until > now);
+        self.contended_until.retain(|_, until| *until > now);
         change.is_batchable()
             && !change.has_files()
-            && change.conversation_id().is_some_and(|id| !self.contended.contains_key(&id))
+            && change.conversation_id().is_some_and(|id| !self.contended_until.contains_key(&id))
     }
 
     /// Returns the batch of a failed attempt that may have been committed nevertheless, because the
@@ -106,7 +113,7 @@ impl Committer {
                 CommitAttempt::Outdated => {}
                 CommitAttempt::WriteConflict(moved) => {
                     let until = Instant::now() + CONTENTION_PERIOD;
-                    self.contended.extend(moved.into_iter().map(|id| (id, until)));
+                    self.contended_until.extend(moved.into_iter().map(|id| (id, until)));
                 }
             }
         }
@@ -131,9 +138,9 @@ impl Committer {
         now: Timestamp,
         told: &[Uuid],
     ) -> Result<CommitAttempt, AppError> {
-        let db = Statements::on(self.db.log());
+        let db = Statements::new(self.db.log());
         let mut batch =
-            Batch::new(&db, &self.limits, now, self.relayed).load_unlocked(changes, &mut self.memory).await?;
+            Batch::new(&db, &self.limits, now, self.uses_outbox).load_unlocked(changes, &mut self.cache).await?;
         if !batch.are_batchable(changes) {
             return Ok(CommitAttempt::NeedsLocks);
         }
@@ -145,12 +152,13 @@ impl Committer {
             return Ok(CommitAttempt::Outdated);
         }
         let has_removed_text = batch.has_removed_text;
-        let ClosedBatch { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
+        let ClosedBatch { expected_states: seen, pieces, envelopes, signals, batch, conversations } =
+            batch.close(told)?;
         self.in_flight = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = query::batches::execute_if_unchanged(&self.db, &seen, pieces).await;
-        Ok(match self.conclude(stored)? {
+        Ok(match self.take_committed(stored)? {
             (OptimisticCommit::Executed, committed) => {
-                self.memory.keep(conversations);
+                self.cache.insert(conversations);
                 if has_removed_text {
                     self.db.purge_removed();
                 }
@@ -170,11 +178,11 @@ impl Committer {
         unsure: Option<Committed>,
     ) -> Result<Committed, AppError> {
         for id in changes.iter().filter_map(Change::conversation_id) {
-            drop(self.memory.take(id));
+            drop(self.cache.remove(id));
         }
         let txn = self.db.begin_log().await.map_err(app_error)?;
-        let db = Statements::on(&*txn);
-        let mut batch = Batch::new(&db, &self.limits, now, self.relayed).lock(&txn, changes).await?;
+        let db = Statements::new(&*txn);
+        let mut batch = Batch::new(&db, &self.limits, now, self.uses_outbox).lock(&txn, changes).await?;
         if let Some(unsure) = unsure
             && let Some(id) = unsure.batch
             && query::events::is_committed(&db, id).await?
@@ -189,7 +197,7 @@ impl Committer {
             Ok(()) => txn.commit().await.map_err(app_error),
             Err(error) => Err(error),
         };
-        let ((), committed) = self.conclude(stored)?;
+        let ((), committed) = self.take_committed(stored)?;
         if has_removed_text {
             self.db.purge_removed();
         }
@@ -197,7 +205,7 @@ impl Committer {
     }
 
     /// Returns the batch in progress once its outcome is known.
-    fn conclude<T>(&mut self, stored: Result<T, AppError>) -> Result<(T, Committed), AppError> {
+    fn take_committed<T>(&mut self, stored: Result<T, AppError>) -> Result<(T, Committed), AppError> {
         match stored {
             Err(error @ AppError::Unavailable(_)) => Err(error),
             Err(error) => {

@@ -25,9 +25,9 @@ use platform::word_filter::CompiledWordFilter;
 use super::batch::ActingMember;
 
 /// Time to live of cached state.
-const KEEP: Duration = Duration::from_secs(5);
+const ENTRY_TTL: Duration = Duration::from_secs(5);
 /// Maximum number of cached members, over all conversations.
-const MOST: usize = 50_000;
+const MAX_MEMBERS: usize = 50_000;
 
 /// Cached conversation with some of its members.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl CachedConversation {
     }
 
     fn is_fresh(&self) -> bool {
-        self.cached_at.elapsed() < KEEP
+        self.cached_at.elapsed() < ENTRY_TTL
     }
 }
 
@@ -62,27 +62,27 @@ pub(super) struct ConversationCache {
 }
 
 impl ConversationCache {
-    pub fn take(&mut self, id: ConversationId) -> Option<CachedConversation> {
+    pub fn remove(&mut self, id: ConversationId) -> Option<CachedConversation> {
         let known = self.conversations.remove(&id)?;
         self.member_count -= known.members.len();
         known.is_fresh().then_some(known)
     }
 
-    pub fn keep(&mut self, conversations: HashMap<ConversationId, CachedConversation>) {
+    pub fn insert(&mut self, conversations: HashMap<ConversationId, CachedConversation>) {
         for (id, known) in conversations {
             self.member_count += known.members.len();
             self.conversations.insert(id, known);
         }
-        if self.member_count > MOST {
-            self.tidy();
+        if self.member_count > MAX_MEMBERS {
+            self.evict();
         }
     }
 
     /// Evicts expired entries. If the cache is still too large, clears it.
-    fn tidy(&mut self) {
+    fn evict(&mut self) {
         self.conversations.retain(|_, known| known.is_fresh());
         self.member_count = self.conversations.values().map(|known| known.members.len()).sum();
-        if self.member_count > MOST / 2 {
+        if self.member_count > MAX_MEMBERS / 2 {
             self.clear();
         }
     }
@@ -98,7 +98,7 @@ impl ConversationCache {
                         .get(&position.conversation_id)
                         .is_some_and(|known| known.state.last_seq < position.seq)
                 {
-                    drop(self.take(position.conversation_id));
+                    drop(self.remove(position.conversation_id));
                 }
                 // Memberships and roles in channels change without a new sequence number. On
                 // PostgreSQL, the statement that stores a batch checks the senders; on SQLite, the
@@ -106,7 +106,7 @@ impl ConversationCache {
                 if let FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. } =
                     &envelopes.effect
                 {
-                    drop(self.take(*conversation_id));
+                    drop(self.remove(*conversation_id));
                 }
             }
             // Clears the whole cache: users change rarely, and searching all entries for one user

@@ -35,7 +35,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         id: new.id,
         workspace_id: new.workspace_id,
         kind: new.kind,
-        search_title: new.title.as_deref().map(::search::folded_line),
+        search_title: new.title.as_deref().map(::search::fold_name),
         title: new.title.clone(),
         topic: new.topic.clone(),
         pair_key: new.pair_key.clone(),

@@ -99,7 +99,7 @@ impl Edits {
     async fn load_messages<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
         for row in query::messages::get_all(db, &ids).await? {
             if row.is_in_main_conversation() {
-                self.positions.entry(row.id).or_insert(TimelinePosition { no: row.no, here: Vec::new() });
+                self.positions.entry(row.id).or_insert(TimelinePosition { no: row.no, here_recipients: Vec::new() });
             }
             self.messages.insert(row.id, row.try_into()?);
         }
@@ -109,7 +109,7 @@ impl Edits {
     /// Loads the users who were notified by `@here`, for those messages that mention it.
     async fn load_here_recipients<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
         let says_here = |id: &&MessageId| {
-            self.messages.get(id).is_some_and(|it| MentionScope::of(&it.mentions) == MentionScope::Here)
+            self.messages.get(id).is_some_and(|it| MentionScope::from_mentions(&it.mentions) == MentionScope::Here)
         };
         let place = |id: &MessageId| Some(((self.messages.get(id)?.conversation_id, self.positions.get(id)?.no), *id));
         let asked: HashMap<(ConversationId, i64), MessageId> = ids.iter().filter(says_here).filter_map(place).collect();
@@ -120,7 +120,7 @@ impl Edits {
         for (conversation_id, no, user) in query::notifier::mentioned(db, &places).await? {
             let place = asked.get(&(conversation_id, no)).and_then(|id| self.positions.get_mut(id));
             if let Some(place) = place {
-                place.here.push(user);
+                place.here_recipients.push(user);
             }
         }
         Ok(())

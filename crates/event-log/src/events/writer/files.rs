@@ -36,7 +36,7 @@ impl BatchAttachments {
         (!self.attached.is_empty()).then(|| query::uploads::attach(self.attached))
     }
 
-    fn of(&self, owner: UserId, id: UploadId) -> Option<&StoredUpload> {
+    fn find(&self, owner: UserId, id: UploadId) -> Option<&StoredUpload> {
         self.uploads.get(&id).filter(|upload| upload.is_usable_by(owner))
     }
 }
@@ -71,7 +71,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<Upload>, AppError> {
     let mut found: Vec<Upload> = Vec::with_capacity(send.attachments.len());
     for id in &send.attachments {
-        let upload = batch.files.of(by.user_id, *id).ok_or_else(attachment_not_found)?;
+        let upload = batch.files.find(by.user_id, *id).ok_or_else(attachment_not_found)?;
         if !found.iter().any(|other| other.id == *id) {
             found.push(upload.clone().try_into()?);
         }

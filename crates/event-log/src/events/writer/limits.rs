@@ -11,7 +11,7 @@ pub struct Limits {
 
 impl Limits {
     #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         Self { messages: config.messages.clone(), workspace_bytes: config.uploads.workspace_bytes }
     }
 }

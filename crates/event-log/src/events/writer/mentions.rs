@@ -16,7 +16,7 @@ use super::batch::Batch;
 pub(super) struct TimelinePosition {
     pub no: i64,
     /// Users who were notified by `@here`, if the message mentions it.
-    pub here: Vec<UserId>,
+    pub here_recipients: Vec<UserId>,
 }
 
 /// Records the mentions of a new message, without duplicates.
@@ -32,13 +32,13 @@ pub(super) fn add(
 /// Replaces the mentions of a loaded message. `here` are the users whom a new `@here` notifies; an
 /// `@here` that was there before keeps its recipients.
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
-    let Some(TimelinePosition { no, here: known }) = batch.edits.position(message.id) else { return };
+    let Some(TimelinePosition { no, here_recipients: known }) = batch.edits.position(message.id) else { return };
     let before = mentioned(&message.mentions, &known);
-    let is_same =
-        MentionScope::of(mentions) == MentionScope::Here && MentionScope::of(&message.mentions) == MentionScope::Here;
+    let is_same = MentionScope::from_mentions(mentions) == MentionScope::Here
+        && MentionScope::from_mentions(&message.mentions) == MentionScope::Here;
     let here = if is_same { known } else { here.to_vec() };
     set(batch, (message.conversation_id, no), &before, &mentioned(mentions, &here));
-    batch.edits.set_position(message.id, TimelinePosition { no, here });
+    batch.edits.set_position(message.id, TimelinePosition { no, here_recipients: here });
 }
 
 /// Removes the mentions of a hidden message.
@@ -65,7 +65,7 @@ fn mentioned_users(mentions: &[Mention]) -> impl Iterator<Item = UserId> {
 }
 
 fn mentioned(mentions: &[Mention], here: &[UserId]) -> BTreeSet<MentionTarget> {
-    if MentionScope::of(mentions) == MentionScope::Everybody {
+    if MentionScope::from_mentions(mentions) == MentionScope::Everybody {
         return BTreeSet::from([MentionTarget::Everybody]);
     }
     mentioned_users(mentions).chain(here.iter().copied()).map(MentionTarget::Person).collect()

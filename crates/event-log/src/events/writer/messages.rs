@@ -83,8 +83,9 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 /// may do so.
 fn edits_to_authorize(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins);
-    let mentions_many =
-        |edit: &EditMessage| MentionScope::of(edit.mentions.as_deref().unwrap_or_default()) != MentionScope::Named;
+    let mentions_many = |edit: &EditMessage| {
+        MentionScope::from_mentions(edit.mentions.as_deref().unwrap_or_default()) != MentionScope::Named
+    };
     let edits = member_actions(changes)
         .filter_map(|(by, action)| if let MemberAction::Edit(edit) = action { Some((by, edit)) } else { None });
     edits.filter(|(by, edit)| mentions_many(edit) && is_kept(by.conversation_id)).map(|(by, _)| by).collect()
@@ -169,7 +170,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
     }
     moderation::record_slow_mode(batch, by)?;
     if is_in_main_line {
-        mentions::add(batch, (conversation_id, main_no), &send.mentions, &send.here);
+        mentions::add(batch, (conversation_id, main_no), &send.mentions, &send.here_recipients);
     }
     if let Some(root) = root {
         threads::add_reply(batch, root, &message)?;
@@ -287,11 +288,11 @@ pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Resu
         return Ok(Outcome::Message(Box::new(message)));
     }
     if let Some(mentioned) = mentioned {
-        if MentionScope::of(mentioned) > MentionScope::of(&message.mentions) {
+        if MentionScope::from_mentions(mentioned) > MentionScope::from_mentions(&message.mentions) {
             require_may_mention_all(batch, by)?;
         }
         threads::follow(batch, &message, mentions::newly_mentioned(&message.mentions, mentioned));
-        mentions::replace(batch, &message, mentioned, &edit.here);
+        mentions::replace(batch, &message, mentioned, &edit.here_recipients);
         message.mentions.clone_from(mentioned);
     }
     if needs_previews(&message, &content) {

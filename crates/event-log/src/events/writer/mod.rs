@@ -185,7 +185,7 @@ impl Outbox {
         mem::take(&mut self.entries)
     }
 
-    fn put_back(&mut self, entries: Vec<Uuid>) {
+    fn requeue(&mut self, entries: Vec<Uuid>) {
         entries.into_iter().for_each(|entry| self.add(entry));
     }
 }
@@ -254,7 +254,7 @@ impl Task {
         }
         metrics().events.record_commit(changes.len(), begun.elapsed(), result.is_ok());
         match result {
-            Ok(committed) => self.conclude(committed, replies),
+            Ok(committed) => self.publish_outcomes(committed, replies),
             Err(AppError::Unavailable(cause)) => {
                 tracing::warn!(error = format!("{cause:#}"), changes = changes.len(), "failed to commit batch");
                 for reply in replies {
@@ -283,7 +283,7 @@ impl Task {
                 tracing::warn!(%error, changes = changes.len(), "batch rejected, committing its changes one by one");
                 for (change, reply) in changes.into_iter().zip(replies) {
                     match self.attempt(std::slice::from_ref(&change), None).await {
-                        Ok(committed) => self.conclude(committed, vec![reply]),
+                        Ok(committed) => self.publish_outcomes(committed, vec![reply]),
                         Err(error) => {
                             let _ = reply.send(Err(error));
                         }
@@ -308,13 +308,13 @@ impl Task {
         // writer's task would end.
         let result = catch_panic(self.db.commit_within(COMMIT_TIMEOUT, committing)).await;
         if result.is_err() {
-            self.outbox.put_back(acknowledged);
+            self.outbox.requeue(acknowledged);
         }
         result
     }
 
     /// Sends the outcomes to the callers and publishes the events.
-    fn conclude(&self, committed: Committed, replies: Vec<oneshot::Sender<Result<Outcome, AppError>>>) {
+    fn publish_outcomes(&self, committed: Committed, replies: Vec<oneshot::Sender<Result<Outcome, AppError>>>) {
         let Committed { outcomes, envelopes, signals, batch } = committed;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
             let _ = reply.send(outcome);

@@ -98,7 +98,7 @@ pub(super) async fn hide(
     if hide.is_hidden {
         query::moderation::hide(batch.db, message.id, hide.by, batch.now).await?;
         mentions::remove_all(batch, &message);
-        conceal(&mut message);
+        clear_content(&mut message);
         message.hidden_at = Some(batch.now);
         log_redaction::redact(batch, &message).await?;
     } else {
@@ -117,7 +117,7 @@ pub(super) async fn hide(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-fn conceal(message: &mut Message) {
+fn clear_content(message: &mut Message) {
     message.content.clear();
     message.mentions.clear();
     message.attachments.clear();

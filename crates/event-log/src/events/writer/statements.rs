@@ -11,7 +11,7 @@ pub(super) struct Statements<'a> {
 }
 
 impl<'a> Statements<'a> {
-    pub fn on(db: impl Into<DatabaseExecutor<'a>>) -> Self {
+    pub fn new(db: impl Into<DatabaseExecutor<'a>>) -> Self {
         Self { db: db.into(), changed: AtomicU64::new(0) }
     }
 

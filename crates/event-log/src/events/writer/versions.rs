@@ -95,7 +95,7 @@ pub(super) async fn show(
 
 /// Keeps an answer as a version, because it is generated again. Returns false if the answer is to
 /// be overwritten instead.
-pub(super) async fn keep_as_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
+pub(super) async fn store_as_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
     let is_answer = matches!(message.status, MessageStatus::Complete | MessageStatus::Stopped);
     if !batch.capabilities(message.conversation_id)?.asks_every_message || !is_answer || message.content.is_empty() {
         return Ok(false);
@@ -110,7 +110,7 @@ pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(
     query::versions::remove(batch.db, message.id).await?;
     let mut behind = vec![message.id];
     while let Some(id) = behind.pop() {
-        for row in query::versions::hidden(batch.db, id).await? {
+        for row in query::versions::hidden_messages(batch.db, id).await? {
             let mut hidden = Message::try_from(row)?;
             query::messages::delete(batch.db, hidden.id, batch.now).await?;
             files::detach(batch, hidden.id).await?;

@@ -183,7 +183,7 @@ proptest! {
         let text = written(&fields);
         let text = if is_hidden { text.replace('_', "\\u005f") } else { text };
         let body = Bytes::from(text.clone());
-        let RequestInfo { estimate: wanted, mended, .. } = inspect(WorkOwner::System, style, &body).now_or_never().unwrap().unwrap();
+        let RequestInfo { estimate: wanted, normalised_body, .. } = inspect(WorkOwner::System, style, &body).now_or_never().unwrap().unwrap();
         let sent: Value = serde_json::from_slice(mended.as_ref().unwrap_or(&body)).unwrap();
         let allowed = Allowed::by(style, &sent);
         let part = |of: u64, share: usize| of * shares[share] / 100;

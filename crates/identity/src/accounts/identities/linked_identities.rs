@@ -58,7 +58,7 @@ pub async fn unlink(service: &IdentityService, by: &Confirmed, id: IdentityId) -
         return Err(Code::NotFound.into());
     }
     methods::require_any(&tx, &account).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::IdentityUnlinked, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::IdentityUnlinked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 

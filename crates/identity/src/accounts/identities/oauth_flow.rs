@@ -89,10 +89,10 @@ pub async fn start_oauth(
     // provider as its own.
     let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", service.config.server.public_url(), provider.name());
     let departure = provider.start(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
-    let state = departure.trip.state.clone();
+    let state = departure.flow.state.clone();
     let visit = OauthFlow {
         provider: provider.name().to_owned(),
-        trip: departure.trip,
+        trip: departure.flow,
         next: next.and_then(urls::own_path).unwrap_or_else(|| DEFAULT_PATH.to_owned()),
         link_to: link_to.as_deref().map(Principal::require_session).transpose()?,
     };

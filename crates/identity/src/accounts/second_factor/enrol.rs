@@ -69,7 +69,7 @@ pub async fn confirm(service: &IdentityService, by: &Principal, code: &str) -> R
     rows::confirm(&tx, account.id, now).await?;
     rows::replace_codes(&tx, account.id, codes.iter().map(|code| recovery::fingerprint(code)).collect()).await?;
     users::set_second_factor(&tx, account.id, true, now).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::SecondFactorAdded, None)).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::SecondFactorAdded, None)).await?;
     tx.commit().await.map_err(app_error)?;
     service.notify_account_changed(account.id)?;
     Ok(codes.into_iter().map(Secret::from).collect())
@@ -90,7 +90,7 @@ pub async fn remove(service: &IdentityService, by: &Principal, code: &str) -> Re
     }
     rows::remove(&tx, account.id).await?;
     users::set_second_factor(&tx, account.id, false, now).await?;
-    audit::record(&tx, NewAuditEntry::by(by, Action::SecondFactorRemoved, None)).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::SecondFactorRemoved, None)).await?;
     tx.commit().await.map_err(app_error)?;
     service.notify_account_changed(account.id)
 }

@@ -11,7 +11,7 @@ const GROUP: usize = 6;
 /// Generates a set of codes.
 pub(super) fn make() -> Result<Vec<String>, AppError> {
     (0..COUNT)
-        .map(|_| token::random_bytes::<BYTES>().map(|bytes| written(&bytes)).map_err(AppError::internal))
+        .map(|_| token::random_bytes::<BYTES>().map(|bytes| format_code(&bytes)).map_err(AppError::internal))
         .collect()
 }
 
@@ -26,7 +26,7 @@ pub(super) fn fingerprint(code: &str) -> Vec<u8> {
     token::hash_token(&plain)
 }
 
-fn written(bytes: &[u8]) -> String {
+fn format_code(bytes: &[u8]) -> String {
     let text = Secret::new(bytes.into()).to_base32().to_ascii_lowercase();
     let groups: Vec<String> =
         text.chars().collect::<Vec<_>>().chunks(GROUP).map(|group| group.iter().collect()).collect();

@@ -142,7 +142,8 @@ pub async fn terminate_session(
     if !rows::end(&tx, id, session, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by(by, Action::UserSessionsEnded, Some(format!("{id}:{session}")))).await?;
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::UserSessionsEnded, Some(format!("{id}:{session}"))))
+        .await?;
     tx.commit().await.map_err(app_error)?;
     announce_ended(service, vec![session]).await;
     Ok(())

@@ -95,7 +95,7 @@ pub(super) async fn apply(
     service.wake_workers();
     // The change takes effect on this instance at once, and on the others when they get the bus
     // message.
-    service.accounts.standings.invalidate_user(id).await;
+    service.accounts.credential_status.invalidate_user(id).await;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
     if new_role.is_some() {
         service.notify_account_changed(id)?;

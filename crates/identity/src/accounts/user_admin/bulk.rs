@@ -18,7 +18,7 @@ pub enum BulkAction {
 
 /// Applies the operation to each account separately. A rejected account is reported and doesn't
 /// stop the others.
-pub async fn several(
+pub async fn apply_to_all(
     service: &IdentityService,
     by: &Confirmed,
     ids: &[UserId],

@@ -14,7 +14,7 @@ pub use access::{
     NewAccount, invite, remove_second_factor, send_reset, sessions_of, terminate_session, terminate_sessions,
 };
 pub use account_status::{AccountChange, change};
-pub use bulk::{BulkAction, several};
+pub use bulk::{BulkAction, apply_to_all};
 
 use appcore::{
     AppError, Code, UserId,
@@ -67,5 +67,5 @@ pub fn reject_own_account(by: &Principal, id: UserId) -> Result<(), AppError> {
 }
 
 pub fn audit_entry(by: &Principal, action: Action, id: UserId) -> NewAuditEntry {
-    NewAuditEntry::by(by, action, Some(id.to_string()))
+    NewAuditEntry::by_principal(by, action, Some(id.to_string()))
 }

@@ -195,7 +195,7 @@ impl SearchIndex for MeilisearchIndex {
         Ok(Vec::new())
     }
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError> {
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
         self.read_fill().await
     }
 
@@ -208,7 +208,7 @@ impl SearchIndex for MeilisearchIndex {
         self.read_positions(&ids).await
     }
 
-    async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+    async fn incomplete_conversations(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
         let mut read = Vec::new();
         for page in 0.. {
             let found =
@@ -255,7 +255,7 @@ impl IndexWriter for MeilisearchWriter {
         self.engine.read_positions(&ids).await
     }
 
-    async fn fill(&self) -> Result<Option<FillState>, AppError> {
+    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
         self.engine.read_fill().await
     }
 

@@ -67,7 +67,7 @@ impl Transaction {
 }
 
 /// Payments with their refunded amounts.
-fn listed(found: Vec<Transaction>) -> Vec<ListedPayment> {
+fn to_listed_payments(found: Vec<Transaction>) -> Vec<ListedPayment> {
     let mut refunded: HashMap<String, i64> = HashMap::new();
     for refund in found.iter().filter(|one| one.is_refund()) {
         let amount = refund.transaction_amount.without_sign();
@@ -106,7 +106,7 @@ impl Paypal {
             }
             start = end;
         }
-        Ok(PaymentListing::Charges(listed(found)))
+        Ok(PaymentListing::Charges(to_listed_payments(found)))
     }
 
     /// Reads the transactions of at most one day. Returns false if the app has no permission to search.
@@ -171,7 +171,7 @@ mod tests {
             .unwrap()
         };
         let id = uuid::Uuid::from_u128(7).to_string();
-        let found = listed(vec![
+        let found = to_listed_payments(vec![
             transaction("C1", "T0006", "S", "6.00", None, Some(&id)),
             transaction("R1", "T1107", "S", "-2.00", Some("C1"), None),
             transaction("R2", "T1107", "P", "-1.00", Some("C1"), None),

@@ -26,7 +26,7 @@ use url::Url;
 
 use self::{
     certificate::{CertificateCache, Roots},
-    objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, parse_update},
+    objects::{Capture, Event, PaypalOrder, Refund, capture_update, is_captured, parse_update},
 };
 use crate::{
     Checkout, CheckoutOrder, Currency, Gateway, GatewayError, GatewayKind, GatewayName, KnownPayment, MalformedEvent,
@@ -394,7 +394,7 @@ impl Gateway for Paypal {
         if capture.id != *charge || !is_captured(&capture.status) {
             return Err(GatewayError::OutcomeUnknown("PayPal reports that the payment was not captured".to_owned()));
         }
-        let (about, news) = captured(capture);
+        let (about, news) = capture_update(capture);
         Ok(PaymentWebhookEvent { about, news, ..notice })
     }
 

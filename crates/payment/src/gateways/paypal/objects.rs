@@ -153,7 +153,7 @@ fn of_payment(id: Option<String>) -> WebhookSubject {
     id.and_then(|id| id.parse().ok()).map_or(WebhookSubject::Nothing, WebhookSubject::Payment)
 }
 
-pub(super) fn captured(capture: Capture) -> (WebhookSubject, PaymentUpdate) {
+pub(super) fn capture_update(capture: Capture) -> (WebhookSubject, PaymentUpdate) {
     let about = of_payment(capture.custom_id);
     match capture.amount.money() {
         Some(money) => (about, PaymentUpdate::Paid { money, charge: Some(capture.id) }),
@@ -166,21 +166,23 @@ pub(super) fn parse_update(
     resource: serde_json::Value,
     at: Option<Timestamp>,
 ) -> Result<(WebhookSubject, PaymentUpdate), MalformedEvent> {
-    fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, MalformedEvent> {
+    fn parse_resource<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, MalformedEvent> {
         serde_json::from_value(resource).map_err(|_| MalformedEvent)
     }
     Ok(match kind {
         "CHECKOUT.ORDER.APPROVED" => {
-            (WebhookSubject::Reference(parsed::<PaypalOrder>(resource)?.id), PaymentUpdate::Approved)
+            (WebhookSubject::Reference(parse_resource::<PaypalOrder>(resource)?.id), PaymentUpdate::Approved)
         }
-        "PAYMENT.CAPTURE.COMPLETED" => captured(parsed(resource)?),
-        "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), PaymentUpdate::Pending),
+        "PAYMENT.CAPTURE.COMPLETED" => capture_update(parse_resource(resource)?),
+        "PAYMENT.CAPTURE.PENDING" => {
+            (of_payment(parse_resource::<Capture>(resource)?.custom_id), PaymentUpdate::Pending)
+        }
         "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
-            (of_payment(parsed::<Capture>(resource)?.custom_id), PaymentUpdate::Failed)
+            (of_payment(parse_resource::<Capture>(resource)?.custom_id), PaymentUpdate::Failed)
         }
         // `REVERSED` means that the buyer's bank took the money back for good.
         "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
-            let refund: Refund = parsed(resource)?;
+            let refund: Refund = parse_resource(resource)?;
             let charge =
                 refund.links.iter().find(|link| link.rel == "up").and_then(|link| link.href.rsplit('/').next());
             let about = charge.map_or(WebhookSubject::Nothing, |charge| WebhookSubject::Charge(charge.to_owned()));
@@ -190,7 +192,7 @@ pub(super) fn parse_update(
             (about, PaymentUpdate::Refund(RefundUpdate { reference: refund.id, ours, money, state, at }))
         }
         "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
-            let dispute: Dispute = parsed(resource)?;
+            let dispute: Dispute = parse_resource(resource)?;
             let charge = dispute.disputed_transactions.into_iter().find_map(|one| one.seller_transaction_id);
             let about = charge.map_or(WebhookSubject::Nothing, WebhookSubject::Charge);
             let money = dispute.dispute_amount.and_then(|amount| amount.money());

@@ -96,7 +96,7 @@ struct Card {
 }
 
 impl ExpandedMethod {
-    pub(crate) fn kept(self, customer: String) -> SavedMethod {
+    pub(crate) fn into_saved_method(self, customer: String) -> SavedMethod {
         let Self { id, kind, card } = self;
         let (brand, last4, exp) = match card {
             Some(card) => (card.brand, card.last4, Some((card.exp_month, card.exp_year))),
@@ -118,7 +118,7 @@ impl Intent {
         self.metadata.as_ref().is_some_and(|metadata| metadata.off_session.as_deref() == Some("false"))
     }
 
-    fn charged(self) -> Result<ChargeResult, GatewayError> {
+    fn into_charge_result(self) -> Result<ChargeResult, GatewayError> {
         let action = self.next_action.as_ref().and_then(|action| action.redirect_to_url.as_ref());
         let redirect_url = action.map(|action| action.url.clone()).filter(|_| self.status == "requires_action");
         Ok(ChargeResult { redirect_url, snapshot: self.snapshot()? })
@@ -184,7 +184,7 @@ struct ListedCharge {
 }
 
 impl ListedCharge {
-    fn listed(self) -> Option<ListedPayment> {
+    fn into_listed_payment(self) -> Option<ListedPayment> {
         if self.status.as_deref() != Some("succeeded") {
             return None;
         }
@@ -206,7 +206,7 @@ impl Stripe {
             let path = format!("/v1/charges?limit=100&created[gte]={from}&created[lt]={until}{after}");
             let page: Charges = self.send(self.request(Method::GET, &path)).await?;
             let last = page.data.last().map(|charge| format!("&starting_after={}", charge.id));
-            listed.extend(page.data.into_iter().filter_map(ListedCharge::listed));
+            listed.extend(page.data.into_iter().filter_map(ListedCharge::into_listed_payment));
             match last {
                 Some(last) if page.has_more => after = last,
                 _ => return Ok(listed),
@@ -229,7 +229,7 @@ impl Recurring for Stripe {
         let (Some(customer), Some(ExpandableMethod::Whole(method))) = (intent.customer, intent.payment_method) else {
             return Ok(None);
         };
-        Ok(Some(method.kept(customer.into_id())))
+        Ok(Some(method.into_saved_method(customer.into_id())))
     }
 
     async fn prepare(&self, charge: &ChargeOrder<'_>) -> Result<String, GatewayError> {
@@ -270,13 +270,15 @@ impl Recurring for Stripe {
             .form(&form);
         let reply = self.http.send(request).await?;
         if reply.status.is_success() {
-            return reply.json::<Intent>()?.charged();
+            return reply.json::<Intent>()?.into_charge_result();
         }
         match failure(&reply) {
             // The charge was declined, or the payer would have to confirm it.
-            GatewayError::Rejected(_) if reply.status == StatusCode::PAYMENT_REQUIRED => Ok(ChargeResult::declined()),
+            GatewayError::Rejected(_) if reply.status == StatusCode::PAYMENT_REQUIRED => {
+                Ok(ChargeResult::new_declined())
+            }
             // The intent was paid before or can't be paid in this way: fetching it shows which.
-            GatewayError::Rejected(reason) => match self.intent(payment.reference).await?.charged()? {
+            GatewayError::Rejected(reason) => match self.intent(payment.reference).await?.into_charge_result()? {
                 ChargeResult { snapshot: Snapshot { remote: RemoteState::Open, .. }, redirect_url: None } => {
                     Err(GatewayError::Rejected(reason))
                 }
@@ -346,7 +348,7 @@ mod tests {
         wanted.metadata = Some(Metadata { payment_id: None, off_session: Some("false".to_owned()) });
         let url = "https://hooks.stripe.com/3d_secure".to_owned();
         wanted.next_action = Some(NextAction { redirect_to_url: Some(RedirectTo { url: url.clone() }) });
-        let charged = wanted.charged().unwrap();
+        let charged = wanted.into_charge_result().unwrap();
         assert_eq!(
             (charged.snapshot.remote, charged.redirect_url),
             (RemoteState::Open, Some(url)),

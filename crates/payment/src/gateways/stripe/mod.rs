@@ -155,7 +155,7 @@ impl Gateway for Stripe {
             ("cancel_url", order.return_url.as_str()),
             ("expires_at", &expires_at),
         ];
-        if let Some(keep) = &order.keep {
+        if let Some(keep) = &order.save_for {
             form.push(("payment_intent_data[setup_future_usage]", "off_session"));
             match keep.customer {
                 Some(customer) => form.push(("customer", customer)),

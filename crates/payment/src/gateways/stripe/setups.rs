@@ -45,7 +45,7 @@ impl Session {
                     customer: Some(customer),
                     payment_method: Some(ExpandableMethod::Whole(method)),
                 }),
-            ) if status == "succeeded" => SetupState::Kept(method.kept(customer.into_id())),
+            ) if status == "succeeded" => SetupState::Kept(method.into_saved_method(customer.into_id())),
             (Some("complete"), Some(SetupIntent::Whole { status, .. })) if status == "canceled" => SetupState::Failed,
             (Some("expired"), _) => SetupState::Expired,
             _ => SetupState::Open,
@@ -66,9 +66,9 @@ impl Stripe {
             ("cancel_url", order.return_url.as_str()),
             ("expires_at", &expires_at),
         ];
-        match order.keep.customer {
+        match order.save_for.customer {
             Some(customer) => form.push(("customer", customer)),
-            None => form.extend([("customer_creation", "always"), ("customer_email", order.keep.email)]),
+            None => form.extend([("customer_creation", "always"), ("customer_email", order.save_for.email)]),
         }
         let request = self
             .request(Method::POST, "/v1/checkout/sessions")

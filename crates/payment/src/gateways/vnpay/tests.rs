@@ -66,7 +66,7 @@ async fn payment_url_is_signed_over_sorted_fields() {
         created_at: Timestamp(1_700_000_000_000),
         expires_at: Timestamp(1_700_001_800_000),
         address: None,
-        keep: None,
+        save_for: None,
     };
     let checkout = vnpay().create_checkout(&order).await.unwrap();
     let query = checkout.redirect_url.split_once('?').unwrap().1;

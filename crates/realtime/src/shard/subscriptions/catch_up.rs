@@ -38,7 +38,7 @@ impl Subscriptions {
             return CatchUp::NotAMember;
         };
         subscription.order.announce(seq);
-        subscription.note_gap(conversation, Instant::now(), &mut self.gaps);
+        subscription.record_gap(conversation, Instant::now(), &mut self.gaps);
         match seq.cmp(&subscription.order.last()) {
             Ordering::Less => return CatchUp::Behind,
             Ordering::Equal => out.resume(conversation),

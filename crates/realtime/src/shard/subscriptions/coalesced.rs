@@ -72,7 +72,7 @@ impl Subscriptions {
                 Topic::Viewers(conversation_id),
             );
         }
-        self.tell_presence(&presence);
+        self.deliver_presence(&presence);
     }
 
     fn deliver_event(&mut self, event: &Event, topic: Topic) {
@@ -83,7 +83,7 @@ impl Subscriptions {
     }
 
     /// Delivers one frame per watching connection, with all changes of users that it watches.
-    fn tell_presence(&mut self, changes: &HashMap<UserId, Presence>) {
+    fn deliver_presence(&mut self, changes: &HashMap<UserId, Presence>) {
         let mut told: HashMap<*const ConnectionHandle, (Rc<ConnectionHandle>, Vec<Presence>)> = HashMap::new();
         for (user, presence) in changes {
             for out in self.watchers.get(user).into_iter().flatten() {

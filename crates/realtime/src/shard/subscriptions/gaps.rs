@@ -17,7 +17,7 @@ impl Subscriptions {
         for (id, last) in heads {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
                 subscription.order.announce(*last);
-                subscription.note_gap(*id, now, &mut self.gaps);
+                subscription.record_gap(*id, now, &mut self.gaps);
             }
         }
     }
@@ -48,7 +48,7 @@ impl Subscriptions {
     }
 
     /// Processes events read from the log after the last one that the subscription delivered.
-    pub fn offer(&mut self, conversation: ConversationId, logged: &[SharedEnvelope]) {
+    pub fn receive_logged(&mut self, conversation: ConversationId, logged: &[SharedEnvelope]) {
         let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         let mut passed = Vec::new();
         for envelope in logged {
@@ -85,7 +85,7 @@ impl Subscriptions {
 }
 
 impl Subscription {
-    pub(super) fn note_gap(
+    pub(super) fn record_gap(
         &mut self,
         id: ConversationId,
         now: Instant,

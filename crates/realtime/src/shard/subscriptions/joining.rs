@@ -49,7 +49,7 @@ impl Subscriptions {
     /// Merges the memberships read from the database with the buffered changes, and updates the
     /// user's subscriptions. `new` is the connection being opened. Returns the conversations with
     /// the sequence number after which all events arrive live.
-    pub fn settle(
+    pub fn merge_memberships(
         &mut self,
         user: UserId,
         following: &ConnectionSubscriptions,
@@ -89,7 +89,7 @@ impl Subscriptions {
                     new.skip_until(*id, *last);
                 }
             }
-            subscription.note_gap(*id, now, &mut self.gaps);
+            subscription.record_gap(*id, now, &mut self.gaps);
         }
         if !found.is_empty() {
             person.follows.reserve_exact(found.len());

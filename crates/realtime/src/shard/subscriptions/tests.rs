@@ -68,7 +68,7 @@ fn passing(topic: Topic) -> SharedEnvelope {
 
 /// Simulates a read of the log that returns these events.
 fn fill(subscriptions: &mut Subscriptions, (id, last): (ConversationId, i64), logged: &[SharedEnvelope], now: Instant) {
-    subscriptions.offer(id, logged);
+    subscriptions.receive_logged(id, logged);
     subscriptions.finish_gap(id, last, now);
 }
 
@@ -85,7 +85,7 @@ fn kinds(out: &ConnectionHandle) -> Vec<String> {
 fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(ConversationId, i64)]) -> Rc<ConnectionHandle> {
     let out = stream(user, 1 << 20);
     subscriptions.start_joining(user);
-    subscriptions.settle(user, &following(followed), Some(&out));
+    subscriptions.merge_memberships(user, &following(followed), Some(&out));
     out
 }
 
@@ -143,7 +143,7 @@ fn join_large(
 ) -> Rc<ConnectionHandle> {
     let out = stream(user, 1 << 20);
     subscriptions.start_joining(user);
-    subscriptions.settle(user, &sized(&[(id, 5)], members), Some(&out));
+    subscriptions.merge_memberships(user, &sized(&[(id, 5)], members), Some(&out));
     out
 }
 
@@ -156,7 +156,7 @@ async fn delivers_workspace_and_global_events_once_per_connection() {
     subscriptions.start_joining(anna);
     let member =
         ConnectionSubscriptions { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
-    subscriptions.settle(anna, &member, Some(&of_anna));
+    subscriptions.merge_memberships(anna, &member, Some(&of_anna));
     let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_follow_change(effect).into() };
     let in_it = || told(Topic::Workspace(workspace), FollowChange::None);
     subscriptions.receive(&in_it(), now);

@@ -70,12 +70,13 @@ impl Subscriptions {
             Topic::Conversation(id) => {
                 let Some(subscription) = self.subscriptions.get(id) else { return };
                 let seq = envelope.position.map(|position| position.seq);
-                let readers = subscription.readers.iter().filter(|out| seq.is_none_or(|seq| out.wants(*id, seq)));
+                let readers =
+                    subscription.readers.iter().filter(|out| seq.is_none_or(|seq| out.is_deliverable(*id, seq)));
                 self.deliveries.deliver(readers, &forms);
             }
             Topic::Viewers(id) => self
                 .deliveries
-                .deliver(viewers::of(&self.subscriptions, &self.viewers, *id, self.small_conversation), &forms),
+                .deliver(viewers::viewers_of(&self.subscriptions, &self.viewers, *id, self.small_conversation), &forms),
             Topic::Conversations(ids) => {
                 self.stamp += 1;
                 let subscriptions = ids.iter().filter_map(|id| self.subscriptions.get(id));

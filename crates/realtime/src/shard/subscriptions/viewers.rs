@@ -122,7 +122,7 @@ impl Subscription {
 }
 
 /// Returns the viewers of a conversation. In a small conversation these are all followers.
-pub(super) fn of<'a>(
+pub(super) fn viewers_of<'a>(
     subscriptions: &'a HashMap<ConversationId, Subscription>,
     viewers: &'a Index<ConversationId>,
     conversation: ConversationId,

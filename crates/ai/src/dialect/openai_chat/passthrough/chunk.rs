@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     super::{finish, usage::CompletionUsage},
-    delivered,
+    estimate_text_quarters,
     request::{byte_range, present},
 };
 use crate::{
@@ -135,11 +135,11 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
     };
     if whole.is_error() || whole.choices.is_none() {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-        return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
+        return Err(failure::parse_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
     }
-    meter.record_output(delivered(body));
+    meter.record_output(estimate_text_quarters(body));
     if let Some(finish) = whole.finish() {
-        meter.finished(finish);
+        meter.record_finish(finish);
     }
     if let Some(usage) = whole.usage() {
         meter.record_usage(usage.into());

@@ -46,7 +46,7 @@ pub(crate) struct RewrittenRequest {
 
 const OLDER_LIMIT: &str = "max_tokens";
 const NEWER_LIMIT: &str = "max_completion_tokens";
-static NEWER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new(NEWER_LIMIT)]);
+static NEWER_LIMIT_FINDER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new(NEWER_LIMIT)]);
 
 /// Renames the output limit to the field that the server knows: some servers know only the older
 /// one and would generate without a limit. If both fields are set, only the value of the newer one
@@ -58,7 +58,7 @@ fn unify_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
         #[serde(borrow)]
         max_completion_tokens: Option<&'a RawValue>,
     }
-    if !may_have(body, NEWER.as_slice()) {
+    if !may_have(body, NEWER_LIMIT_FINDER.as_slice()) {
         return None;
     }
     let limits: Limits<'_> = serde_json::from_slice(body).ok()?;

@@ -80,7 +80,7 @@ pub(crate) fn rewrite_request(
     };
     let mut parts = vec![(byte_range(body, head.model), Value::from(model).to_string()), not_stored];
     let is_kept = terms.is_stored && head.store.is_none_or(|store| store.get() != "false");
-    if is_kept && terms.thinks.unwrap_or_else(|| thinks(model)) {
+    if is_kept && terms.thinks.unwrap_or_else(|| is_reasoning_model(model)) {
         parts.extend(include_encrypted_reasoning(body, head.include));
     }
     let later = head.input.map(later_tools).transpose()?.unwrap_or_default();
@@ -106,8 +106,8 @@ pub(crate) fn rewrite_request(
     })
 }
 
-fn thinks(model: &str) -> bool {
-    params::of(model).is_some_and(|takes| takes.thinking.has_efforts())
+fn is_reasoning_model(model: &str) -> bool {
+    params::find(model).is_some_and(|takes| takes.thinking.has_efforts())
 }
 
 /// Requests encrypted reasoning, which can be sent back although the provider stores nothing.

@@ -68,7 +68,7 @@ impl Batch<'_> {
     fn progress(&self) -> Progress {
         Progress {
             rows: self.db.changed(),
-            numbers: self.numbers,
+            numbers: self.assigned_numbers,
             events: self.events.len(),
             envelopes: self.envelopes.len(),
             mentions: self.mentions.len(),
@@ -89,7 +89,7 @@ impl Batch<'_> {
         if let Some(id) = change.conversation_id()
             && self.capabilities(id).is_ok_and(|able| !able.members_are_durable)
         {
-            self.relied_on.extend(change.people().into_iter().map(|user| (id, user)));
+            self.checked_roles.extend(change.people().into_iter().map(|user| (id, user)));
         }
         match change {
             Change::Create(new) => conversations::create(self, new).await,
@@ -167,7 +167,7 @@ mod tests {
         let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
         Migrator::up(db.schema(), None).await.unwrap();
         let (statements, limits) = (
-            Statements::on(db.log()),
+            Statements::new(db.log()),
             Limits {
                 messages: config::Messages { max_chars: 5_000, max_prompt_chars: 100_000, event_retention_days: 0 },
                 workspace_bytes: 0,

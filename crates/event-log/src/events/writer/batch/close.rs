@@ -20,7 +20,7 @@ use super::{super::conversation_cache::CachedConversation, Batch};
 /// Applied batch, ready to be stored and published.
 pub(in super::super) struct ClosedBatch {
     /// Conversations that get events, with the state that the batch was computed from.
-    pub seen: Vec<ExpectedState>,
+    pub expected_states: Vec<ExpectedState>,
     pub pieces: Vec<Piece>,
     pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
@@ -67,7 +67,7 @@ impl Batch<'_> {
             let last_seq = event.seq - 1;
             seen.entry(id).or_insert_with(|| ExpectedState { id, last_seq, members: Vec::new() });
         }
-        for (id, user) in &self.relied_on {
+        for (id, user) in &self.checked_roles {
             if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.acting_member(*id, *user)) {
                 seen.members.push((*user, member.role));
             }
@@ -110,7 +110,7 @@ impl Batch<'_> {
             pieces.push(query::jobs::insert(backend, self.jobs, self.now)?);
         }
         Ok(ClosedBatch {
-            seen: seen.into_values().collect(),
+            expected_states: seen.into_values().collect(),
             pieces,
             envelopes: self.envelopes,
             signals,

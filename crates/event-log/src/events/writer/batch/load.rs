@@ -46,7 +46,7 @@ impl Batch<'_> {
         let mut half_known = HashMap::new();
         for people in people(changes).chunk_by(|(one, _), (next, _)| one == next) {
             let id = people[0].0;
-            let Some(known) = memory.take(id) else {
+            let Some(known) = memory.remove(id) else {
                 unknown.extend_from_slice(people);
                 continue;
             };

@@ -90,7 +90,7 @@ async fn reloading_memberships_recovers_lost_changes() {
         (subscriptions(), conversation(1), conversation(2), conversation(3), UserId::new());
     let out = join(&mut subscriptions, user, &[(kept, 1), (gone, 1)]);
     subscriptions.start_joining(user);
-    subscriptions.settle(user, &following(&[(kept, 4), (found, 9)]), None);
+    subscriptions.merge_memberships(user, &following(&[(kept, 4), (found, 9)]), None);
     assert!(subscriptions.follows(user, found) && !subscriptions.follows(user, gone));
     assert_eq!(kinds(&out), ["resync"]);
     let due = subscriptions.next_gap().unwrap();
@@ -128,7 +128,7 @@ async fn conversation_size_follows_joins_and_leaves() {
     // number of members.
     subscriptions.receive(&durable(id, 6, FollowChange::Follow(vec![ben])), now);
     subscriptions.start_joining(anna);
-    subscriptions.settle(anna, &sized(&[(id, 7)], SMALL), None);
+    subscriptions.merge_memberships(anna, &sized(&[(id, 7)], SMALL), None);
     subscriptions.receive(&durable(id, 7, FollowChange::Unfollow(vec![ben])), now);
     subscriptions.receive(&durable(id, 8, FollowChange::Follow(vec![ben])), now);
     assert!(!subscriptions.is_small(id));

@@ -155,7 +155,7 @@ proptest! {
                     6 => {
                         if let Some((user, last)) = arriving.pop() {
                             let out = stream(user, 1 << 20);
-                            let greeting = subscriptions.settle(user, &following(&[(id, last)]), Some(&out));
+                            let greeting = subscriptions.merge_memberships(user, &following(&[(id, last)]), Some(&out));
                             prop_assert!(greeting[0].1 >= last);
                             readers.push(Reader { out, at: greeting[0].1 });
                         } else if !readers.is_empty() {

@@ -11,7 +11,7 @@ async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<C
     let user = UserId::new();
     let out = stream_on(user, socket, 1 << 24);
     subscriptions.start_joining(user);
-    subscriptions.settle(user, &following(&[(id, 0)]), Some(&out));
+    subscriptions.merge_memberships(user, &following(&[(id, 0)]), Some(&out));
     (out, client)
 }
 
