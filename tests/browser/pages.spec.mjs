@@ -130,7 +130,6 @@ for (const [area, pages] of Object.entries(AREAS)) {
     for (const url of Object.values(pages).flat()) {
       const path = typeof url === 'string' ? url : url(created);
       await page.goto(path);
-      await page.waitForLoadState('networkidle');
       await expect(page.getByRole('main'), path).toBeVisible();
       await expect(page.locator('.skeleton'), path).toHaveCount(0);
       for (const colorScheme of ['light', 'dark']) {
