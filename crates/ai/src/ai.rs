@@ -377,7 +377,7 @@ mod tests {
     #[tokio::test]
     async fn keeps_key_state_of_unchanged_added_providers() {
         let ai = Ai::build(AiSettings::default()).unwrap();
-        assert!(!ai.has_provider() && ai.added_default().is_none());
+        assert!(!ai.has_provider() && ai.added_default_model().is_none());
         ai.replace_added(vec![provider("one", &["small"]), provider("two", &["small", "large"])]);
         assert_eq!(default(&ai), ("one".to_owned(), "small".to_owned()));
         let minute = Some(Duration::from_secs(60));
@@ -386,7 +386,7 @@ mod tests {
         let rests: Vec<_> = ai.states().into_iter().map(|state| (state.name, state.wait.is_some())).collect();
         assert_eq!(rests, [("one".to_owned(), true), ("two".to_owned(), false)]);
         ai.replace_added(Vec::new());
-        assert!(!ai.has_provider() && ai.added().is_empty());
+        assert!(!ai.has_provider() && ai.added_providers().is_empty());
         assert_eq!(default(&ai), (DEMO_NAME.to_owned(), DEMO_NAME.to_owned()));
     }
 
@@ -395,13 +395,13 @@ mod tests {
         let providers = vec![provider("main", &["small"])];
         let ai = Ai::build(AiSettings { providers, ..AiSettings::default() }).unwrap();
         ai.replace_added(vec![provider("MAIN", &["other"]), provider("two", &["large"])]);
-        assert_eq!(ai.added(), [("two".to_owned(), vec!["large".to_owned()])]);
-        assert_eq!((default(&ai).0.as_str(), ai.added_default()), ("main", None));
+        assert_eq!(ai.added_providers(), [("two".to_owned(), vec!["large".to_owned()])]);
+        assert_eq!((default(&ai).0.as_str(), ai.added_default_model()), ("main", None));
         let wish = AiSettings { default_model: Some("large".to_owned()), ..AiSettings::default() };
         let ai = Ai::build(wish).unwrap();
         ai.replace_added(vec![provider("one", &["small"]), provider("two", &["large"])]);
-        assert_eq!(ai.added_default().as_deref(), Some("large"));
+        assert_eq!(ai.added_default_model().as_deref(), Some("large"));
         let inside = ProviderSettings { base_url: Some("http://10.0.0.1/v1".to_owned()), ..provider("in", &["x"]) };
-        assert_eq!(ai.check_added(&inside), Err(SettingsError::BaseUrl("in".to_owned())));
+        assert_eq!(ai.check_added_provider(&inside), Err(SettingsError::BaseUrl("in".to_owned())));
     }
 }

@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(side("us.anthropic.claude-opus-4-1-20250805-v1:0"), 1_568);
         assert_eq!(side("anthropic/claude-opus-4.7"), 2_576);
         assert_eq!(side("openai/gpt-5-mini"), 2_048);
-        assert_eq!(ImageLimit::of("llama-4"), ImageLimit::DEFAULT);
+        assert_eq!(ImageLimit::for_model("llama-4"), ImageLimit::DEFAULT);
     }
 
     #[test]

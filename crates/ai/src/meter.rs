@@ -439,7 +439,7 @@ mod tests {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
         meter.start_attempt("main", "gpt-5-mini", None);
-        meter.request_sent();
+        meter.record_request_sent();
         let asked_at = meter.state().asked_at.expect("a provider was asked");
         meter.first_token_at.set(asked_at + Duration::from_secs(seconds)).expect("no output yet");
         meter.record_output(quarters(b"twenty characters..."));
@@ -461,13 +461,13 @@ mod tests {
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "no provider was called");
         meter.start_attempt("main", "small", None);
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0), "the request has not been sent");
-        meter.request_sent();
+        meter.record_request_sent();
         assert_eq!(meter.usage_after_disconnect(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
         assert_eq!(meter.usage_after_disconnect(later(600), 500).output, Some(500), "at most the requested output");
-        meter.attempt_failed();
+        meter.record_attempt_failure();
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0));
         meter.start_attempt("other", "small", None);
-        meter.request_sent();
+        meter.record_request_sent();
         meter.record_output(quarters(b"twenty characters..."));
         assert_eq!(meter.usage_after_disconnect(later(600), 500), Usage { estimated: true, ..usage(1_000, 5) });
     }
@@ -513,7 +513,7 @@ mod tests {
         let meter = Meter::default();
         meter.set_estimated_input(1_000);
         meter.start_attempt("main", "gpt-4o-search-preview", None);
-        meter.request_sent();
+        meter.record_request_sent();
         assert_eq!(meter.usage().searches, None, "there is no answer yet");
         let later = Instant::now() + Duration::from_secs(2);
         assert_eq!(meter.usage_after_disconnect(later, 500).searches, Some(1), "the caller has disconnected");

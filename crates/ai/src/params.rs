@@ -408,7 +408,7 @@ mod tests {
             None,
         );
         let fitted = fit(&question, "mine", own.as_ref());
-        assert_eq!(of_request(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
-        assert_eq!(of_request(&question, "mine"), None);
+        assert_eq!(for_request(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
+        assert_eq!(for_request(&question, "mine"), None);
     }
 }

@@ -372,10 +372,10 @@ mod tests {
     fn asks_once_for_disconnected_users() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         assert!(notifier.mark_changed(user).is_some());
-        assert_eq!(notifier.next_step(user), Step::Ask);
+        assert_eq!(notifier.next_step(user), Step::QueryInstances);
         // A task is already running for the user.
         assert!(notifier.mark_changed(user).is_none());
-        assert_eq!(notifier.next_step(user), Step::Ask, "another change is pending");
+        assert_eq!(notifier.next_step(user), Step::QueryInstances, "another change is pending");
         assert_eq!(notifier.next_step(user), Step::End);
         assert!(notifier.changed().is_empty());
     }
@@ -384,19 +384,19 @@ mod tests {
     async fn notifies_connected_users_once_per_question() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         let found = notifier.mark_changed(user).unwrap();
-        assert_eq!(notifier.next_step(user), Step::Ask);
+        assert_eq!(notifier.next_step(user), Step::QueryInstances);
         assert!(
             notifier.mark_connected(user).is_none() && notifier.mark_connected(user).is_none(),
             "every worker thread answers"
         );
         found.notified().await;
-        assert_eq!(notifier.next_step(user), Step::Tell);
+        assert_eq!(notifier.next_step(user), Step::Publish);
         assert!(notifier.mark_connected(user).is_none());
         // This change arrives while the entitlements are being read and published.
         assert!(notifier.mark_changed(user).is_none());
-        assert_eq!(notifier.next_step(user), Step::Ask);
+        assert_eq!(notifier.next_step(user), Step::QueryInstances);
         assert!(notifier.mark_connected(user).is_none());
-        assert_eq!(notifier.next_step(user), Step::Tell);
+        assert_eq!(notifier.next_step(user), Step::Publish);
         assert_eq!(notifier.next_step(user), Step::End);
     }
 
@@ -404,8 +404,8 @@ mod tests {
     fn accepts_late_answers() {
         let (notifier, user) = (EntitlementNotifier::new(Weak::new()), UserId::new());
         assert!(notifier.mark_changed(user).is_some());
-        assert_eq!((notifier.next_step(user), notifier.next_step(user)), (Step::Ask, Step::End));
+        assert_eq!((notifier.next_step(user), notifier.next_step(user)), (Step::QueryInstances, Step::End));
         assert!(notifier.mark_connected(user).is_some());
-        assert_eq!((notifier.next_step(user), notifier.next_step(user)), (Step::Tell, Step::End));
+        assert_eq!((notifier.next_step(user), notifier.next_step(user)), (Step::Publish, Step::End));
     }
 }

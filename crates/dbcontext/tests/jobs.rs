@@ -307,7 +307,7 @@ async fn jobs_with_a_taken_key_are_blocked_and_unblocked_in_order() {
         let mut claim = fixture.claim(LONG).await.unwrap();
         let mut done = vec![claim.subject];
         assert_eq!(fixture.claim(LONG).await, None);
-        assert!(jobs::due(fixture.db.reader(), KINDS).await.unwrap().is_empty(), "no job is due");
+        assert!(jobs::due_kinds(fixture.db.reader(), KINDS).await.unwrap().is_empty(), "no job is due");
         while jobs::finish(&fixture.db, claim.id, claim.attempt).await.unwrap() {
             let Some(next) = fixture.claim(LONG).await else { break };
             claim = next;

@@ -139,7 +139,7 @@ async fn drafts_and_notes(db: &DatabaseConnection) {
     note.pinned = true;
     notes::upsert(db, user, &note).await.unwrap();
     assert_eq!(notes::find(db, user, note.id).await.unwrap(), Some(note.clone()));
-    assert_eq!(notes::since(db, user, None, 10, 0).await.unwrap(), (vec![note.clone()], 1));
+    assert_eq!(notes::changed_since(db, user, None, 10, 0).await.unwrap(), (vec![note.clone()], 1));
     assert_eq!(notes::last_change(db, user).await.unwrap(), Some(NOW));
     note.deleted_at = Some(NOW);
     notes::upsert(db, user, &note).await.unwrap();
@@ -153,7 +153,7 @@ async fn drafts_and_notes(db: &DatabaseConnection) {
     assert!(sections::set_instructions(db, user, section.id, "Be brief.").await.unwrap());
     assert_eq!(sections::instructions(db, user, section.id).await.unwrap().as_deref(), Some("Be brief."));
     assert_eq!(sections::owner(db, section.id).await.unwrap(), Some(user));
-    assert_eq!(sections::of(db, user).await.unwrap(), std::slice::from_ref(&section));
+    assert_eq!(sections::list(db, user).await.unwrap(), std::slice::from_ref(&section));
     sections::remove(db, user, section.id).await.unwrap();
     assert_eq!(sections::owner(db, section.id).await.unwrap(), None);
 }
@@ -411,16 +411,16 @@ async fn tools(db: &DatabaseConnection) {
     };
     tool_permissions::upsert(db, &new, NOW).await.unwrap();
     tool_permissions::upsert(db, &NewPermission { digest: "e".to_owned(), ..new }, NOW).await.unwrap();
-    assert_eq!(tool_permissions::of(db, user, assistant_id).await.unwrap()[0].digest, "e");
+    assert_eq!(tool_permissions::granted(db, user, assistant_id).await.unwrap()[0].digest, "e");
     tool_permissions::remove_of_server(db, server_id).await.unwrap();
-    assert!(tool_permissions::of(db, user, assistant_id).await.unwrap().is_empty());
+    assert!(tool_permissions::granted(db, user, assistant_id).await.unwrap().is_empty());
 
     let workspace = WorkspaceId::new();
     workspace_tools::put(db, workspace, "search", ToolMode::Ask).await.unwrap();
     workspace_tools::put(db, workspace, "search", ToolMode::Auto).await.unwrap();
-    assert_eq!(workspace_tools::of(db, workspace).await.unwrap()["search"], ToolMode::Auto);
+    assert_eq!(workspace_tools::modes(db, workspace).await.unwrap()["search"], ToolMode::Auto);
     workspace_tools::put(db, workspace, "search", ToolMode::Off).await.unwrap();
-    assert!(workspace_tools::of(db, workspace).await.unwrap().is_empty());
+    assert!(workspace_tools::modes(db, workspace).await.unwrap().is_empty());
     assert!(mcp_servers::delete(db, server_id).await.unwrap());
     assert_eq!(mcp_servers::count(db).await.unwrap(), 0);
 }

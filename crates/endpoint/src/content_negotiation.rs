@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn negotiates_the_response_form() {
         let accepted = |value| WireFormat::from_accept(&headers("accept", value)).map_err(|error| error.code());
-        assert_eq!(WireFormat::accepted(&HeaderMap::new()).unwrap(), WireFormat::Json);
+        assert_eq!(WireFormat::from_accept(&HeaderMap::new()).unwrap(), WireFormat::Json);
         assert_eq!(accepted("application/msgpack"), Ok(WireFormat::MessagePack));
         assert_eq!(accepted("application/json;q=0.5, application/msgpack"), Ok(WireFormat::MessagePack));
         assert_eq!(accepted("application/msgpack;q=0.1, */*"), Ok(WireFormat::Json));

@@ -210,7 +210,7 @@ mod tests {
             let part = |of: u64, share: usize| of * shares[share] / 100;
             let [searches, containers, images] = most_uses;
             let tools = ToolUses { searches, containers, images };
-            let wanted = TokenEstimate { tools, choices, has_audio, ..TokenEstimate::text_only(input, Some(most)) };
+            let wanted = TokenEstimate { tools, choices, has_audio: has_sound, ..TokenEstimate::text_only(input, Some(most)) };
             let (asked, answered) = (part(input, 0), part(most * choices, 1));
             let spoken = if has_sound { part(answered, 2) } else { 0 };
             let heard = if has_sound { part(asked, 3) } else { 0 };

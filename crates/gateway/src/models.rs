@@ -486,14 +486,17 @@ mod tests {
         ];
         let table = table(&defined);
         let large = table.find("large").unwrap();
-        assert!(large.route.deployments[0].takes.is_some() && large.route.fallbacks.failure[0].takes.is_none());
+        assert!(
+            large.route.deployments[0].param_overrides.is_some()
+                && large.route.fallbacks.failure[0].param_overrides.is_none()
+        );
         let small = table.find("small").unwrap();
         assert_eq!((small.price.unwrap().input, &*small.price_version), (MicroCredits(3), "admin:7"));
         assert_eq!(small.route.deployments[0].model, "small", "the deployment is unchanged");
         let best = table.find("fast").unwrap();
         assert_eq!((&*best.name, best.route.fallbacks.failure[0].model.as_str()), ("best", "small"));
         assert!(!small.is_named("fast"));
-        assert_eq!(best.route.deployments[0].takes, None, "known parameters apply");
+        assert_eq!(best.route.deployments[0].param_overrides, None, "known parameters apply");
         assert_eq!(&*table.find("main/small").unwrap().name, "small", "same price under the provider's name");
         assert!(table.find("broken").is_none());
     }

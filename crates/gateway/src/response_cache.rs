@@ -149,7 +149,7 @@ mod tests {
         assert!(answers.find(&question(key, "a"), young).await.is_none());
         answers.clear();
         assert!(answers.find(&question(key, "a"), any).await.is_none());
-        let long = Bytes::from(vec![b' '; LONGEST]);
+        let long = Bytes::from(vec![b' '; MAX_ENTRY_BYTES]);
         answers.insert(question(key, "a"), "application/json", long, "m".to_owned()).await;
         assert!(answers.find(&question(key, "a"), any).await.is_none());
         let off = ResponseCache::new(Duration::ZERO);

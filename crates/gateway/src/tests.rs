@@ -186,7 +186,10 @@ async fn counts_a_settled_call_once_in_every_grouping_and_a_dropped_one_never() 
             assert_eq!(groups.total, total, "{model}");
         }
         let stranger = principal(&service.identity, &sign_up(&service.identity, "Ben").await).await;
-        assert_eq!(usage::requests(&service, &stranger, UsageQuery::default(), first_page()).await.unwrap().total, 0);
+        assert_eq!(
+            usage::list_requests(&service, &stranger, UsageQuery::default(), first_page()).await.unwrap().total,
+            0
+        );
         let theirs = usage::list_requests(&service, &stranger, query, first_page()).await.unwrap_err();
         assert_eq!(theirs.code(), Code::Forbidden);
     }

@@ -205,7 +205,7 @@ mod tests {
         let plain = titled("Read");
         assert_eq!((plain.title.as_deref(), plain.description.as_deref()), (Some("Read"), Some("onetwo\nthree")));
         let many = (0..500).map(|at| offered(&format!("t{at}"), json!({}))).collect();
-        assert_eq!(validated(many).len(), MAX_TOOLS);
+        assert_eq!(validate_tools(many).len(), MAX_TOOLS);
     }
 
     #[test]

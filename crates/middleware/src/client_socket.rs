@@ -171,10 +171,10 @@ mod tests {
         while bytes.len() < 3 {
             socket.read_buf(&mut bytes).await.unwrap();
         }
-        assert!(futures_util::poll!(Box::pin(client.disconnected())).is_pending());
+        assert!(futures_util::poll!(Box::pin(client.wait_until_disconnected())).is_pending());
         peer.shutdown().await.unwrap();
         let reading = actix_web::rt::spawn(async move { socket.read_buf(&mut bytes).await });
-        client.disconnected().await;
+        client.wait_until_disconnected().await;
         assert_eq!(reading.await.unwrap().unwrap(), 0);
     }
 

@@ -142,15 +142,15 @@ mod tests {
         assert_eq!(DiskSpace::from(1_000_000), DiskSpace::Full(1_000_000));
         assert_eq!(DiskSpace::from(FULL_BELOW), DiskSpace::Scarce(FULL_BELOW));
         assert_eq!(DiskSpace::from(SCARCE_BELOW), DiskSpace::Enough(SCARCE_BELOW));
-        assert!(DiskSpace::of(Path::new("/")).is_ok());
-        assert!(DiskSpace::of(Path::new("/nowhere-at-all")).is_err());
+        assert!(DiskSpace::for_folder(Path::new("/")).is_ok());
+        assert!(DiskSpace::for_folder(Path::new("/nowhere-at-all")).is_err());
     }
     #[test]
     fn files_run_out_before_the_limit() {
         let of = |open, most| OpenFiles { open, limit: most };
         assert!(!of(100, 1_024).are_scarce() && of(900, 1_024).are_scarce() && !of(900, 1_024).are_exhausted());
         assert!(of(1_010, 1_024).are_exhausted() && of(60, 64).are_exhausted() && !of(50, 64).are_exhausted());
-        assert!(OpenFiles::of_this_process().is_some_and(|files| files.open > 2 && files.open < files.limit));
+        assert!(OpenFiles::for_this_process().is_some_and(|files| files.open > 2 && files.open < files.limit));
     }
 
     #[test]

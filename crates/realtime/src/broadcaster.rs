@@ -337,7 +337,7 @@ mod tests {
             }
             tokio::task::yield_now().await;
         };
-        assert_eq!(shards.total(), 1);
+        assert_eq!(shards.connection_count(), 1);
         drop(permit);
         total.wait_for(|total| *total == 0).await.unwrap();
     }

@@ -297,20 +297,20 @@ pub(crate) mod tests {
         out.push(Bytes::from_static(b"12345678"));
         assert!(out.is_open());
         out.push(Bytes::from_static(b"12345678"));
-        assert_eq!(out.closing(), Some(Close::TOO_SLOW));
-        assert_eq!(out.waiting(), 0);
+        assert_eq!(out.close_reason(), Some(Close::TOO_SLOW));
+        assert_eq!(out.queued_bytes(), 0);
         out.push(Bytes::from_static(b"1"));
-        assert_eq!(out.waiting(), 0, "nothing is queued after the close");
+        assert_eq!(out.queued_bytes(), 0, "nothing is queued after the close");
     }
 
     #[test]
     fn skips_events_per_conversation_until_passed() {
         let (out, one, other) = (stream(UserId::new(), 10), ConversationId::new(), ConversationId::new());
         out.skip_until(one, 5);
-        assert!(!out.wants(one, 5));
-        assert!(out.wants(other, 1));
-        assert!(out.wants(one, 6));
-        assert!(out.passed.borrow().is_none());
+        assert!(!out.is_deliverable(one, 5));
+        assert!(out.is_deliverable(other, 1));
+        assert!(out.is_deliverable(one, 6));
+        assert!(out.skipped.borrow().is_none());
     }
 
     #[tokio::test]

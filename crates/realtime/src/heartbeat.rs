@@ -135,7 +135,7 @@ mod tests {
         turn(&mut wheel, later);
         assert!(gone.is_open());
         turn(&mut wheel, later + Duration::from_secs(2));
-        assert_eq!(gone.closing(), Some(Close::HEARTBEAT));
+        assert_eq!(gone.close_reason(), Some(Close::HEARTBEAT));
         assert!(other.is_open(), "the Socket.IO engine has its own heartbeat");
         assert!(stream.is_open(), "an SSE client can't send anything");
     }

@@ -411,7 +411,7 @@ mod tests {
         let (sender, mut client) = connected().await;
         let large: Bytes = (0..16 * 1024 * 1024).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<u8>>().into();
         sender.record_sent(&large, sender.ready_socket().unwrap().try_write(&large));
-        assert!(sender.is_blocked() && sender.waiting() > 0 && sender.waiting() < large.len());
+        assert!(sender.is_blocked() && sender.queued_bytes() > 0 && sender.queued_bytes() < large.len());
         assert!(!write_through(&sender, b"end"));
         assert!(sender.push(Bytes::from_static(b"end")));
         let mut read = vec![0; large.len() + 3];

@@ -191,7 +191,7 @@ mod tests {
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
             assert!(
-                Interpretation::fuzzy(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none)
+                Interpretation::fuzzy(&query, &dictionary, Deadline::default()).prefixes.iter().all(Option::is_none)
             );
         }
         let mut reading = Interpretation::default();

@@ -413,7 +413,7 @@ mod tests {
         assert_eq!(any(&parse("NAT-1234 ")), [vec![phrase(&["nat", "1234"])]]);
         let humps = parse("getUserName ");
         assert_eq!(any(&humps), [vec![phrase(&["get", "user", "name"]), word("getusername")]]);
-        assert_eq!((humps.wanted[0].word.as_deref(), humps.wanted[0].is_open), (Some("getusername"), false));
+        assert_eq!((humps.required[0].word.as_deref(), humps.required[0].is_open), (Some("getusername"), false));
         assert_eq!(any(&parse("今天天气 ")), [vec![phrase(&["今天", "天天", "天气"])]]);
         assert_eq!(any(&parse("猫")), [vec![Atom::Prefix("猫".to_owned())]]);
     }
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(any(&parse("src/main.r")), [vec![phrase(&["src", "main", "r"])]]);
         let humps = parse("getUserNa");
         assert_eq!(any(&humps), [vec![open(&["get", "user", "na"]), word("getuserna")]]);
-        assert!(humps.wanted[0].is_open);
+        assert!(humps.required[0].is_open);
         assert_eq!(any(&parse("\"good mor")), [vec![open(&["good", "mor"])]]);
         assert_eq!(any(&parse("\"good mor\"")), [vec![phrase(&["good", "mor"])]]);
         assert_eq!(any(&parse("\"good morning ")), [vec![phrase(&["good", "morning"])]]);

@@ -87,14 +87,14 @@ mod tests {
         let keys = ["a-key-that-is-long-1234", "a-key-that-is-long-5678"].map(Secret::new);
         let pool: Arc<KeyPool> = KeyPool::new(keys.to_vec(), None, Duration::from_secs(1));
         assert!(pool.cool_down_key(0, Some(Duration::from_secs(60))) && !pool.cool_down_key(2, None));
-        let lease = pool.lend("m", 100, &[]).expect("the other key");
+        let lease = pool.acquire("m", 100, &[]).expect("the other key");
         assert_eq!(lease.index(), 1);
-        lease.failed(&AiError::Credentials);
+        lease.record_failure(&AiError::Credentials);
         drop(lease);
         let health = pool.health();
-        assert_eq!((health[0].tail.as_deref(), health[0].state), (Some("1234"), KeyState::Resting));
+        assert_eq!((health[0].tail.as_deref(), health[0].state), (Some("1234"), KeyState::CoolingDown));
         assert_eq!(health[0].wait, Some(Duration::from_secs(60)));
-        assert_eq!((health[1].state, health[1].requests, health[1].failures), (KeyState::Off, 1, 1));
+        assert_eq!((health[1].state, health[1].requests, health[1].failures), (KeyState::Disabled, 1, 1));
         assert!(pool.cool_down_key(0, None) && pool.cool_down_key(1, None));
         assert!(pool.health().iter().all(|key| key.state == KeyState::Ready && key.wait.is_none()));
     }

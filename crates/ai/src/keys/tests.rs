@@ -12,7 +12,7 @@ fn pool(keys: &[&str]) -> Arc<KeyPool> {
 }
 
 fn lend(pool: &Arc<KeyPool>) -> KeyLease {
-    pool.lend(MODEL, SMALL, &[]).expect("a key")
+    pool.acquire(MODEL, SMALL, &[]).expect("a key")
 }
 
 fn busy(seconds: Option<u64>) -> AiError {
@@ -36,11 +36,11 @@ async fn lends_the_least_used_key() {
 #[tokio::test(start_paused = true)]
 async fn cools_down_a_busy_key_for_its_model() {
     let pool = pool(&["a", "b"]);
-    assert!(lend(&pool).failed(&busy(Some(30))));
+    assert!(lend(&pool).record_failure(&busy(Some(30))));
     assert_eq!(name(&lend(&pool)), "b");
-    assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
+    assert_eq!(name(&pool.acquire("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
     lend(&pool).record_failure(&busy(Some(10)));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(10))));
+    assert_eq!(pool.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(10))));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!(name(&lend(&pool)), "b");
 }
@@ -68,27 +68,27 @@ async fn ignores_failures_caused_by_the_request() {
         (400_000, AiError::Truncated, true, true),
     ] {
         let pool = pool(&["a"]);
-        pool.lend(MODEL, size, &[]).expect("a key").failed(&error);
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).is_ok(), small, "small request after {size}: {error:?}");
-        assert_eq!(pool.lend(MODEL, size, &[]).is_ok(), as_large, "request of {size} after {error:?}");
+        pool.acquire(MODEL, size, &[]).expect("a key").record_failure(&error);
+        assert_eq!(pool.acquire(MODEL, SMALL, &[]).is_ok(), small, "small request after {size}: {error:?}");
+        assert_eq!(pool.acquire(MODEL, size, &[]).is_ok(), as_large, "request of {size} after {error:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn cools_down_for_large_requests_until_a_small_one_is_refused() {
     let pool = pool(&["a"]);
-    let is_lent = |size| pool.lend(MODEL, size, &[]).is_ok();
-    pool.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
+    let is_lent = |size| pool.acquire(MODEL, size, &[]).is_ok();
+    pool.acquire(MODEL, 400_000, &[]).expect("a key").record_failure(&busy(Some(20)));
     assert_eq!([SMALL, LARGE_REQUEST_TOKENS, 199_999, 200_000].map(is_lent), [true, true, true, false]);
     // The success of a small request says nothing about large ones.
     lend(&pool).record_success();
     assert!(!is_lent(400_000));
-    let late = pool.lend(MODEL, 150_000, &[]).expect("a key");
+    let late = pool.acquire(MODEL, 150_000, &[]).expect("a key");
     lend(&pool).record_failure(&busy(Some(10)));
     assert_eq!([SMALL, 199_999, 400_000].map(is_lent), [false; 3]);
     // The failure of an earlier large request neither lifts nor extends the cooldown.
-    late.failed(&busy(Some(3_000)));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(10))));
+    late.record_failure(&busy(Some(3_000)));
+    assert_eq!(pool.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(10))));
     tokio::time::advance(Duration::from_secs(10)).await;
     assert_eq!([SMALL, 400_000].map(is_lent), [true, true]);
 }
@@ -98,22 +98,28 @@ async fn retries_a_lone_key_early_with_backoff() {
     let pool = pool(&["a"]);
     for seconds in [30, 60, 120, 200, 200] {
         lend(&pool).record_failure(&busy(Some(200)));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(seconds))));
+        assert_eq!(
+            pool.acquire(MODEL, SMALL, &[]).err(),
+            Some(NoKeyAvailable::CoolingDown(Duration::from_secs(seconds)))
+        );
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
     lend(&pool).record_success();
     // Concurrent requests are refused together.
     let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
-    together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
+    together.iter().for_each(|lease| _ = lease.record_failure(&busy(Some(200))));
+    assert_eq!(pool.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(30))));
     // The key cools down until its daily quota is renewed.
     let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
     lend(&day).record_failure(&busy(Some(20 * 3_600)));
-    assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(20 * 3_600))));
+    assert_eq!(
+        day.acquire(MODEL, SMALL, &[]).err(),
+        Some(NoKeyAvailable::CoolingDown(Duration::from_secs(20 * 3_600)))
+    );
     // A key of the same project doesn't count as another key.
     let project = self::pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222"]);
     lend(&project).record_failure(&busy(Some(200)));
-    assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
+    assert_eq!(project.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(30))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,16 +127,16 @@ async fn does_not_publish_cooldowns_for_large_requests() {
     let (here, there) = (pool(&["a"]), pool(&["a"]));
     let hearer = Arc::clone(&there);
     here.set_listener(move |key, model, fate| hearer.apply_state(key, model, fate));
-    here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
-    there.lend(MODEL, 400_000, &[]).expect("the cooldown is not published");
+    here.acquire(MODEL, 400_000, &[]).expect("a key").record_failure(&busy(Some(20)));
+    there.acquire(MODEL, 400_000, &[]).expect("the cooldown is not published");
     lend(&here).record_failure(&busy(Some(20)));
-    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(20))));
+    assert_eq!(there.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(20))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn cools_down_keys_of_one_project_together() {
     let pool = pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222", "other=aaaaaaaaaaaa3333"]);
-    assert!(lend(&pool).failed(&busy(Some(30))));
+    assert!(lend(&pool).record_failure(&busy(Some(30))));
     assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa3333");
     tokio::time::advance(Duration::from_secs(30)).await;
     assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa2222");
@@ -143,12 +149,12 @@ async fn applies_state_changes_of_other_instances() {
     here.set_listener(move |key, model, fate| hearer.apply_state(key, model, fate));
     lend(&here).record_failure(&busy(Some(30)));
     assert_eq!(name(&lend(&there)), "b");
-    assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
-    here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
-    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(30))));
+    assert_eq!(name(&there.acquire("other", SMALL, &[]).expect("a key")), "a", "the cooldown applies to one model");
+    here.acquire("other", SMALL, &[0]).expect("b").record_failure(&AiError::Credentials);
+    assert_eq!(there.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(30))));
     tokio::time::advance(FIRST_PROBE_DELAY).await;
-    here.lend(MODEL, SMALL, &[0]).expect("a probe").succeeded();
-    assert_eq!(name(&there.lend(MODEL, SMALL, &[0]).expect("b")), "b");
+    here.acquire(MODEL, SMALL, &[0]).expect("a probe").record_success();
+    assert_eq!(name(&there.acquire(MODEL, SMALL, &[0]).expect("b")), "b");
 }
 
 #[test]
@@ -164,12 +170,15 @@ async fn doubles_cooldowns_until_a_success() {
     let pool = pool(&["a"]);
     for seconds in [1, 2, 4] {
         lend(&pool).record_failure(&busy(None));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(seconds))));
+        assert_eq!(
+            pool.acquire(MODEL, SMALL, &[]).err(),
+            Some(NoKeyAvailable::CoolingDown(Duration::from_secs(seconds)))
+        );
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
     lend(&pool).record_success();
     lend(&pool).record_failure(&busy(None));
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(1))));
+    assert_eq!(pool.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(1))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,7 +201,7 @@ async fn probes_with_each_request_if_all_keys_are_disabled() {
     let pool = pool(&["a"]);
     lend(&pool).record_failure(&AiError::Credentials);
     let probe = lend(&pool);
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Off));
+    assert_eq!(pool.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Disabled));
     probe.record_success();
     drop(probe);
     lend(&pool);
@@ -204,10 +213,10 @@ async fn cools_down_after_server_errors_only_with_other_keys() {
     let two = pool(&["a", "b"]);
     for _ in 0..FAILURES_BEFORE_COOLDOWN {
         lend(&alone).record_failure(&AiError::Timeout);
-        two.lend(MODEL, SMALL, &[1]).expect("a").failed(&AiError::Timeout);
+        two.acquire(MODEL, SMALL, &[1]).expect("a").record_failure(&AiError::Timeout);
     }
     lend(&alone);
-    assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKeyAvailable::Resting(FAILURE_COOLDOWN)));
+    assert_eq!(two.acquire(MODEL, SMALL, &[1]).err(), Some(NoKeyAvailable::CoolingDown(FAILURE_COOLDOWN)));
     assert_eq!(name(&lend(&two)), "b");
 }
 
@@ -217,7 +226,7 @@ async fn enforces_the_per_minute_limit() {
     lend(&pool);
     tokio::time::advance(Duration::from_secs(20)).await;
     lend(&pool);
-    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::Resting(Duration::from_secs(40))));
+    assert_eq!(pool.acquire(MODEL, SMALL, &[]).err(), Some(NoKeyAvailable::CoolingDown(Duration::from_secs(40))));
     tokio::time::advance(Duration::from_secs(40)).await;
     lend(&pool);
 }

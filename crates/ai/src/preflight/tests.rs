@@ -62,8 +62,8 @@ async fn normalises_bodies_like_most_libraries() {
     let RequestInfo { stream, estimate: wanted, normalised_body, .. } = look(body).await.unwrap();
     assert_eq!((stream, wanted.max_output, wanted.choices), (false, Some(4_096), 1));
     let written = r#"{"model":"m","stream":false,"max_tokens":4096,"n":1,"messages":[],"temperature":0.5}"#;
-    assert_eq!(mended.as_deref(), Some(written.as_bytes()));
-    assert_eq!(look(r#"{"model":"m","max_tokens":4096,"odd":1,"odd":2}"#).await.unwrap().mended, None);
+    assert_eq!(normalised_body.as_deref(), Some(written.as_bytes()));
+    assert_eq!(look(r#"{"model":"m","max_tokens":4096,"odd":1,"odd":2}"#).await.unwrap().normalised_body, None);
     for wrong in [r#"{"model":"m","n":1.5}"#, r#"{"model":"m","max_tokens":"9"}"#, r#"{"model":7,"n":1.0}"#, "[1.0]"] {
         assert!(look(wrong).await.is_err(), "{wrong}");
     }
@@ -154,7 +154,7 @@ fn detects_web_search_in_chat_completions() {
 fn detects_audio_input_and_output() {
     let has_sound = |rest: &str| {
         let body = Bytes::from(format!(r#"{{"model":"m"{rest}}}"#));
-        inspect_body(ApiStyle::Chat, &body).unwrap().estimate.has_sound
+        inspect_body(ApiStyle::Chat, &body).unwrap().estimate.has_audio
     };
     assert!(has_sound(r#","modalities":["text","audio"],"audio":{"voice":"alloy"}"#));
     assert!(has_sound(r#","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]"#));
@@ -168,7 +168,7 @@ fn detects_recordings_and_videos_in_all_formats() {
         let field = if style == ApiStyle::Responses { "input" } else { "messages" };
         let body = format!(r#"{{"model":"m","{field}":[{{"role":"user","content":[{content}]}}]}}"#);
         let wanted = inspect_body(style, &Bytes::from(body)).unwrap().estimate;
-        (wanted.has_sound, wanted.input > VIDEO_TOKENS)
+        (wanted.has_audio, wanted.input > VIDEO_TOKENS)
     };
     let [chat, responses, messages] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];
     for (style, sent) in [

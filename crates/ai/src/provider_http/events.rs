@@ -205,7 +205,7 @@ mod tests {
                 events.push(read(&event));
             }
         }
-        events.push(read(&splitter.rest()));
+        events.push(read(&splitter.take_rest()));
         events.retain(|event| *event != Event::Nothing);
         events
     }
@@ -216,9 +216,9 @@ mod tests {
         let mut blocks = Vec::new();
         for chunk in chunks {
             splitter.push(Bytes::copy_from_slice(chunk));
-            blocks.extend(splitter.block());
+            blocks.extend(splitter.take_events());
         }
-        blocks.push(splitter.rest());
+        blocks.push(splitter.take_rest());
         blocks.iter().flat_map(|block| read_all(&[block.as_ref()])).collect()
     }
 
@@ -255,11 +255,11 @@ mod tests {
             let length = splitter.bytes().len();
             moved += piece.len() + if splitter.joined.capacity() == room { 0 } else { held };
             looked_at += (length - splitter.searched) + (length - splitter.scanned);
-            assert_eq!(splitter.block(), None);
+            assert_eq!(splitter.take_events(), None);
         }
         splitter.push(Bytes::from_static(b"\n\n"));
         let length = piece.len() * count;
-        assert_eq!(splitter.block().map(|block| block.len()), Some(length + 2));
+        assert_eq!(splitter.take_events().map(|block| block.len()), Some(length + 2));
         (moved.div_ceil(length), looked_at.div_ceil(length))
     }
 
@@ -278,7 +278,7 @@ mod tests {
         for line_end in ["\n", "\r\n", "\r"] {
             let chunk = Bytes::from(format!("data: 1{line_end}{line_end}data: 2{line_end}{line_end}"));
             splitter.push(chunk.clone());
-            let block = splitter.block().expect("whole events");
+            let block = splitter.take_events().expect("whole events");
             assert_eq!((block.as_ptr(), block.len()), (chunk.as_ptr(), chunk.len()), "{line_end:?}");
         }
     }
@@ -287,11 +287,11 @@ mod tests {
     fn blocks_hold_complete_events_only() {
         let mut splitter = Splitter::default();
         splitter.push(Bytes::from_static(b"data: 1\n\ndata: 2\n\ndata: 3"));
-        assert_eq!(splitter.block().as_deref(), Some(b"data: 1\n\ndata: 2\n\n".as_slice()));
-        assert_eq!(splitter.block(), None);
+        assert_eq!(splitter.take_events().as_deref(), Some(b"data: 1\n\ndata: 2\n\n".as_slice()));
+        assert_eq!(splitter.take_events(), None);
         assert_eq!(splitter.push(Bytes::from_static(b"\r\n\r\n")), 7);
-        assert_eq!(splitter.block().as_deref(), Some(b"data: 3\r\n\r\n".as_slice()));
-        assert_eq!(splitter.rest(), Bytes::new());
+        assert_eq!(splitter.take_events().as_deref(), Some(b"data: 3\r\n\r\n".as_slice()));
+        assert_eq!(splitter.take_rest(), Bytes::new());
     }
 
     #[test]

@@ -278,7 +278,7 @@ async fn ends_cut_off_streams_with_the_reason() {
     let AnswerBody::Stream(mut frames) = ai.forward(call).await.unwrap().body else { panic!("no stream") };
     let mut told = frames.next().await.unwrap().unwrap().to_vec();
     assert!(!String::from_utf8_lossy(&told).contains("enough"));
-    meter.cut_off(GatewayError::new(ErrorKind::OutOfBudget, "That is enough."));
+    meter.abort(GatewayError::new(ErrorKind::OutOfBudget, "That is enough."));
     while let Some(frame) = frames.next().await {
         told.extend_from_slice(&frame.unwrap());
     }

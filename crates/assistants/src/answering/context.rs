@@ -338,7 +338,8 @@ mod tests {
     fn skips_deleted_and_unfinished_messages() {
         let anna = Uuid::now_v7();
         let deleted = NamedMessage { deleted_at: Some(Timestamp(1)), ..message(SenderKind::User, anna, "Anna", "") };
-        let failed = NamedMessage { status: "failed".to_owned(), ..message(SenderKind::Assistant, anna, "A", "half") };
+        let failed =
+            NamedMessage { status: MessageStatus::Failed, ..message(SenderKind::Assistant, anna, "A", "half") };
         assert!(
             [deleted, failed].iter().all(|message| turn(
                 message,

@@ -188,7 +188,7 @@ mod tests {
         let all = measure.take_unpublished();
         assert!(all.offset == 0 && all.text.starts_with("hmơ") && !measure.has_unpublished());
         assert_eq!(measure.take_unpublished(), piece(all.text.encode_utf16().count() as u64, ""));
-        assert!(measure.figures().thought_ms.is_some());
+        assert!(measure.stats().thought_ms.is_some());
         let thoughts = measure.take_reasoning().unwrap();
         assert!(thoughts.starts_with("hmơ") && thoughts.len() <= MAX_THOUGHTS);
     }

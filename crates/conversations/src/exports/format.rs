@@ -241,7 +241,7 @@ mod tests {
             let file = file(name, "text/plain");
             assert_eq!(path_of(&file), format!("files/{}/{wanted}", file.id.0.simple()));
         }
-        assert_eq!(escaped("<b a=\"'&\">"), "&lt;b a=&quot;&#39;&amp;&quot;&gt;");
+        assert_eq!(escape_html("<b a=\"'&\">"), "&lt;b a=&quot;&#39;&amp;&quot;&gt;");
     }
 
     #[test]

@@ -265,7 +265,7 @@ mod tests {
                     assert_eq!(begins, access.may_read().then(|| access.hidden_until_seq()), "{access:?}");
                     let sql = format!(
                         "SELECT c.id FROM conversations c WHERE c.id = $1 AND c.id IN ({})",
-                        super::readable("$2")
+                        super::readable_conversations("$2")
                     );
                     let is_listed = raw::exists(db, sql, [id.into(), user.into()]).await.unwrap();
                     assert_eq!(is_listed, access.may_read(), "{access:?}");

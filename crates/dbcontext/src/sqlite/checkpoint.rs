@@ -270,14 +270,14 @@ mod tests {
         assert_eq!(synchronous, 2, "FULL again");
         drop(connection);
         let copied = measure_log(&sqlite.checkpoints).await.unwrap();
-        assert_eq!(copied.left, 0);
+        assert_eq!(copied.remaining, 0);
         write(&sqlite.writer, 2).await;
         let kept = measure_log(&sqlite.checkpoints).await.unwrap();
         assert!(kept.length > copied.length, "{kept:?} after {copied:?}");
         reader.rollback().await.unwrap();
 
         let taken = checkpoint(&sqlite.checkpoints, &file).await.unwrap();
-        assert_eq!(taken.left, 0);
+        assert_eq!(taken.remaining, 0);
         write(&sqlite.writer, 3).await;
         let anew = measure_log(&sqlite.checkpoints).await.unwrap();
         assert!(anew.length < taken.length, "{anew:?} after {taken:?}");

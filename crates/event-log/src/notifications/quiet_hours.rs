@@ -117,8 +117,8 @@ mod tests {
             ("07:00", "08:00", &[8], "UTC"),
             ("07:00", "08:00", &[1], "Mars/Olympus"),
         ] {
-            assert!(validated(hours(from, to, days, zone)).is_err(), "{from} {to} {days:?} {zone}");
+            assert!(validate(hours(from, to, days, zone)).is_err(), "{from} {to} {days:?} {zone}");
         }
-        assert_eq!(validated(hours("22:00", "07:00", &[7, 1, 7], "UTC")).unwrap().days, [1, 7]);
+        assert_eq!(validate(hours("22:00", "07:00", &[7, 1, 7], "UTC")).unwrap().days, [1, 7]);
     }
 }

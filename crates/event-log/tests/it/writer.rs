@@ -7,6 +7,7 @@ use appcore::{
     Clock, Code, ConversationId, InstanceId, Timestamp, UserId,
     event::{BusMessage, EventBus, MemoryBus, Signal},
     text::{ClientId, Content},
+    view::MemberRole,
 };
 use dbcontext::query;
 use event_log::events::{AnswerOptions, Change, MemberAction, SendMessage, Sent, ServerAction, Writer};
@@ -246,10 +247,7 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
         depart(anna).await.unwrap();
         let of = async || query::members::of_conversation(fixture.db.reader(), group).await.unwrap();
         let roles: Vec<_> = of().await.into_iter().map(|member| (member.user_id, member.role)).collect();
-        assert!(
-            roles.contains(&(cleo, "owner".to_owned())) && roles.contains(&(ben, "member".to_owned())),
-            "{roles:?}"
-        );
+        assert!(roles.contains(&(cleo, MemberRole::Owner)) && roles.contains(&(ben, MemberRole::Member)), "{roles:?}");
         depart(anna).await.expect("the change may be repeated");
         assert_eq!(fixture.send(group, anna, "late", "?").await.unwrap_err().code(), Code::NotFound);
         let kinds: Vec<String> = query::events::list_after(fixture.db.reader(), group, 0, 10)

@@ -64,7 +64,7 @@ async fn stream_with_unlimited_searches_extends_its_reservation() {
         let asking = async |has_open_tools: bool| {
             let tools = ToolUses { searches: 2, ..ToolUses::default() };
             let wanted = TokenEstimate { tools, has_open_tools, ..TokenEstimate::text_only(100, Some(10)) };
-            let question = CallRequest { estimate, ..request("small") };
+            let question = CallRequest { estimate: wanted, ..request("small") };
             authorize(&service, &caller, GatewayEndpoint::Messages, question).await.ok().unwrap()
         };
         let searched = |times: u64| Usage { searches: Some(times), ..used(100, 10).usage };

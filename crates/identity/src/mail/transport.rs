@@ -261,6 +261,6 @@ mod tests {
             let server = ServerAddress::parse(said).unwrap();
             assert_eq!((server.url.as_str(), server.in_clear), (read, in_clear), "{said}");
         }
-        assert!(ServerAddress::of("mail.example").is_none());
+        assert!(ServerAddress::parse("mail.example").is_none());
     }
 }

@@ -78,19 +78,19 @@ mod tests {
     fn most_active_connection_wins() {
         let (spoken, person) = (ReportedPresence::default(), UserId::new());
         let (one, two) = (spoken.new_reporter(), spoken.new_reporter());
-        assert_eq!(spoken.of(person), None);
+        assert_eq!(spoken.status_of(person), None);
         spoken.report(person, one, PresenceStatus::Away);
-        assert_eq!(spoken.of(person), Some(PresenceStatus::Away));
+        assert_eq!(spoken.status_of(person), Some(PresenceStatus::Away));
         spoken.report(person, two, PresenceStatus::Online);
         spoken.report(person, one, PresenceStatus::Away);
-        assert_eq!(spoken.of(person), Some(PresenceStatus::Online));
+        assert_eq!(spoken.status_of(person), Some(PresenceStatus::Online));
         spoken.report(person, one, PresenceStatus::Dnd);
-        assert_eq!(spoken.of(person), Some(PresenceStatus::Dnd));
+        assert_eq!(spoken.status_of(person), Some(PresenceStatus::Dnd));
         assert!(spoken.remove(person, one));
-        assert_eq!(spoken.of(person), Some(PresenceStatus::Online));
+        assert_eq!(spoken.status_of(person), Some(PresenceStatus::Online));
         assert!(!spoken.remove(person, one), "already left");
         assert!(spoken.remove(person, two));
-        assert_eq!(spoken.of(person), None);
+        assert_eq!(spoken.status_of(person), None);
         assert!(spoken.people().is_empty(), "entries end with their connections");
     }
 }

@@ -123,7 +123,7 @@ async fn leases_many_users_at_once() {
     for store in stores() {
         let people: Vec<UserId> = (0..250).map(|_| UserId::new()).collect();
         assert_eq!(store.renew_leases(&people, InstanceId::new(), Timestamp(1_000)).await.len(), 250);
-        let shown = store.of(&people).await;
+        let shown = store.presences(&people).await;
         assert!(
             shown
                 .iter()

@@ -118,7 +118,7 @@ async fn skips_unreadable_messages_old_and_new() {
     // The instance fills the index when it starts.
     let service = instance(&stage).await;
     let index = service.index.as_ref();
-    until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;
+    until(async || index.fill_state().await.unwrap().is_some_and(|fill| fill.is_done)).await;
     assert_eq!(herons(index, conversation).await, [4, 3, 1, 0].map(|at| ids[at]));
 
     let mut new = (5..8).map(put).collect::<String>();
@@ -134,7 +134,7 @@ async fn unreadable_event_does_not_block_others() {
     let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
     let service = instance(&stage).await;
     let index = service.index.as_ref();
-    until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;
+    until(async || index.fill_state().await.unwrap().is_some_and(|fill| fill.is_done)).await;
     let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let ids: Vec<Uuid> = (0..5).map(|_| Uuid::now_v7()).collect();
     let mut all = group(one, 4) + &group(other, 1);

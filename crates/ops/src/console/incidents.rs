@@ -338,7 +338,7 @@ mod tests {
     }
 
     fn told(watch: &IncidentMonitor) -> Vec<(i64, Option<i64>, u64)> {
-        watch.changes.iter().map(|news| (news.began_at.0, news.ended_at.map(|at| at.0), news.felt)).collect()
+        watch.changes.iter().map(|news| (news.began_at.0, news.ended_at.map(|at| at.0), news.impact)).collect()
     }
 
     #[test]
@@ -388,7 +388,7 @@ mod tests {
         watch.check_providers(one(Some(2), false, 6), at(3));
         watch.check_providers(one(None, false, 7), at(4));
         assert_eq!(told(&watch), [(2, None, 2), (2, Some(4), 3)]);
-        assert_eq!(watch.changes[0].about.detail.as_deref(), Some("main"));
+        assert_eq!(watch.changes[0].subject.detail.as_deref(), Some("main"));
         watch.changes.clear();
         let both = |is_failing| -> Vec<ProviderState> {
             let other = ProviderState { name: "other".to_owned(), is_failing, wait: None, failures: 1 };
@@ -398,7 +398,7 @@ mod tests {
         // The provider was removed from the configuration.
         watch.check_providers(one(None, false, 7), at(6));
         assert_eq!(told(&watch), [(5, None, 0), (5, Some(6), 0)]);
-        assert_eq!(watch.changes[1].about.detail.as_deref(), Some("other"));
+        assert_eq!(watch.changes[1].subject.detail.as_deref(), Some("other"));
     }
 
     #[test]

@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(until(&book, "2001:db8::ffff:1"), Some(7));
         assert_eq!(until(&book, "2001:db8:1::1"), Some(9));
         assert_eq!(until(&book, "2001:db8:1::2"), None);
-        assert_eq!(book.until("203.0.113.10".parse().unwrap(), Timestamp(5)), None, "the ban has ended");
+        assert_eq!(book.banned_until("203.0.113.10".parse().unwrap(), Timestamp(5)), None, "the ban has ended");
         book.sync(network("203.0.113.0/24"), None);
         assert_eq!(until(&book, "203.0.113.9"), Some(1));
     }

@@ -131,7 +131,7 @@ mod tests {
         clock.advance(Duration::from_secs(60));
         assert!(!violations.record(somebody()).await);
         violations.sweep();
-        assert_eq!(violations.own.len(), 1);
+        assert_eq!(violations.local.len(), 1);
     }
 
     #[tokio::test]

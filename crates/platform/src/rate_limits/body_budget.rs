@@ -176,7 +176,7 @@ mod tests {
         drop(first);
         second.reserve(60 * KIB).unwrap();
         drop(second);
-        assert_eq!((budget.bytes_in_use(), budget.lock().by.len()), (0, 0));
+        assert_eq!((budget.bytes_in_use(), budget.lock().by_subject.len()), (0, 0));
     }
 
     #[test]

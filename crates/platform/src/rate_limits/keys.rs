@@ -383,8 +383,8 @@ mod tests {
         let refused = limits.admit(key, limit, 10).await.err().unwrap();
         assert_eq!((refused.measure, refused.retry_after), (KeyMeasure::Requests, Duration::from_secs(1)));
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(limits.take(key, limit, 10).await.is_ok());
-        assert!(limits.take(ApiKeyId::new(), limit, 10).await.is_ok(), "other keys are counted separately");
+        assert!(limits.admit(key, limit, 10).await.is_ok());
+        assert!(limits.admit(ApiKeyId::new(), limit, 10).await.is_ok(), "other keys are counted separately");
     }
 
     #[tokio::test(start_paused = true)]
@@ -393,7 +393,7 @@ mod tests {
         let limit = KeyLimit { tpm: Some(100), ..NO_LIMIT };
         let first = limits.admit(key, limit, 5_000).await.ok().unwrap();
         assert_eq!(first.tokens, 100, "a request that is larger than the limit is admitted alone");
-        assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Tokens);
+        assert_eq!(limits.admit(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Tokens);
         limits.adjust_tokens(key, limit, first.tokens, 30);
         let second = limits.admit(key, limit, 70).await.ok().unwrap();
         assert_eq!(second.figures.tokens.unwrap().remaining, 0);
@@ -404,9 +404,9 @@ mod tests {
         let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
         let limit = KeyLimit { parallel: Some(1), ..NO_LIMIT };
         let first = limits.admit(key, limit, 1).await.ok().unwrap();
-        assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Parallel);
+        assert_eq!(limits.admit(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Parallel);
         drop(first);
-        assert!(limits.take(key, limit, 1).await.is_ok());
+        assert!(limits.admit(key, limit, 1).await.is_ok());
     }
 
     #[tokio::test]
@@ -421,7 +421,7 @@ mod tests {
         }
         // Adds the entry of a request that has ended in the meantime and is gone from Redis.
         let shared = limits.0.shared.as_ref().unwrap();
-        shared.under_way.insert(Uuid::now_v7(), one);
+        shared.in_progress.insert(Uuid::now_v7(), one);
         let mut connection = redis.connection().await.unwrap();
         for key in [one, other] {
             let all = cmd("ZRANGE").arg(slots_key(key)).arg(0).arg(-1).to_owned();

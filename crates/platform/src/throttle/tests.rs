@@ -43,7 +43,7 @@ async fn concurrent_attempts_get_no_more_tries_than_sequential_ones() {
             tokio::spawn(async move {
                 let attempt = attempts.begin(vec![name], WINDOW).await.ok()?;
                 tokio::task::yield_now().await;
-                attempt.failed().await;
+                attempt.record_failure().await;
                 Some(())
             })
         });
@@ -62,14 +62,14 @@ async fn passed_and_dropped_attempts_do_not_count() {
             let (attempts, name) = (Arc::clone(if at % 2 == 0 { &one } else { &other }), name.clone());
             tokio::spawn(async move {
                 let attempt = attempts.begin(vec![name], WINDOW).await.unwrap();
-                if at % 3 == 0 { drop(attempt) } else { attempt.passed().await }
+                if at % 3 == 0 { drop(attempt) } else { attempt.record_success().await }
             })
         });
         for turn in join_all(crowd).await {
             turn.unwrap();
         }
         for _ in 0..5 {
-            other.begin(vec![name.clone()], WINDOW).await.unwrap().failed().await;
+            other.begin(vec![name.clone()], WINDOW).await.unwrap().record_failure().await;
         }
         waits(one.begin(vec![name], WINDOW).await);
     }
@@ -80,12 +80,12 @@ async fn any_exhausted_subject_refuses() {
     for [one, other] in pairs() {
         let (address, account, second) = (subject(), subject(), subject());
         for _ in 0..5 {
-            one.begin(vec![address.clone(), account.clone()], WINDOW).await.unwrap().failed().await;
+            one.begin(vec![address.clone(), account.clone()], WINDOW).await.unwrap().record_failure().await;
         }
         for spent in [&address, &account] {
             waits(other.begin(vec![second.clone(), spent.clone()], WINDOW).await);
         }
-        other.begin(vec![second], WINDOW).await.unwrap().passed().await;
+        other.begin(vec![second], WINDOW).await.unwrap().record_success().await;
     }
 }
 
@@ -96,15 +96,15 @@ async fn subjects_have_their_own_limits_and_recent_failures_are_reported() {
         let both = || vec![pair.clone(), wide.clone()];
         let first = one.begin(both(), WINDOW).await.unwrap();
         assert!(!first.has_recent_failures());
-        first.failed().await;
+        first.record_failure().await;
         for _ in 1..5 {
             let attempt = other.begin(both(), WINDOW).await.unwrap();
             assert!(attempt.has_recent_failures());
-            attempt.failed().await;
+            attempt.record_failure().await;
         }
         waits(one.begin(both(), WINDOW).await);
         for _ in 5..7 {
-            one.begin(vec![subject(), wide.clone()], WINDOW).await.unwrap().failed().await;
+            one.begin(vec![subject(), wide.clone()], WINDOW).await.unwrap().record_failure().await;
         }
         waits(other.begin(vec![subject(), wide.clone()], WINDOW).await);
         assert!(!one.begin(vec![subject()], WINDOW).await.unwrap().has_recent_failures());
@@ -116,11 +116,11 @@ async fn failures_expire_after_the_window() {
     let clock = Clock::stopped_at(Timestamp(1_800_000_000_000));
     let (attempts, a) = (Throttle::new(true, clock.clone(), None), subject());
     for _ in 0..5 {
-        attempts.begin(vec![a.clone()], WINDOW).await.unwrap().failed().await;
+        attempts.begin(vec![a.clone()], WINDOW).await.unwrap().record_failure().await;
         clock.advance(Duration::from_secs(60));
     }
     // The last failure was five minutes after the first one, and the window starts with the first.
     assert_eq!(waits(attempts.begin(vec![a.clone()], WINDOW).await), Duration::from_secs(600));
     clock.advance(Duration::from_secs(600));
-    attempts.begin(vec![a.clone()], WINDOW).await.unwrap().passed().await;
+    attempts.begin(vec![a.clone()], WINDOW).await.unwrap().record_success().await;
 }

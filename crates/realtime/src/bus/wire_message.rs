@@ -184,12 +184,12 @@ mod tests {
             let bytes = WireMessage::encode(origin, Some(&message), None).unwrap();
             assert_eq!(WireMessage::origin(&bytes), Some(origin));
             assert_eq!(
-                WireMessage::open(&bytes),
+                WireMessage::decode(&bytes),
                 Ok(WireMessage { origin, message: Some(message), traceparent: None })
             );
         }
         assert_eq!(
-            WireMessage::open(&WireMessage::seal(origin, None, None).unwrap()),
+            WireMessage::decode(&WireMessage::encode(origin, None, None).unwrap()),
             Ok(WireMessage { origin, message: None, traceparent: None })
         );
     }
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(with(&[VERSION + 1]), Err(DecodeError::Version(VERSION + 1)));
         let unknown = rmp_serde::to_vec_named(&serde_json::json!({"Signal": "SomethingNew"})).unwrap();
         assert_eq!(with(&[&[VERSION], unknown.as_slice()].concat()), Err(DecodeError::Malformed));
-        assert_eq!(WireMessage::open(b"PING"), Err(DecodeError::Foreign));
+        assert_eq!(WireMessage::decode(b"PING"), Err(DecodeError::Foreign));
     }
 
     /// Tests that fields added by later releases are ignored.
@@ -237,7 +237,7 @@ mod tests {
         let newer = NewerMessage::Envelope(Newer { envelope, priority: "high" });
         let origin = InstanceId::new();
         let bytes = [origin.0.as_bytes().as_slice(), &[VERSION], &rmp_serde::to_vec_named(&newer).unwrap()].concat();
-        assert_eq!(WireMessage::open(&bytes), Ok(WireMessage { origin, message: Some(message), traceparent: None }));
+        assert_eq!(WireMessage::decode(&bytes), Ok(WireMessage { origin, message: Some(message), traceparent: None }));
     }
 
     #[test]

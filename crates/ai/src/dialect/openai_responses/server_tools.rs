@@ -213,7 +213,7 @@ mod tests {
             BilledUses::from_response(&response).usage().map(|usage| (usage.searches, usage.containers, usage.images));
         assert_eq!(used, Some((Some(1), Some(8), Some(1))));
         let told = json!({"output": [action("search")], "tool_usage": {"web_search": {"num_requests": 3}}});
-        assert_eq!(BilledUses::of(&told).usage().and_then(|usage| usage.searches), Some(3));
-        assert_eq!(BilledUses::of(&json!({"output": [{"type": "message"}], "tools": [{}]})).usage(), None);
+        assert_eq!(BilledUses::from_response(&told).usage().and_then(|usage| usage.searches), Some(3));
+        assert_eq!(BilledUses::from_response(&json!({"output": [{"type": "message"}], "tools": [{}]})).usage(), None);
     }
 }

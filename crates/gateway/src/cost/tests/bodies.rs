@@ -184,7 +184,7 @@ proptest! {
         let text = if is_hidden { text.replace('_', "\\u005f") } else { text };
         let body = Bytes::from(text.clone());
         let RequestInfo { estimate: wanted, normalised_body, .. } = inspect(WorkOwner::System, style, &body).now_or_never().unwrap().unwrap();
-        let sent: Value = serde_json::from_slice(mended.as_ref().unwrap_or(&body)).unwrap();
+        let sent: Value = serde_json::from_slice(normalised_body.as_ref().unwrap_or(&body)).unwrap();
         let allowed = Allowed::by(style, &sent);
         let part = |of: u64, share: usize| of * shares[share] / 100;
         let output = allowed.output.unwrap_or(ASSUMED).min(model_most.unwrap_or(u64::MAX)) + allowed.predicted;

@@ -50,6 +50,6 @@ mod tests {
             assert_eq!(fingerprint(&typed), fingerprint(code));
             assert_ne!(fingerprint(&code[1..]), fingerprint(code));
         }
-        assert_eq!(written(&[0; 15]), "aaaaaa-aaaaaa-aaaaaa-aaaaaa");
+        assert_eq!(format_code(&[0; 15]), "aaaaaa-aaaaaa-aaaaaa-aaaaaa");
     }
 }

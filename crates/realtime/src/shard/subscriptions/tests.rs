@@ -231,7 +231,7 @@ async fn closes_connections_of_ended_sessions_only() {
     let mut subscriptions = subscriptions();
     let (ended, other) = (join(&mut subscriptions, UserId::new(), &[]), join(&mut subscriptions, UserId::new(), &[]));
     subscriptions.end(&[ended.credential].into());
-    assert_eq!(ended.closing(), Some(Close::CREDENTIALS));
+    assert_eq!(ended.close_reason(), Some(Close::CREDENTIALS));
     assert!(other.is_open());
 }
 

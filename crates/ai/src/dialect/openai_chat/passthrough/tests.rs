@@ -238,7 +238,7 @@ fn recognises_errors_of_any_shape() {
 
 #[test]
 fn measures_text_without_parsing() {
-    assert_eq!(delivered(br#"{"content":"ab\"cd","reasoning_content":"ef","x":"content"}"#), 8);
-    assert_eq!(delivered(r#"{"content": "日","arguments":"{}"}"#.as_bytes()), 6);
-    assert_eq!(delivered(br#"{"content":null,"content":"#), 0);
+    assert_eq!(estimate_text_quarters(br#"{"content":"ab\"cd","reasoning_content":"ef","x":"content"}"#), 8);
+    assert_eq!(estimate_text_quarters(r#"{"content": "日","arguments":"{}"}"#.as_bytes()), 6);
+    assert_eq!(estimate_text_quarters(br#"{"content":null,"content":"#), 0);
 }

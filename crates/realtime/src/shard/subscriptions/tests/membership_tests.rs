@@ -54,7 +54,7 @@ async fn merges_joins_and_leaves_during_connecting() {
     subscriptions.receive(&durable(joined, 4, FollowChange::Follow(vec![user])), now);
     assert!(subscriptions.is_outdated(user, &following(&[(left, 7)])));
     let out = stream(user, 1 << 20);
-    assert_eq!(subscriptions.settle(user, &following(&[(left, 7), (joined, 4)]), Some(&out)), [(joined, 4)]);
+    assert_eq!(subscriptions.merge_memberships(user, &following(&[(left, 7), (joined, 4)]), Some(&out)), [(joined, 4)]);
     subscriptions.receive(&durable(left, 9, FollowChange::None), now);
     assert!(kinds(&out).is_empty());
 }
@@ -64,7 +64,7 @@ async fn old_leave_does_not_remove_a_member_who_rejoined() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     subscriptions.start_joining(user);
     subscriptions.receive(&durable(id, 3, FollowChange::Unfollow(vec![user])), now);
-    assert_eq!(subscriptions.settle(user, &following(&[(id, 5)]), Some(&stream(user, 1))), [(id, 5)]);
+    assert_eq!(subscriptions.merge_memberships(user, &following(&[(id, 5)]), Some(&stream(user, 1))), [(id, 5)]);
 }
 
 #[tokio::test]
@@ -185,5 +185,5 @@ async fn joins_and_leaves_without_sequence_number_take_effect() {
     // A leave that arrives while the user is connecting is later than the data read before.
     subscriptions.start_joining(ben);
     subscriptions.receive(&told(FollowChange::Leave { user_id: ben, conversation_id: id }), now);
-    assert!(subscriptions.settle(ben, &sized(&[(id, 7)], 50), None).is_empty());
+    assert!(subscriptions.merge_memberships(ben, &sized(&[(id, 7)], 50), None).is_empty());
 }

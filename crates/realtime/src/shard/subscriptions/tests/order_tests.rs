@@ -75,7 +75,7 @@ async fn events_during_connecting_are_in_hello_and_not_repeated_live() {
     subscriptions.start_joining(user);
     subscriptions.receive(&durable(id, 4, FollowChange::None), now);
     subscriptions.receive(&durable(id, 6, FollowChange::None), now);
-    assert_eq!(subscriptions.settle(user, &following(&[(id, 3)]), Some(&out)), [(id, 6)]);
+    assert_eq!(subscriptions.merge_memberships(user, &following(&[(id, 3)]), Some(&out)), [(id, 6)]);
     subscriptions.receive(&durable(id, 5, FollowChange::None), now);
     subscriptions.receive(&durable(id, 7, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.7"]);
@@ -88,7 +88,7 @@ async fn new_subscription_starts_at_the_position_in_hello() {
     let out = stream(user, 1 << 20);
     subscriptions.start_joining(user);
     subscriptions.receive(&durable(id, 8, FollowChange::None), now);
-    assert_eq!(subscriptions.settle(user, &following(&[(id, 7)]), Some(&out)), [(id, 8)]);
+    assert_eq!(subscriptions.merge_memberships(user, &following(&[(id, 7)]), Some(&out)), [(id, 8)]);
     subscriptions.receive(&durable(id, 9, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.9"]);
 }

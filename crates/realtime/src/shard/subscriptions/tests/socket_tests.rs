@@ -70,7 +70,7 @@ async fn delivers_everything_in_order_with_and_without_io_uring() {
             subscriptions.receive(&next(), Instant::now());
             subscriptions.flush();
         }
-        assert!(readers[2].0.is_blocked() && readers[2].0.waiting() > 0);
+        assert!(readers[2].0.is_blocked() && readers[2].0.queued_bytes() > 0);
         for (out, client) in &mut readers {
             assert_eq!(read_until(out, client, EVENTS).await, (1..=EVENTS).collect::<Vec<_>>());
         }
