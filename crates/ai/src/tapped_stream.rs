@@ -125,7 +125,7 @@ impl<T: Tap> TappedStream<T> {
                 Some(Err(error)) if !self.tap.is_whole() => return Poll::Ready(Err(error.into())),
                 _ => {
                     self.body = None;
-                    let rest = self.splitter.take_rest();
+                    let rest = self.splitter.drain_rest();
                     self.tap.finish(rest, &self.meter)?
                 }
             };
@@ -156,7 +156,7 @@ impl<T: Tap> TappedStream<T> {
         if self.splitter.push(chunk) > self.limits.max_frame_bytes {
             return Err(AiError::Garbled.into());
         }
-        let Some(block) = self.splitter.take_events() else { return Ok(None) };
+        let Some(block) = self.splitter.drain_events() else { return Ok(None) };
         let was_whole = self.tap.is_whole();
         let out = self.tap.pass(block, &self.meter)?;
         if !was_whole && self.tap.is_whole() {

@@ -11,7 +11,7 @@ use support::{Application, Value, description, json};
 
 /// Maximum average size of the served description per operation, in bytes, including schemas. If it
 /// is exceeded, move repeated parts to components.
-const BYTES_PER_OPERATION: usize = 1_365;
+const BYTES_PER_OPERATION: usize = 1_320;
 /// Maximum average number of committed lines per operation, including schemas and frames.
 const LINES_PER_OPERATION: usize = 43;
 

@@ -36,8 +36,8 @@ impl Splitter {
         held
     }
 
-    /// Takes all complete events at once.
-    pub fn take_events(&mut self) -> Option<Bytes> {
+    /// Removes and returns all complete events.
+    pub fn drain_events(&mut self) -> Option<Bytes> {
         if let Some(end) = self.last_usual_end() {
             return Some(self.cut(end));
         }
@@ -53,7 +53,7 @@ impl Splitter {
         (end > 0).then(|| self.cut(end))
     }
 
-    /// Takes the next complete event with its blank line.
+    /// Removes and returns the next complete event with its blank line.
     pub fn next(&mut self) -> Option<Bytes> {
         match event_end(self.bytes(), 0, self.scanned) {
             Ok(end) => Some(self.cut(end)),
@@ -64,8 +64,8 @@ impl Splitter {
         }
     }
 
-    /// Takes the rest, when no more bytes arrive.
-    pub fn take_rest(&mut self) -> Bytes {
+    /// Removes and returns the rest, when no more bytes arrive.
+    pub fn drain_rest(&mut self) -> Bytes {
         self.cut(self.bytes().len())
     }
 
@@ -205,7 +205,7 @@ mod tests {
                 events.push(read(&event));
             }
         }
-        events.push(read(&splitter.take_rest()));
+        events.push(read(&splitter.drain_rest()));
         events.retain(|event| *event != Event::Nothing);
         events
     }
@@ -216,9 +216,9 @@ mod tests {
         let mut blocks = Vec::new();
         for chunk in chunks {
             splitter.push(Bytes::copy_from_slice(chunk));
-            blocks.extend(splitter.take_events());
+            blocks.extend(splitter.drain_events());
         }
-        blocks.push(splitter.take_rest());
+        blocks.push(splitter.drain_rest());
         blocks.iter().flat_map(|block| read_all(&[block.as_ref()])).collect()
     }
 
@@ -255,11 +255,11 @@ mod tests {
             let length = splitter.bytes().len();
             moved += piece.len() + if splitter.joined.capacity() == room { 0 } else { held };
             looked_at += (length - splitter.searched) + (length - splitter.scanned);
-            assert_eq!(splitter.take_events(), None);
+            assert_eq!(splitter.drain_events(), None);
         }
         splitter.push(Bytes::from_static(b"\n\n"));
         let length = piece.len() * count;
-        assert_eq!(splitter.take_events().map(|block| block.len()), Some(length + 2));
+        assert_eq!(splitter.drain_events().map(|block| block.len()), Some(length + 2));
         (moved.div_ceil(length), looked_at.div_ceil(length))
     }
 
@@ -278,7 +278,7 @@ mod tests {
         for line_end in ["\n", "\r\n", "\r"] {
             let chunk = Bytes::from(format!("data: 1{line_end}{line_end}data: 2{line_end}{line_end}"));
             splitter.push(chunk.clone());
-            let block = splitter.take_events().expect("whole events");
+            let block = splitter.drain_events().expect("whole events");
             assert_eq!((block.as_ptr(), block.len()), (chunk.as_ptr(), chunk.len()), "{line_end:?}");
         }
     }
@@ -287,11 +287,11 @@ mod tests {
     fn blocks_hold_complete_events_only() {
         let mut splitter = Splitter::default();
         splitter.push(Bytes::from_static(b"data: 1\n\ndata: 2\n\ndata: 3"));
-        assert_eq!(splitter.take_events().as_deref(), Some(b"data: 1\n\ndata: 2\n\n".as_slice()));
-        assert_eq!(splitter.take_events(), None);
+        assert_eq!(splitter.drain_events().as_deref(), Some(b"data: 1\n\ndata: 2\n\n".as_slice()));
+        assert_eq!(splitter.drain_events(), None);
         assert_eq!(splitter.push(Bytes::from_static(b"\r\n\r\n")), 7);
-        assert_eq!(splitter.take_events().as_deref(), Some(b"data: 3\r\n\r\n".as_slice()));
-        assert_eq!(splitter.take_rest(), Bytes::new());
+        assert_eq!(splitter.drain_events().as_deref(), Some(b"data: 3\r\n\r\n".as_slice()));
+        assert_eq!(splitter.drain_rest(), Bytes::new());
     }
 
     #[test]
