@@ -27,7 +27,7 @@ const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 /// Limit on queued bytes per client. Two of the largest messages fit.
 const BACKLOG: usize = 2 * MAX_MESSAGE;
 /// Number of queued bytes above which reading pauses.
-const ENOUGH: usize = 1024 * 1024;
+const MAX_QUEUED_BYTES: usize = 1024 * 1024;
 
 struct Echo {
     sender: Rc<Sender>,
@@ -36,7 +36,7 @@ struct Echo {
 
 impl Handler for Echo {
     fn has_slot(&self) -> bool {
-        self.sender.waiting() < ENOUGH
+        self.sender.queued_bytes() < MAX_QUEUED_BYTES
     }
 
     async fn handle(&mut self, message: Incoming) -> Result<(), Close> {
