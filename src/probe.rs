@@ -32,7 +32,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Returns the address at which the server can be reached from this machine.
-fn address(config: &Config) -> anyhow::Result<SocketAddr> {
+pub fn address(config: &Config) -> anyhow::Result<SocketAddr> {
     let (host, port) = (config.server.host.as_str(), config.server.port);
     let mut address = (host, port)
         .to_socket_addrs()

@@ -8,6 +8,7 @@ use appcore::config::Config;
 use dbcontext::Database;
 use migration::{Migrator, MigratorTrait as _, is_unreleased};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
+use serde::Serialize;
 
 /// Maximum number of attempts at a migration whose table is locked.
 const MAX_ATTEMPTS: u32 = 30;
@@ -119,13 +120,50 @@ async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
     release_lock(turn).await
 }
 
+/// Migration, with its status in a database.
+#[derive(Serialize)]
+pub struct Step {
+    pub name: String,
+    pub status: StepStatus,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    Applied,
+    Pending,
+    /// Applied by a newer program.
+    Newer,
+}
+
+impl StepStatus {
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Applied => "Applied",
+            Self::Pending => "Pending",
+            Self::Newer => "Newer",
+        }
+    }
+}
+
 /// Lists the migrations with their status, oldest first.
-pub async fn describe(database: &Database) -> anyhow::Result<String> {
+pub async fn describe(database: &Database) -> anyhow::Result<Vec<Step>> {
     let applied = applied(database).await?;
-    let status = |name: &str| if applied.iter().any(|step| step == name) { "Applied" } else { "Pending" };
     let known = Migrator::migrations();
-    let known = known.iter().map(|step| format!("{:<8} {}\n", status(step.name()), step.name()));
-    Ok(known.chain(unknown(&applied).into_iter().map(|step| format!("{:<8} {step}\n", "Newer"))).collect())
+    let known = known.iter().map(|step| {
+        let is_applied = applied.iter().any(|name| name == step.name());
+        Step {
+            name: step.name().to_owned(),
+            status: if is_applied { StepStatus::Applied } else { StepStatus::Pending },
+        }
+    });
+    let newer = unknown(&applied).into_iter().map(|name| Step { name: name.clone(), status: StepStatus::Newer });
+    Ok(known.chain(newer).collect())
+}
+
+/// Returns the names of the newest applied migrations, the newest first.
+pub async fn newest(database: &Database, count: u32) -> anyhow::Result<Vec<String>> {
+    Ok(applied(database).await?.into_iter().rev().take(count as usize).collect())
 }
 
 /// Returns the names of the applied migrations, oldest first. Doesn't create the table, so that it

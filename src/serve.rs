@@ -1,8 +1,11 @@
 //! `natter serve`: runs the server, from loading the configuration to closing the last connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use appcore::{InstanceId, config::LoadedConfig};
+use appcore::{
+    InstanceId,
+    config::{Config, LoadedConfig},
+};
 
 use crate::{backup, data_dir_lock, logging, program::Program, server, state};
 
@@ -21,30 +24,44 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     let _collector = telemetry::start(env!("CARGO_PKG_VERSION"), &instance.to_string())?;
     actix::System::new().block_on(async {
         let backups = backup::Schedule::of(&loaded.config)?;
-        // The lock is held until the server ends.
-        let _lock = data_dir_lock::acquire(&loaded.config)?;
-        let app = state::build(loaded.config, instance).await?;
-        // The value can't be set already, because the app was just built.
-        let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));
-        if let Some(backups) = backups {
-            tokio::spawn(backups.run());
-        }
-        let workers = app.start_workers();
-        server::run(Arc::clone(&app), workers).await?;
-        if tokio::time::timeout(CLOSE_TIMEOUT, app.gateway.shut_down()).await.is_err() {
-            let (waiting, _) = app.gateway.backlog();
-            tracing::error!(waiting, "failed to record AI usage before the timeout");
-        }
-        app.shutdown_tasks.close();
-        if tokio::time::timeout(CLOSE_TIMEOUT, app.shutdown_tasks.wait()).await.is_err() {
-            tracing::warn!("failed to remove this instance from the list of instances");
-        }
-        // The database is closed last, after all writes. SQLite checkpoints its write-ahead log at
-        // this point, hence the timeout.
-        if tokio::time::timeout(CLOSE_TIMEOUT, app.db.clone().close()).await.is_err() {
-            tracing::warn!("failed to close the database: still in use");
-        }
-        tracing::info!("stopped");
-        Ok(())
+        let started = async |config: &Config| {
+            if let Some(backups) = backups {
+                tokio::spawn(backups.run());
+            }
+            Ok((server::listen_as_configured(&config.server)?, server::stop_signal()?))
+        };
+        serve(loaded, instance, started).await
     })
+}
+
+/// Runs an instance of the server. After its services have started, `listen` returns the socket
+/// that it serves, and the future that stops it.
+pub async fn serve<S: Future<Output = ()>>(
+    loaded: LoadedConfig,
+    instance: InstanceId,
+    listen: impl AsyncFnOnce(&Config) -> anyhow::Result<(TcpListener, S)>,
+) -> anyhow::Result<()> {
+    // The lock is held until the server ends.
+    let _lock = data_dir_lock::acquire(&loaded.config)?;
+    let app = state::build(loaded.config, instance).await?;
+    // The value can't be set already, because the app was just built.
+    let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));
+    let workers = app.start_workers();
+    let (listener, stopped) = listen(&app.config).await?;
+    server::run(Arc::clone(&app), workers, listener, stopped).await?;
+    if tokio::time::timeout(CLOSE_TIMEOUT, app.gateway.shut_down()).await.is_err() {
+        let (waiting, _) = app.gateway.backlog();
+        tracing::error!(waiting, "failed to record AI usage before the timeout");
+    }
+    app.shutdown_tasks.close();
+    if tokio::time::timeout(CLOSE_TIMEOUT, app.shutdown_tasks.wait()).await.is_err() {
+        tracing::warn!("failed to remove this instance from the list of instances");
+    }
+    // The database is closed last, after all writes. SQLite checkpoints its write-ahead log at this
+    // point, hence the timeout.
+    if tokio::time::timeout(CLOSE_TIMEOUT, app.db.clone().close()).await.is_err() {
+        tracing::warn!("failed to close the database: still in use");
+    }
+    tracing::info!("stopped");
+    Ok(())
 }

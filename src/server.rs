@@ -22,7 +22,7 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{Service as _, apply_fn_factory, fn_service, map_config};
 use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
-use appcore::config::{Config, Role};
+use appcore::config::{self, Config, Role};
 use futures_util::FutureExt as _;
 use jobs::Workers;
 use middleware::{
@@ -61,15 +61,33 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// instances can accept the clients.
 const CLOSES_PER_SECOND: f64 = 2_000.0;
 
-/// Serves until SIGTERM or SIGINT. Then finishes the work in progress within the grace period.
-pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
+/// Listens on the address of the configuration.
+pub fn listen_as_configured(config: &config::Server) -> anyhow::Result<TcpListener> {
+    listen(&config.host, config.port).with_context(|| format!("failed to listen on {}:{}", config.host, config.port))
+}
+
+/// Completes when SIGTERM or SIGINT arrives.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Serves until `stopped` completes. Then finishes the work in progress within the grace period.
+pub async fn run(
+    app: Arc<App>,
+    workers: Workers,
+    listener: TcpListener,
+    stopped: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     raise_file_limit();
     let config = &app.config.server;
-    let listener = listen(&config.host, config.port)
-        .with_context(|| format!("failed to listen on {}:{}", config.host, config.port))?;
     let address = listener.local_addr().context("failed to get the listener's address")?;
     let door = listener.try_clone().context("failed to clone the listener")?;
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let services = Arc::new(RealtimeServices {
         identity: Arc::clone(&app.identity),
@@ -90,10 +108,7 @@ pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     tracing::info!("listening on http://{address}");
     ready::log(&app).await;
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    stopped.await;
     tracing::info!(connections = shards.connection_count(), "stopping");
     stop(&app, &shards, workers, &handle, door).await;
     serving.await.context("server failed")?.context("server failed")

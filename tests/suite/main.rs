@@ -13,6 +13,7 @@ mod broadcasts;
 mod catch_up;
 mod channels;
 mod cluster;
+mod command_line;
 mod committed;
 mod compression;
 mod console;

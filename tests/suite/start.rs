@@ -160,7 +160,7 @@ async fn migrations_can_be_reverted_and_reapplied() {
     };
     let before = told(app.command(&["migrate", "status"]).await);
     assert!(!before.to_lowercase().contains("pending"), "{before}");
-    told(app.command(&["migrate", "down"]).await);
+    told(app.command(&["migrate", "down", "--yes"]).await);
     let between = told(app.command(&["migrate", "status"]).await);
     assert!(between.to_lowercase().contains("pending"), "{between}");
     told(app.command(&["migrate", "up"]).await);

@@ -30,7 +30,7 @@ pub struct IdentityService {
     pub presence: Arc<dyn PresenceStore>,
     presence_rate_limit: presence::PresenceRateLimit,
     reported_presence: presence::ReportedPresence,
-    mailer: Mailer,
+    pub mailer: Mailer,
     /// Throttle of failed sign-ins and of other actions that are limited per user or address.
     pub attempts: Throttle,
 }

@@ -42,7 +42,8 @@ const MAX_TARGET_CHARS: usize = 200;
 #[derive(Clone, Debug)]
 pub struct NewAuditEntry {
     pub action: Action,
-    /// User who acted; `None` if the caller is not signed in, or if the server itself acts.
+    /// User who acted; `None` if the caller is not signed in, or if the operator or the server
+    /// itself acts.
     pub actor: Option<UserId>,
     /// Object of the action: an id or a network, but never personal data.
     pub target: Option<String>,
@@ -50,10 +51,10 @@ pub struct NewAuditEntry {
 }
 
 impl NewAuditEntry {
-    /// Entry of an action of a signed-in user, or of one of their API keys.
+    /// Entry of an action of a signed-in user, of one of their API keys, or of the operator.
     #[must_use]
     pub fn by_principal(by: &Principal, action: Action, target: Option<String>) -> Self {
-        Self { action, actor: Some(by.user_id), target, address: by.address }
+        Self { action, actor: by.account_id(), target, address: by.address }
     }
 }
 

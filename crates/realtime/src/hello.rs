@@ -34,6 +34,7 @@ pub fn encode(
         session_id: match principal.credential.id() {
             CredentialId::Session(id) => id.0,
             CredentialId::ApiKey(id) => id.0,
+            CredentialId::Operator => principal.user_id.0,
         },
         user_id: principal.user_id,
         instance_id: services.instance_id,

@@ -63,7 +63,7 @@ async fn serves_a_schema_one_migration_ahead_and_reports_it() {
     let (is_done, refusal) = said(&app, &["migrate", "up"]).await;
     assert!(is_done, "{refusal}");
     // Only the newer release can revert its own migration.
-    let (is_done, refusal) = said(&app, &["migrate", "down"]).await;
+    let (is_done, refusal) = said(&app, &["migrate", "down", "--yes"]).await;
     assert!(!is_done && refusal.contains("natter migrate down of that version"), "{refusal}");
     downgrade(&app).await;
     app.instances[0].terminate().await;
@@ -102,7 +102,7 @@ async fn rejects_an_outdated_schema_and_reapplies_reverted_migrations() {
     let (anna, _, chat) = pair(&app).await;
     anna.send_message(&chat, "before").await;
     app.instances[0].terminate().await;
-    let (is_done, down) = said(&app, &["migrate", "down"]).await;
+    let (is_done, down) = said(&app, &["migrate", "down", "--yes"]).await;
     assert!(is_done, "{down}");
     let mut settings: Vec<(&str, &str)> =
         app.settings().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -220,7 +220,7 @@ mod cluster {
             assert!(instance.terminate().await.success());
         }
         if new_steps > 0 {
-            let (is_done, down) = said(&app, &["migrate", "down", "--steps", &new_steps.to_string()]).await;
+            let (is_done, down) = said(&app, &["migrate", "down", "--yes", "--steps", &new_steps.to_string()]).await;
             assert!(is_done, "{down}");
         }
         app.instances.clear();

@@ -199,14 +199,14 @@ pub async fn set_role<C: ConnectionTrait>(db: &C, id: UserId, role: UserRole, at
 pub async fn suspend<C: ConnectionTrait>(
     db: &C,
     id: UserId,
-    by: UserId,
+    by: Option<UserId>,
     reason: Option<String>,
     at: Timestamp,
 ) -> Result<(), AppError> {
     let row = user::ActiveModel {
         suspended_at: Set(Some(at)),
         suspended_reason: Set(reason),
-        suspended_by: Set(Some(by)),
+        suspended_by: Set(by),
         updated_at: Set(at),
         ..Default::default()
     };

@@ -1,22 +1,40 @@
 //! Account operations of the operator's command line. They work while instances are running.
 
+use std::time::Duration;
+
 use appcore::{
-    AppError, Clock, Code, UserId,
-    auth::{Email, Password},
+    AppError, Clock, Code, SessionId, UserId,
+    auth::{Email, Password, Principal},
     config::Config,
     view::{User, UserRole},
 };
 use dbcontext::{
     Database,
     constraint::app_error,
-    query::{sessions as rows, users},
+    query::{sessions as rows, signing_keys, users},
 };
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    password_hash, session_tokens,
+    keys, password_hash, session_tokens,
     signup::{self, Newcomer, SignUp},
 };
+
+/// Validity of an operator's token. No command takes longer.
+const OPERATOR_TOKEN_TTL: Duration = Duration::from_secs(600);
+
+/// Signs a token with which a command may call the endpoints of administrators. Returns `None` if
+/// the installation has no signing key yet, because no server was started.
+pub async fn operator_token(db: &Database, config: &Config, clock: &Clock) -> anyhow::Result<Option<String>> {
+    let rows = signing_keys::all(db.writer()).await?;
+    if rows.is_empty() && config.auth.private_key_file.is_none() {
+        return Ok(None);
+    }
+    let now = clock.now();
+    let ring = keys::ring(db, config, now, &rows).await?;
+    let expires_at = now.plus(OPERATOR_TOKEN_TTL);
+    ring.sign(Principal::OPERATOR, SessionId(Principal::OPERATOR.0), UserRole::Admin, now, expires_at).map(Some)
+}
 
 /// Creates an administrator account.
 pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request: SignUp) -> Result<User, AppError> {

@@ -44,6 +44,10 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
         tracing::debug!(%rejection, "access token rejected");
         AppError::from(Code::Unauthenticated)
     })?;
+    let expires_at = Timestamp(proof.expires_at.saturating_mul(1000));
+    if proof.user_id == Principal::OPERATOR {
+        return Ok(Principal::operator(expires_at));
+    }
     let standing =
         session_status(service, proof.session_id).await?.filter(|standing| standing.user_id == proof.user_id);
     let standing = standing.ok_or(Code::Unauthenticated)?;
@@ -52,7 +56,7 @@ pub async fn authenticate(service: &IdentityService, access_token: &str) -> Resu
         credential: Credential::Session(proof.session_id),
         // The role may have changed since the token was signed, so the current one is used.
         role: standing.role,
-        expires_at: Timestamp(proof.expires_at.saturating_mul(1000)),
+        expires_at,
         address: None,
     })
 }

@@ -158,7 +158,12 @@ fn names(rows: &[signing_key::Model]) -> Vec<String> {
 }
 
 /// Builds the keyring that signs and verifies tokens.
-async fn ring(db: &Database, config: &Config, now: Timestamp, rows: &[signing_key::Model]) -> anyhow::Result<Keyring> {
+pub(super) async fn ring(
+    db: &Database,
+    config: &Config,
+    now: Timestamp,
+    rows: &[signing_key::Model],
+) -> anyhow::Result<Keyring> {
     let issuer = config.server.public_url.as_ref().map_or(DEFAULT_ISSUER.to_owned(), |_| config.server.public_url());
     let good_since = now.minus(config.auth.access_ttl).minus(ROTATION_MARGIN);
     let mut stored = Vec::new();

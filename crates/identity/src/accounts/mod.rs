@@ -48,7 +48,7 @@ pub mod tickets;
 pub mod user_admin;
 mod verified_tokens;
 
-pub use administer::{create_admin, reset_password};
+pub use administer::{create_admin, operator_token, reset_password};
 pub use authenticate::authenticate;
 pub use change_events::announce_user_change;
 pub use device::Device;

@@ -24,8 +24,6 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::IdentityService;
-
 pub use job::{MailJob, send_subscription_mail};
 pub use transport::{Mailer, sends_password_in_clear};
 
@@ -267,10 +265,10 @@ impl MailContent {
 }
 
 /// Sends a test mail at once. The error is the mail server's response.
-pub async fn send_test(service: &IdentityService, to: &Email, language: Language) -> Result<(), String> {
-    let written = compose::compose_mail(&MailContent::Test, language, &service.config.server.public_host(), None);
+pub async fn send_test(config: &Config, mailer: &Mailer, to: &Email, language: Language) -> Result<(), String> {
+    let written = compose::compose_mail(&MailContent::Test, language, &config.server.public_host(), None);
     let written = written.map_err(|error| error.to_string())?;
-    match service.mailer.send(JobId::new(), to, written).await {
+    match mailer.send(JobId::new(), to, written).await {
         Ok(()) => Ok(()),
         Err(transport::SendError::Rejected(reason)) => Err(reason),
         Err(transport::SendError::Temporary(cause)) => Err(format!("{cause:#}")),

@@ -81,7 +81,8 @@ pub async fn send_test_mail(service: &OpsService, by: &Principal) -> Result<Mail
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     check_quota(service, by, "mail").await?;
     let email = Email::parse(&account.email).map_err(|error| AppError::Invalid(vec![error]))?;
-    let sent = mail::send_test(&service.identity, &email, Language::from_stored_tag(&account.language)).await;
+    let (mailer, language) = (&service.identity.mailer, Language::from_stored_tag(&account.language));
+    let sent = mail::send_test(&service.config, mailer, &email, language).await;
     if sent.is_ok() && service.config.mail.smtp_url.is_some() {
         rows::record(service.db.writer(), MAIL_TESTED, service.clock.now()).await?;
     }

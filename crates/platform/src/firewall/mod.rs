@@ -216,7 +216,7 @@ impl Firewall {
             network: network.to_string(),
             reason,
             is_automatic: false,
-            created_by: Some(by.user_id),
+            created_by: by.account_id(),
             at: now,
             expires_at: now.plus(Duration::from_secs(request.seconds)),
         };

@@ -60,6 +60,7 @@ pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Pr
     let role = match holder.credential {
         Credential::Session(id) => session_status(service, id).await?.map(|standing| standing.role),
         Credential::ApiKey { id, .. } => api_keys::current_principal(service, id).await?.map(|owner| owner.role),
+        Credential::Operator => None,
     };
     Ok(Principal {
         user_id: holder.user_id,

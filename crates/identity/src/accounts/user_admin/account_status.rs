@@ -77,7 +77,7 @@ pub(super) async fn apply(
     let (mut ended, mut keys) = (Vec::new(), Vec::new());
     match (change.status, account.suspended_at) {
         (Some(UserStatus::Suspended), None) => {
-            rows::suspend(&tx, id, by.user_id, reason, now).await?;
+            rows::suspend(&tx, id, by.account_id(), reason, now).await?;
             ended = sessions::end_all(&tx, id, None, now).await?;
             keys = api_keys::ids(&tx, id).await?;
             mail::enqueue(&tx, now, Recipient::User(id), MailContent::Suspended { at: now }).await?;

@@ -1,20 +1,24 @@
 //! Command line interface.
 
-use std::io::{Read as _, Write as _};
+mod admin;
+mod operator;
+mod output;
+
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use appcore::AppError;
 use appcore::auth::token;
 use appcore::config::{self, Config, LoadedConfig};
-use appcore::{AppError, Clock, Language};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use billing::payments;
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use dbcontext::Database;
+use serde_json::json;
 
-use billing::{credits, payments};
-use identity::accounts::{self, SignUp};
-use platform::firewall;
-
+use self::output::Output;
 use crate::{backup, doctor, logging, probe, schema, serve, tls};
 
 #[derive(Parser)]
@@ -23,6 +27,8 @@ struct Cli {
     /// Configuration file, instead of ./config.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
     command: Command,
 }
@@ -63,10 +69,15 @@ enum Command {
         #[arg(long)]
         reference: bool,
     },
-    /// Manage administrators, bans, signing keys and the credit ledger
+    /// Manage accounts, bans, jobs, workspaces and the credit ledger, with or without a running server
     Admin {
         #[command(subcommand)]
-        action: Admin,
+        action: admin::Admin,
+    },
+    /// Manage the installation's keys
+    Keys {
+        #[command(subcommand)]
+        action: Keys,
     },
     /// Manage the message search index
     Search {
@@ -75,9 +86,26 @@ enum Command {
     },
     /// Print the OpenAPI 3.1 document of the API as JSON
     Openapi,
+    /// Print a script that completes commands and options in a shell
+    Completion { shell: Shell },
+    /// Print the manual page in the format of man
+    #[command(hide = true)]
+    Manual,
     /// Extract the text of a file from standard input; started by the server with limits on memory and time
     #[command(hide = true)]
     ReadFile,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Replace a key
+    Rotate { key: RotatedKey },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RotatedKey {
+    /// Key that signs access tokens; existing tokens stay valid, so no user is signed out
+    Signing,
 }
 
 #[derive(Subcommand)]
@@ -92,12 +120,6 @@ enum Search {
     Purge,
 }
 
-#[derive(Subcommand)]
-enum Ledger {
-    /// Recompute all accounts from their entries; exits with 1 if one differs
-    Verify,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum Role {
     All,
@@ -109,45 +131,13 @@ enum Role {
 enum Migrate {
     /// Apply the pending migrations
     Up,
-    /// Revert the newest migrations
+    /// Revert the newest migrations, which deletes the data that they added
     Down {
         #[arg(long, default_value_t = 1)]
         steps: u32,
     },
     /// List the migrations with their status
     Status,
-}
-
-#[derive(Subcommand)]
-enum Admin {
-    /// Create an administrator's account
-    Create {
-        #[arg(long)]
-        email: String,
-        #[arg(long, alias = "display-name", default_value = "Admin")]
-        name: String,
-        #[command(flatten)]
-        password: Password,
-    },
-    /// Lift the ban of an address or network
-    LiftBan {
-        #[arg(long)]
-        address: String,
-    },
-    /// Rotate the signing key of access tokens; existing tokens stay valid, so no user is signed out
-    RotateKeys,
-    /// Manage the credit ledger
-    Ledger {
-        #[command(subcommand)]
-        action: Ledger,
-    },
-    /// Set a new password for an account and end its sessions
-    ResetPassword {
-        #[arg(long)]
-        email: String,
-        #[command(flatten)]
-        password: Password,
-    },
 }
 
 /// Source of a password. If none is given, a password is generated and printed.
@@ -164,26 +154,40 @@ struct Password {
 
 /// Runs the command that the command line names.
 pub fn run() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let Cli { config: file, output, command } = Cli::parse();
     let table = config::SettingsTable::with_settings(payments::settings());
-    let load = || config::load(&table, cli.config.as_deref());
-    match cli.command {
-        Command::Serve { role } => {
-            serve::run(config::load_with_role(&table, cli.config.as_deref(), role.map(Role::as_str))?)
-        }
-        Command::Doctor => block_on(examine(load()?)),
-        Command::Backup { file } => block_on(async { print(&backup::create(&load()?.config, &file).await?) }),
+    let load = || config::load(&table, file.as_deref());
+    match command {
+        Command::Serve { role } => serve::run(config::load_with_role(&table, file.as_deref(), role.map(Role::as_str))?),
+        Command::Doctor => block_on(examine(load()?, output)),
+        Command::Backup { file } => block_on(async { output.text(&backup::create(&load()?.config, &file).await?) }),
         Command::Restore { file, key } => {
-            block_on(async { print(&backup::restore(&load()?.config, &file, key.as_deref()).await?) })
+            block_on(async { output.text(&backup::restore(&load()?.config, &file, key.as_deref()).await?) })
         }
         Command::Probe => probe::run(&load()?.config),
-        Command::Migrate { direction } => block_on(migrate(load()?.config, direction)),
-        Command::Config { reference: true } => print(&config::reference(&table)),
-        Command::Config { reference: false } => print(&load()?.describe()),
-        Command::Admin { action } => block_on(administer(load()?.config, action)),
-        Command::Search { action: Search::Rebuild { wait } } => block_on(rebuild_search(load()?.config, wait)),
-        Command::Search { action: Search::Purge } => block_on(purge_search(load()?.config)),
-        Command::Openapi => print(&endpoint::openapi::full_document()?),
+        Command::Migrate { direction } => block_on(migrate(load()?.config, direction, output)),
+        Command::Config { reference: true } => output.text(&config::reference(&table)),
+        Command::Config { reference: false } => {
+            let loaded = load()?;
+            output.result(&loaded.describe(), &json!(loaded.config.described))
+        }
+        Command::Admin { action } => block_on(admin::run(load()?, action, output)),
+        Command::Keys { action: Keys::Rotate { key: RotatedKey::Signing } } => {
+            block_on(admin::rotate_signing_key(load()?, output))
+        }
+        Command::Search { action: Search::Rebuild { wait } } => block_on(rebuild_search(load()?.config, wait, output)),
+        Command::Search { action: Search::Purge } => block_on(purge_search(load()?.config, output)),
+        Command::Openapi => output.text(&endpoint::openapi::full_document()?),
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "natter", &mut script);
+            output.text(&String::from_utf8(script)?)
+        }
+        Command::Manual => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            output.text(&String::from_utf8(page)?)
+        }
         Command::ReadFile => Ok(extract::isolated::serve()?),
     }
 }
@@ -198,21 +202,33 @@ impl Role {
     }
 }
 
-async fn examine(loaded: LoadedConfig) -> anyhow::Result<()> {
+async fn examine(loaded: LoadedConfig, output: Output) -> anyhow::Result<()> {
     let (text, is_at_fault) = doctor::examine(loaded).await;
-    print(&text)?;
+    output.text(&text)?;
     anyhow::ensure!(!is_at_fault, "At least one check failed.");
     Ok(())
 }
 
-async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
+async fn migrate(config: Config, direction: Migrate, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     match direction {
         Migrate::Up => schema::migrate(&config, &database).await?,
-        Migrate::Down { steps } => schema::revert(&config, &database, steps).await?,
+        Migrate::Down { steps } => {
+            let names = schema::newest(&database, steps).await?;
+            if !names.is_empty() {
+                output.confirm(&format!(
+                    "The data of {} steps of the schema will be deleted: {}",
+                    names.len(),
+                    names.join(", ")
+                ))?;
+            }
+            schema::revert(&config, &database, steps).await?;
+        }
         Migrate::Status => {}
     }
-    print(&schema::describe(&database).await?)?;
+    let steps = schema::describe(&database).await?;
+    let lines: String = steps.iter().map(|step| format!("{:<8} {}\n", step.status.title(), step.name)).collect();
+    output.result(&lines, &json!(steps))?;
     Ok(database.close().await?)
 }
 
@@ -221,18 +237,19 @@ async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const NO_PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
 
-async fn rebuild_search(config: Config, waits: bool) -> anyhow::Result<()> {
+async fn rebuild_search(config: Config, waits: bool, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
     message_search::rebuild(&config, &database).await?;
-    print("The index is empty. A running server starts to rebuild it within a minute, newest messages first.\n")?;
+    output
+        .text("The index is empty. A running server starts to rebuild it within a minute, newest messages first.\n")?;
     if waits {
-        watch_search(&config, &database).await?;
+        watch_search(&config, &database, output).await?;
     }
     Ok(database.close().await?)
 }
 
-async fn purge_search(config: Config) -> anyhow::Result<()> {
+async fn purge_search(config: Config, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
     let begun = Instant::now();
@@ -244,21 +261,21 @@ async fn purge_search(config: Config) -> anyhow::Result<()> {
         );
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    print("The words of deleted messages were removed from the index.\n")?;
+    output.text("The words of deleted messages were removed from the index.\n")?;
     Ok(database.close().await?)
 }
 
-async fn watch_search(config: &Config, database: &Database) -> anyhow::Result<()> {
+async fn watch_search(config: &Config, database: &Database, output: Output) -> anyhow::Result<()> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
         let state = message_search::state(config, database).await?;
         let count = state.map_or(0, |state| state.messages);
         match state {
             Some(state) if !state.is_filling => {
-                return print(&format!("The index is complete. Messages in it: {count}\n"));
+                return output.text(&format!("The index is complete. Messages in it: {count}\n"));
             }
             Some(state) if count != last => {
-                print(&format!("Messages in the index: {count} of about {}\n", state.expected_messages))?
+                output.text(&format!("Messages in the index: {count} of about {}\n", state.expected_messages))?
             }
             _ if since.elapsed() > NO_PROGRESS_TIMEOUT => {
                 anyhow::bail!("The index has not grown for {} s. Is a server running?", NO_PROGRESS_TIMEOUT.as_secs())
@@ -270,71 +287,6 @@ async fn watch_search(config: &Config, database: &Database) -> anyhow::Result<()
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-}
-
-async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
-    let config = config.with_key_file()?;
-    let database = connect(&config).await?;
-    if config.migrate_on_start() {
-        schema::migrate(&config, &database).await?;
-    } else {
-        schema::require_current(&database).await?;
-    }
-    let clock = Clock::system();
-    let said = match action {
-        Admin::Create { email, name, password } => {
-            let (password, note) = password.choose()?;
-            let account = SignUp {
-                email,
-                password,
-                display_name: name,
-                invitation: None,
-                setup_token: None,
-                language: Language::default(),
-            };
-            let user = accounts::create_admin(&database, &config, &clock, account).await.map_err(explain)?;
-            format!("{} is an administrator.{note}\n", user.email.unwrap_or_default())
-        }
-        Admin::LiftBan { address } => match firewall::lift_all(&database, &clock, &address).await.map_err(explain)? {
-            0 => format!("{address} itself is not banned. A network that contains it may be.\n"),
-            _ => format!("The ban of {address} is lifted on all instances within seconds.\n"),
-        },
-        Admin::RotateKeys => {
-            let kid = accounts::rotate_keys(&database, &config, &clock).await.map_err(explain)?;
-            format!("Access tokens are now signed with the key {kid}. Running instances use it within seconds.\n")
-        }
-        Admin::Ledger { action: Ledger::Verify } => verify_ledger(&database).await?,
-        Admin::ResetPassword { email, password } => {
-            let (password, note) = password.choose()?;
-            accounts::reset_password(&database, &config, &clock, &email, &password).await.map_err(explain)?;
-            format!("{email} has a new password, and all its sessions were ended.{note}\n")
-        }
-    };
-    print(&said)?;
-    Ok(database.close().await?)
-}
-
-/// Verifies the ledger and returns a message for the operator. Fails if accounts differ.
-async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
-    let (extent, differences) = credits::verify(database).await.map_err(explain)?;
-    if differences.is_empty() {
-        return Ok(format!("{} accounts and {} entries are consistent.\n", extent.accounts, extent.entries));
-    }
-    for one in &differences {
-        print(&format!(
-            "{}: balance {} (entries {}, grants {}), held {} (entries {}, holds {}), owed {} (entries {})\n",
-            one.id,
-            one.balance,
-            one.booked,
-            one.granted,
-            one.held,
-            one.booked_held,
-            one.holds,
-            one.owed,
-            one.booked_owed,
-        ))?;
-    }
-    Err(anyhow!("The ledger is inconsistent for {} of {} accounts.", differences.len(), extent.accounts))
 }
 
 impl Password {
@@ -376,14 +328,6 @@ fn explain(error: AppError) -> anyhow::Error {
 /// Runs a command that terminates, unlike `serve`. Only warnings are logged.
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     logging::start_quietly();
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = std::io::stdout().lock();
-    output.write_all(text.as_bytes())?;
-    if !text.ends_with('\n') {
-        output.write_all(b"\n")?;
-    }
-    Ok(output.flush()?)
+    // Some commands start an instance of the server, which needs the system.
+    actix::System::new().block_on(work)
 }
