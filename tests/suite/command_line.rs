@@ -64,7 +64,7 @@ async fn users_are_managed_beside_a_server() {
     // The audit log has no actor, because the operator has no account.
     let log = admin.get(&format!("/r1/admin/audit_log?target={}", anna.id)).await.data();
     let entries: Vec<&Value> =
-        log["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "user_suspended").collect();
+        log["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "admin.user_suspended").collect();
     assert!(entries.iter().any(|entry| entry["actor"].is_null()), "{log}");
 }
 
