@@ -5,7 +5,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     sync::{Arc, LazyLock},
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use actix_http::HttpService;
@@ -18,14 +18,17 @@ use actix_web::{
     web::{self, Data},
 };
 use app::App;
-use appcore::breaker::Circuit;
+use appcore::{
+    breaker::Circuit,
+    limit::{RateGroup, Violation},
+};
 use dbcontext::query;
 use endpoint::only_get;
 use metrics::{Gauge, metrics, registry::Registry};
 use platform::host_health::{DiskSpace, OpenFiles};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{family::Family, gauge::ConstGauge},
+    metrics::{counter::ConstCounter, family::Family, gauge::ConstGauge},
 };
 
 /// Timeout for reading the job statistics from the database.
@@ -46,6 +49,10 @@ pub fn listen(
     open: impl Fn(SocketAddr) -> std::io::Result<TcpListener>,
 ) -> anyhow::Result<ServerBuilder> {
     let _ = *STARTED_AT;
+    metrics().gates.create_series(
+        RateGroup::ALL.into_iter().map(RateGroup::as_str),
+        Violation::ALL.into_iter().map(Violation::as_str),
+    );
     let Some(address) = app.config.metrics.listen else { return Ok(builder) };
     let listener = match open(address) {
         Ok(listener) => listener,
@@ -65,26 +72,26 @@ pub fn listen(
 }
 
 async fn answer(app: Data<App>) -> HttpResponse {
-    let mut moment = Registry::with_prefix(metrics::PREFIX);
+    let (mut moment, mut process) = (Registry::with_prefix(metrics::PREFIX), Registry::default());
     register_instance(&app, &mut moment);
     register_search(&app, &mut moment);
     register_jobs(&app, &mut moment).await;
     // Runs on a blocking thread, because listing the open files may take long, and so may a remote
     // disk.
     let folder = app.config.server.data_dir.clone();
-    if let Ok((process, is_full)) =
+    if let Ok((statistics, is_full)) =
         web::block(move || (Process::read(), matches!(DiskSpace::for_folder(&folder), Ok(DiskSpace::Full(_))))).await
     {
-        process.register(&mut moment);
+        statistics.register(&mut process);
         gauge(
             &mut moment,
-            "storage_takes_changes",
+            "database_writable",
             "1 unless a disk is full or the database is read-only",
             u64::from(!is_full && app.db.write_refusal().is_none()),
         );
     }
     register_allocator(&mut moment);
-    match metrics().text(&moment) {
+    match metrics().text(&[moment, process]) {
         Ok(text) => HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE))
             .insert_header((CACHE_CONTROL, "no-store"))
@@ -163,7 +170,7 @@ fn register_instance(app: &App, to: &mut Registry) {
     gauge(to, "body_bytes", "Memory of request bodies", app.bodies.bytes_in_use() as u64);
     let (waiting, lost) = app.gateway.backlog();
     gauge(to, "usage_queue_rows", "Usage records waiting to be stored", waiting as u64);
-    gauge(to, "usage_lost_rows", "Usage records that could not be stored", lost);
+    to.register("usage_lost_rows", "Usage records that could not be stored", ConstCounter::new(lost));
     let database = app.db.pools().map(|pool| (pool.name, u64::from(pool.open), pool.idle as u64));
     let redis = app.redis.as_ref().map(|redis| redis.connections());
     let redis = redis.map(|(open, idle)| ("redis", open as u64, idle as u64));
@@ -190,8 +197,11 @@ async fn register_jobs(app: &App, to: &mut Registry) {
     }
     let census = tokio::time::timeout(JOBS_TIMEOUT, query::job_list::stats_by_kind(app.db.reader())).await;
     let Ok(Ok(kinds)) = census else { return };
+    // Kinds without jobs have series as well, so that the first dead letter is an increase.
     let of = |value: fn(&query::job_list::KindStats) -> i64| {
-        kinds.iter().map(move |census| (Kind { kind: census.kind.clone() }, value(census)))
+        let absent = app::job_kinds().filter(|name| kinds.iter().all(|census| census.kind != *name));
+        let absent = absent.map(|name| (Kind { kind: name.to_owned() }, 0));
+        kinds.iter().map(move |census| (Kind { kind: census.kind.clone() }, value(census))).chain(absent)
     };
     gauges(to, "jobs_waiting", "Due jobs that are not running", of(|census| census.due));
     gauges(to, "jobs_running", "Running jobs", of(|census| census.running));
@@ -220,14 +230,13 @@ fn register_allocator(to: &mut Registry) {
 }
 
 /// Statistics of this process that the kernel reports.
-#[derive(Default)]
 struct Process {
     cpu: f64,
     resident: u64,
+    virtual_memory: u64,
     threads: u64,
-    files: u64,
-    most_files: u64,
-    uptime: f64,
+    open_files: u64,
+    max_files: u64,
 }
 
 impl Process {
@@ -245,20 +254,23 @@ impl Process {
         Self {
             cpu: (ticks(11) + ticks(12)) / TICKS_PER_SECOND,
             resident: line("VmRSS:") * 1_024,
+            virtual_memory: line("VmSize:") * 1_024,
             threads: line("Threads:"),
-            files: files.map_or(0, |files| files.open),
-            most_files: files.map_or(0, |files| files.limit),
-            uptime: STARTED_AT.elapsed().unwrap_or_default().as_secs_f64(),
+            open_files: files.map_or(0, |files| files.open),
+            max_files: files.map_or(0, |files| files.limit),
         }
     }
 
+    /// Registers the statistics under the standard names of Prometheus client libraries, which have
+    /// no prefix.
     fn register(&self, to: &mut Registry) {
-        let cpu = prometheus_client::metrics::counter::ConstCounter::new(self.cpu);
-        to.register("process_cpu_seconds", "CPU time", cpu);
+        to.register("process_cpu_seconds", "CPU time", ConstCounter::new(self.cpu));
         gauge(to, "process_resident_memory_bytes", "Resident memory", self.resident);
+        gauge(to, "process_virtual_memory_bytes", "Virtual memory", self.virtual_memory);
         gauge(to, "process_threads", "Threads", self.threads);
-        gauge(to, "process_open_files", "Open files, including connections", self.files);
-        gauge(to, "process_max_files", "Limit of open files", self.most_files);
-        to.register("process_uptime_seconds", "Time since the start", ConstGauge::new(self.uptime));
+        gauge(to, "process_open_fds", "Open file descriptors, including connections", self.open_files);
+        gauge(to, "process_max_fds", "Limit of open file descriptors", self.max_files);
+        let started_at = STARTED_AT.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        to.register("process_start_time_seconds", "Start time, in Unix time", ConstGauge::new(started_at));
     }
 }

@@ -91,7 +91,8 @@ async fn exports_every_metric_used_by_dashboard_and_alerts() {
     while app.anonymous().post("/r1/auth/signin", signin.clone()).await.status != 429 {}
     let asked = "natter_dependency_answer_seconds_count{dependency=\"database\"} ";
     wait_until("the database is asked", || async { read(&url).await.contains(asked) }).await;
-    wait_until("a dead letter", || async { read(&url).await.contains("natter_jobs_dead{kind=\"mail\"} ") }).await;
+    let dead = "natter_jobs_dead{kind=\"mail\"}";
+    wait_until("a dead letter", || async { value(&read(&url).await, dead) >= 1.0 }).await;
 
     let text = read(&url).await;
     let wanted: BTreeSet<String> = [DASHBOARD, ALERTS].into_iter().flat_map(names).collect();
@@ -99,17 +100,45 @@ async fn exports_every_metric_used_by_dashboard_and_alerts() {
     let there = names(&text);
     let missing: Vec<_> = wanted.difference(&there).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    assert!(value(&text, "natter_jobs_dead{kind=\"mail\"}") >= 1.0);
     assert!(value(&text, "natter_rate_limited_total{group=\"auth\"}") >= 1.0);
     assert!(value(&text, "natter_frames_received_total{type=\"ping\"}") >= 1.0);
     assert!(value(&text, "natter_frames_delivered_total{type=\"message.created\"}") >= 3.0);
     assert!(value(&text, "natter_ai_requests_total{provider=\"fake\",model=\"small\",outcome=\"ok\"}") >= 1.0);
     assert!(value(&text, asked) >= 1.0);
-    assert!(value(&text, "natter_process_resident_memory_bytes") > 1e6);
     assert!(value(&text, "natter_allocator_bytes{state=\"allocated\"}") > 1e6);
     assert!(text.contains(
         "natter_http_requests_total{method=\"POST\",route=\"/r1/conversations/{id}/messages\",status=\"201\"} 3"
     ));
+    check(&text);
+}
+
+#[tokio::test]
+async fn series_exist_from_the_start_under_standard_names() {
+    let (app, url) = watched(Setup::new()).await;
+    let text = read(&url).await;
+    for series in [
+        "natter_connections{transport=\"websocket\"} 0",
+        "natter_connections{transport=\"sse\"} 0",
+        "natter_jobs_dead{kind=\"mail\"} 0",
+        "natter_jobs_waiting{kind=\"export\"} 0",
+        "natter_rate_limited_total{group=\"auth\"} 0",
+        "natter_violations_total{kind=\"probe\"} 0",
+        "natter_usage_lost_rows_total 0",
+        "natter_database_writable 1",
+        "# TYPE natter_usage_lost_rows_total counter",
+        "# TYPE process_cpu_seconds_total counter",
+    ] {
+        assert!(text.lines().any(|line| line == series), "no {series} in\n{text}");
+    }
+    assert!(value(&text, "process_resident_memory_bytes ") > 1e6);
+    assert!(value(&text, "process_virtual_memory_bytes ") > value(&text, "process_resident_memory_bytes "));
+    assert!(value(&text, "process_open_fds ") < value(&text, "process_max_fds "));
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let age = now - value(&text, "process_start_time_seconds ");
+    assert!((0.0..600.0).contains(&age), "started {age} s ago");
+    // Backups are not configured.
+    assert!(!text.contains("natter_backup_"), "{text}");
+    drop(app);
     check(&text);
 }
 

@@ -68,6 +68,11 @@ const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<KnowledgeSweepJob, AssistantsService>(),
 ];
 
+/// Returns the names of all kinds of jobs.
+pub fn job_kinds() -> impl Iterator<Item = &'static str> {
+    JOB_KINDS.iter().map(JobRegistration::name)
+}
+
 /// Instance of the program, with all its services.
 pub struct App {
     pub core: Arc<Core>,

@@ -102,6 +102,8 @@ pub enum Violation {
 }
 
 impl Violation {
+    pub const ALL: [Self; 4] = [Self::Probe, Self::RateLimited, Self::FailedSignin, Self::ForgedToken];
+
     /// Name of the violation in the setting and in the reason of a ban.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -151,6 +151,14 @@ impl<H: Sync> JobRegistration<H> {
     }
 }
 
+impl<H> JobRegistration<H> {
+    /// Name of the kind, as in [`Job::KIND`].
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: JobContext<'_, H>) -> BoxFuture<'_, Result<JobOutcome, AppError>> {
     async move {
         let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;

@@ -49,7 +49,7 @@ pub use self::{
     search::Search,
 };
 
-/// Prefix of the names of all metrics.
+/// Prefix of the names of all metrics except the standard ones of a process.
 pub const PREFIX: &str = "natter";
 
 /// Upper bounds of the histogram buckets for durations that should be some milliseconds, from 0.5
@@ -85,12 +85,14 @@ impl Metrics {
         Self { registry, http, realtime, events, jobs, ai, gates, search, dependencies }
     }
 
-    /// Formats all metrics in the text format of Prometheus, including the current values in
-    /// `moment`.
-    pub fn text(&self, moment: &Registry) -> Result<String, fmt::Error> {
+    /// Formats all metrics in the text format of Prometheus, including the values in `current`,
+    /// which are computed for each request.
+    pub fn text(&self, current: &[Registry]) -> Result<String, fmt::Error> {
         let mut open_metrics = String::new();
         text::encode_registry(&mut open_metrics, &self.registry)?;
-        text::encode_registry(&mut open_metrics, moment)?;
+        for registry in current {
+            text::encode_registry(&mut open_metrics, registry)?;
+        }
         to_classic_format(&open_metrics)
     }
 }
@@ -139,7 +141,7 @@ mod tests {
             metrics.ai.record(&call);
             metrics.http.record("BREW", "/never/matched", u16::try_from(n % 1_000).unwrap_or(0), Duration::ZERO);
         }
-        let text = metrics.text(&Registry::default()).unwrap();
+        let text = metrics.text(&[]).unwrap();
         let series = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
         assert_eq!(series("natter_ai_requests_total"), names::MAX_NAMES + 1);
         assert_eq!(series("natter_http_requests_total"), 1_000);
@@ -150,9 +152,11 @@ mod tests {
     #[test]
     fn connection_is_counted_while_open() {
         let metrics = Metrics::new();
+        let has = |line: &str| metrics.text(&[]).unwrap().contains(line);
+        assert!(has("natter_connections{transport=\"websocket\"} 0") && has("natter_connections{transport=\"sse\"} 0"));
         let counted = metrics.realtime.connect("websocket");
-        assert!(metrics.text(&Registry::default()).unwrap().contains("natter_connections{transport=\"websocket\"} 1"));
+        assert!(has("natter_connections{transport=\"websocket\"} 1"));
         drop(counted);
-        assert!(metrics.text(&Registry::default()).unwrap().contains("natter_connections{transport=\"websocket\"} 0"));
+        assert!(has("natter_connections{transport=\"websocket\"} 0"));
     }
 }

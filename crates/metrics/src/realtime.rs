@@ -63,6 +63,10 @@ impl Realtime {
             lags: DurationHistogram::default(),
             closed: Family::default(),
         };
+        // The series exist from the start, so that a dashboard shows 0 instead of nothing.
+        for transport in TRANSPORTS {
+            drop(realtime.connections.get_or_create(&TransportLabel { transport }));
+        }
         registry.register("connections", "Connections to the event stream", realtime.connections.clone());
         registry.register("frames_received", "Frames received from clients", realtime.received.clone());
         registry.register("frames_delivered", "Events delivered to connections", realtime.delivered.clone());

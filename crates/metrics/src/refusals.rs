@@ -58,6 +58,24 @@ impl Refusals {
         gates
     }
 
+    /// Creates the series of these limit groups and kinds of violations, so that the first refusal
+    /// is an increase.
+    pub fn create_series(
+        &self,
+        groups: impl IntoIterator<Item = &'static str>,
+        violations: impl IntoIterator<Item = &'static str>,
+    ) {
+        for group in groups {
+            drop(self.limited.get_or_create(&Group { group }));
+        }
+        for kind in violations {
+            drop(self.violations.get_or_create(&Kind { kind }));
+        }
+        for by in ["caller", "instance"] {
+            drop(self.bodies.get_or_create(&By { by }));
+        }
+    }
+
     pub fn rate_limited(&self, group: &'static str) {
         self.limited.get_or_create(&Group { group }).inc();
     }
