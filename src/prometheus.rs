@@ -75,6 +75,7 @@ async fn answer(app: Data<App>) -> HttpResponse {
     let (mut moment, mut process) = (Registry::with_prefix(metrics::PREFIX), Registry::default());
     register_instance(&app, &mut moment);
     register_search(&app, &mut moment);
+    register_backups(&app, &mut moment);
     register_jobs(&app, &mut moment).await;
     // Runs on a blocking thread, because listing the open files may take long, and so may a remote
     // disk.
@@ -189,6 +190,18 @@ fn register_search(app: &App, to: &mut Registry) {
     let help = "Age of the oldest message that is not indexed yet";
     to.register("search_lag_seconds", help, ConstGauge::new(lag.longest.as_secs_f64()));
     gauge(to, "search_filling", "1 while the search index is filled with old messages", u64::from(lag.is_filling));
+}
+
+/// Registers the state of the scheduled backups, if any are configured.
+fn register_backups(app: &App, to: &mut Registry) {
+    let Some(monitor) = &app.ops.backups else { return };
+    let status = monitor.status();
+    let age = monitor.age(app.clock.now()).map_or(-1.0, |age| age.as_secs_f64());
+    to.register("backup_age_seconds", "Age of the newest backup; -1 if there is none", ConstGauge::new(age));
+    let duration = ConstGauge::new(status.duration.as_secs_f64());
+    to.register("backup_duration_seconds", "Duration of the last backup", duration);
+    gauge(to, "backup_size_bytes", "Size of the newest backup", status.last.map_or(0, |last| last.bytes));
+    to.register("backup_failures", "Backups that failed", ConstCounter::new(status.failures));
 }
 
 async fn register_jobs(app: &App, to: &mut Registry) {

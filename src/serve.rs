@@ -2,10 +2,8 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use appcore::{
-    InstanceId,
-    config::{Config, LoadedConfig},
-};
+use app::App;
+use appcore::{InstanceId, config::LoadedConfig};
 
 use crate::{backup, data_dir_lock, logging, program::Program, server, state};
 
@@ -24,13 +22,13 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     let _collector = telemetry::start(env!("CARGO_PKG_VERSION"), &instance.to_string())?;
     actix::System::new().block_on(async {
         let backups = backup::Schedule::of(&loaded.config)?;
-        let started = async |config: &Config| {
-            if let Some(backups) = backups {
-                tokio::spawn(backups.run());
+        let listen = async |app: &App| {
+            if let (Some(schedule), Some(monitor)) = (backups, app.ops.backups.clone()) {
+                tokio::spawn(schedule.run(monitor));
             }
-            Ok((server::listen_as_configured(&config.server)?, server::stop_signal()?))
+            Ok((server::listen_as_configured(&app.config.server)?, server::stop_signal()?))
         };
-        serve(loaded, instance, started).await
+        serve(loaded, instance, listen).await
     })
 }
 
@@ -39,7 +37,7 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
 pub async fn serve<S: Future<Output = ()>>(
     loaded: LoadedConfig,
     instance: InstanceId,
-    listen: impl AsyncFnOnce(&Config) -> anyhow::Result<(TcpListener, S)>,
+    listen: impl AsyncFnOnce(&App) -> anyhow::Result<(TcpListener, S)>,
 ) -> anyhow::Result<()> {
     // The lock is held until the server ends.
     let _lock = data_dir_lock::acquire(&loaded.config)?;
@@ -47,7 +45,7 @@ pub async fn serve<S: Future<Output = ()>>(
     // The value can't be set already, because the app was just built.
     let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));
     let workers = app.start_workers();
-    let (listener, stopped) = listen(&app.config).await?;
+    let (listener, stopped) = listen(&app).await?;
     server::run(Arc::clone(&app), workers, listener, stopped).await?;
     if tokio::time::timeout(CLOSE_TIMEOUT, app.gateway.shut_down()).await.is_err() {
         let (waiting, _) = app.gateway.backlog();

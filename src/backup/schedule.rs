@@ -4,15 +4,16 @@
 //! restart.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path as FilePath, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, ensure};
 use appcore::{Clock, Timestamp, config::Config};
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path};
+use ops::backups::{BackupMonitor, LastBackup};
 use time::{
     OffsetDateTime, PrimitiveDateTime, format_description::StaticFormatDescription, macros::format_description,
 };
@@ -41,6 +42,16 @@ pub struct Schedule {
     folder: PathBuf,
     store: Arc<dyn ObjectStore>,
     is_remote: bool,
+    /// Whether the encryption key stays beside each archive in the folder.
+    with_key: bool,
+}
+
+/// Archive at the destination.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct StoredArchive {
+    made_at: Timestamp,
+    path: Path,
+    bytes: u64,
 }
 
 impl Schedule {
@@ -71,18 +82,20 @@ impl Schedule {
             None => Arc::new(LocalFileSystem::new_with_prefix(&folder).with_context(unusable)?),
         };
         let every = Duration::from_secs(u64::from(settings.every_hours) * 3_600);
-        Ok(Some(Self { config: config.clone(), every, keep: settings.keep, folder, store, is_remote }))
+        let (keep, with_key) = (settings.keep, settings.with_key);
+        Ok(Some(Self { config: config.clone(), every, keep, folder, store, is_remote, with_key }))
     }
 
-    /// Creates backups when they are due; never returns.
-    pub async fn run(self) {
+    /// Creates backups when they are due, and records the outcome; never returns.
+    pub async fn run(self, monitor: Arc<BackupMonitor>) {
         if let Err(error) = remove_unfinished(&self.folder) {
             tracing::warn!(%error, "failed to remove unfinished backups");
         }
         loop {
-            let wait = match self.run_once().await {
+            let wait = match self.run_once(&monitor).await {
                 Ok(()) => POLL_INTERVAL,
                 Err(error) => {
+                    monitor.record_failure();
                     tracing::error!(error = format!("{error:#}"), "failed to create scheduled backup");
                     RETRY_DELAY
                 }
@@ -93,7 +106,7 @@ impl Schedule {
 
     /// Returns the time of the last backup; `None` if there is none.
     pub async fn last_backup_at(&self) -> anyhow::Result<Option<Timestamp>> {
-        Ok(self.archives().await?.pop().map(|(made_at, _)| made_at))
+        Ok(self.archives().await?.pop().map(|archive| archive.made_at))
     }
 
     /// True if the last backup is older than two intervals.
@@ -101,17 +114,21 @@ impl Schedule {
         last.is_none_or(|last| age(last, now) > self.every * 2)
     }
 
-    async fn run_once(&self) -> anyhow::Result<()> {
+    async fn run_once(&self, monitor: &BackupMonitor) -> anyhow::Result<()> {
         let now = Clock::system().now();
-        let is_due = self.last_backup_at().await?.is_none_or(|last| age(last, now) >= self.every);
-        if is_due {
-            let said = self.create_backup(now).await?;
-            tracing::info!("{}", said.trim_end());
-        }
         let mut archives = self.archives().await?;
+        monitor.record_last(newest(&archives));
+        if newest(&archives).is_none_or(|last| age(last.made_at, now) >= self.every) {
+            let begun = Instant::now();
+            let said = self.create_backup(now).await?;
+            monitor.record_duration(begun.elapsed());
+            tracing::info!("{}", said.trim_end());
+            archives = self.archives().await?;
+            monitor.record_last(newest(&archives));
+        }
         archives.truncate(archives.len().saturating_sub(self.keep));
         let mut failed = None;
-        for (_, path) in archives {
+        for StoredArchive { path, .. } in archives {
             // If an archive can't be deleted, the others are deleted nevertheless; otherwise the
             // disk would fill up.
             if let Err(error) = self.store.delete(&path).await {
@@ -127,10 +144,13 @@ impl Schedule {
     }
 
     /// Lists the existing archives, oldest first.
-    async fn archives(&self) -> anyhow::Result<Vec<(Timestamp, Path)>> {
+    async fn archives(&self) -> anyhow::Result<Vec<StoredArchive>> {
         let listed = self.store.list_with_delimiter(None).await.context("failed to list backups")?;
-        let named = |path: Path| made_at(path.filename()?).map(|made_at| (made_at, path));
-        let mut archives: Vec<_> = listed.objects.into_iter().filter_map(|object| named(object.location)).collect();
+        let listed = listed.objects.into_iter().filter_map(|object| {
+            let made_at = made_at(object.location.filename()?)?;
+            Some(StoredArchive { made_at, path: object.location, bytes: object.size })
+        });
+        let mut archives: Vec<_> = listed.collect();
         archives.sort();
         Ok(archives)
     }
@@ -140,7 +160,7 @@ impl Schedule {
         let archive = self.folder.join(&name);
         let said = create(&self.config, &archive).await?;
         if !self.is_remote {
-            return Ok(said);
+            return if self.with_key { Ok(said) } else { remove_key(&archive) };
         }
         let sent = self.upload(&archive, &Path::from(name.as_str())).await;
         // The key file stays in the local folder, so that access to the bucket doesn't reveal the
@@ -173,8 +193,27 @@ impl Schedule {
     }
 }
 
-fn read_piece(mut file: fs::File) -> std::io::Result<(Vec<u8>, fs::File)> {
-    use std::io::Read as _;
+fn newest(archives: &[StoredArchive]) -> Option<LastBackup> {
+    archives.last().map(|archive| LastBackup { made_at: archive.made_at, bytes: archive.bytes })
+}
+
+/// Removes the key beside a new archive, and returns the message for the operator. There is no such
+/// file if the key is a setting.
+fn remove_key(archive: &FilePath) -> anyhow::Result<String> {
+    let key = key_file_of(archive);
+    match fs::remove_file(&key) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("failed to remove the key {}", key.display()))
+        }
+        _ => Ok(format!(
+            "{} was created without its encryption key. Keep a copy of the key elsewhere.",
+            archive.display()
+        )),
+    }
+}
+
+fn read_piece(mut file: fs::File) -> io::Result<(Vec<u8>, fs::File)> {
+    use io::Read as _;
     let mut piece = Vec::with_capacity(BUFFER_SIZE);
     file.by_ref().take(BUFFER_SIZE as u64).read_to_end(&mut piece)?;
     Ok((piece, file))
@@ -192,7 +231,7 @@ fn made_at(name: &str) -> Option<Timestamp> {
 }
 
 /// Removes unfinished archives of a server that was stopped.
-fn remove_unfinished(folder: &FilePath) -> std::io::Result<()> {
+fn remove_unfinished(folder: &FilePath) -> io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let name = entry.file_name();
         if name.to_str().is_some_and(|name| name.starts_with("natter-") && name.contains(UNFINISHED)) {

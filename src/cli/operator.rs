@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
+use app::App;
 use appcore::{
     Clock, InstanceId,
     config::{Config, LoadedConfig, Role},
@@ -162,7 +163,7 @@ impl LocalServer {
         }
         let (stop, stopped) = oneshot::channel();
         let (started, listening) = oneshot::channel();
-        let listen = async |_: &Config| {
+        let listen = async |_: &App| {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             listener.set_nonblocking(true)?;
             // The command waits for the address until the server has started or failed.

@@ -3,6 +3,7 @@
 //! Owns the rows of figures, instances and incidents. Reads the state of all domains. Only the
 //! endpoints for administrators use this crate.
 
+pub mod backups;
 pub mod checks;
 pub mod console;
 pub mod program;
@@ -20,7 +21,7 @@ use identity::IdentityService;
 use message_search::SearchService;
 use platform::{Core, host_health::ClockMonitor};
 
-use crate::program::Program;
+use crate::{backups::BackupMonitor, program::Program};
 
 /// Service of the operations domain. Dereferences to [`Core`].
 pub struct OpsService {
@@ -33,6 +34,8 @@ pub struct OpsService {
     pub search: Arc<SearchService>,
     /// Interface to the program; set once the program is assembled.
     pub program: OnceLock<Box<dyn Program>>,
+    /// State of the scheduled backups; `None` if none are configured.
+    pub backups: Option<Arc<BackupMonitor>>,
     /// Cached results of the checks.
     checks: checks::CheckCache,
     /// Lock that allows one profile at a time.
@@ -42,6 +45,7 @@ pub struct OpsService {
 
 impl OpsService {
     pub fn build(search: Arc<SearchService>) -> Arc<Self> {
+        let backups = BackupMonitor::of(&search.core.config, search.core.started_at).map(Arc::new);
         Arc::new(Self {
             core: Arc::clone(&search.core),
             identity: Arc::clone(&search.identity),
@@ -51,6 +55,7 @@ impl OpsService {
             gateway: Arc::clone(&search.gateway),
             search,
             program: OnceLock::new(),
+            backups,
             checks: checks::CheckCache::default(),
             profiling: Arc::default(),
             clock_monitor: ClockMonitor::default(),

@@ -11,7 +11,8 @@ use std::{
 };
 
 use support::{
-    Application, Caller, Engine, Instance, Member, PASSWORD, PostgresServer, S3Server, Setup, new_id, wait_until,
+    Application, Caller, Engine, Instance, Member, PASSWORD, PostgresServer, S3Server, Setup, free_port, new_id,
+    wait_until,
 };
 
 use super::natter;
@@ -218,6 +219,72 @@ async fn stores_s3_backups_without_the_encryption_key() {
     assert!(is_done && said.contains("all verified"), "{said}");
     // No archive stays in the local folder.
     assert_eq!(fs::read_dir(app.folder().join("backups")).unwrap().count(), 0);
+}
+
+/// Adds metrics to the setup; also returns their URL.
+fn measured(setup: Setup) -> (Setup, String) {
+    let address = format!("127.0.0.1:{}", free_port());
+    let url = format!("http://{address}/metrics");
+    (setup.set("metrics.listen", address), url)
+}
+
+/// Returns the value of a metric without labels.
+async fn metric(url: &str, name: &str) -> f64 {
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_late_backup_is_measured_and_degrades_health() {
+    let clock = tempfile::tempdir().unwrap();
+    let file = clock.path().join("clock");
+    fs::write(&file, "+0").unwrap();
+    let setup = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24").set("clock", file.display());
+    let (setup, url) = measured(setup);
+    let app = setup.start().await;
+    wait_until("the first backup", async || metric(&url, "natter_backup_age_seconds").await >= 0.0).await;
+    wait_until("its duration", async || metric(&url, "natter_backup_duration_seconds").await > 0.0).await;
+    assert!(metric(&url, "natter_backup_size_bytes").await > 1_000.0);
+    assert_eq!(metric(&url, "natter_backup_failures_total").await, 0.0);
+    assert_eq!(app.anonymous().get("/health").await.body["status"], "ok");
+    // Without the key, the next backup fails.
+    fs::remove_file(app.folder().join("encryption-key")).unwrap();
+    fs::write(clock.path().join("new"), "+176400").unwrap();
+    fs::rename(clock.path().join("new"), &file).unwrap();
+    wait_until("the backup is late", async || {
+        let health = app.anonymous().get("/health").await;
+        let names_it = |reason: &support::Value| reason.as_str().unwrap().contains("backup.every_hours");
+        health.status == 200
+            && health.body["status"] == "degraded"
+            && health.body["reasons"].as_array().unwrap().iter().any(names_it)
+    })
+    .await;
+    assert!(metric(&url, "natter_backup_age_seconds").await > 172_800.0);
+}
+
+#[tokio::test]
+async fn a_failed_backup_is_counted() {
+    let s3 = S3Server::start().await;
+    let setup = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24").set("backup.url", "s3://absent/backups");
+    let (setup, url) = measured(s3.configure(setup));
+    let app = setup.start().await;
+    wait_until("the failure", async || metric(&url, "natter_backup_failures_total").await >= 1.0).await;
+    assert_eq!(metric(&url, "natter_backup_age_seconds").await, -1.0);
+    assert_eq!(metric(&url, "natter_backup_size_bytes").await, 0.0);
+    // It is not late yet.
+    assert_eq!(app.anonymous().get("/health").await.body["status"], "ok");
+}
+
+#[tokio::test]
+async fn backups_may_be_stored_without_the_key() {
+    let app = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24").set("backup.with_key", false).start().await;
+    let is_logged = |line: &String| line.contains("without its encryption key");
+    wait_until("the backup", async || app.instances[0].log().iter().any(is_logged)).await;
+    let archives = fs::read_dir(app.folder().join("backups")).unwrap();
+    let names: Vec<String> = archives.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.len() == 1 && names[0].ends_with("Z.tar"), "{names:?}");
+    assert!(app.folder().join("encryption-key").exists());
 }
 
 #[tokio::test]

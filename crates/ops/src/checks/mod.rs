@@ -58,7 +58,7 @@ async fn run_all(service: &OpsService) -> Vec<Check> {
     };
     let clock =
         async { if is_there && !service.db.is_sqlite() { Some(remote::clock(&service.db).await) } else { None } };
-    let (quick, program, database, clock, mail, ai, address) = join!(
+    let (mut quick, program, database, clock, mail, ai, address) = join!(
         quick::run(service),
         program,
         database,
@@ -67,6 +67,10 @@ async fn run_all(service: &OpsService) -> Vec<Check> {
         remote::ai(service.gateway.ai()),
         remote::public_address(config),
     );
+    // The program has read the destination, so its result replaces the quick one.
+    if program.iter().any(|check| check.about == CheckAbout::Backups) {
+        quick.checks.retain(|check| check.about != CheckAbout::Backups);
+    }
     let key = std::iter::once(local::key(config));
     let known = [quick.checks, program, key.collect(), database].into_iter().flatten();
     let mut checks: Vec<Check> = known.chain(clock).chain([mail]).chain(ai).chain(address).collect();

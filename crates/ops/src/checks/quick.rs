@@ -80,6 +80,7 @@ pub async fn run(service: &OpsService) -> QuickReport {
     }
     checks.extend(search(service.search.lag().longest));
     checks.push(clock(service));
+    checks.extend(backups(service));
     QuickReport { database, redis, storage, ai, checks }
 }
 
@@ -163,6 +164,16 @@ fn clock(service: &OpsService) -> Check {
             ),
         ),
     }
+}
+
+/// Reports scheduled backups that are late.
+fn backups(service: &OpsService) -> Option<Check> {
+    service.backups.as_ref()?.is_late(service.clock.now()).then(|| {
+        Check::fault(
+            CheckAbout::Backups,
+            "There is no backup from the last two intervals of backup.every_hours. Search the log for \"backup\", then check backup.url",
+        )
+    })
 }
 
 async fn probe(answers: impl Future<Output = bool>) -> Dependency {

@@ -101,4 +101,8 @@ pub struct Backup {
     #[setting(Text, example = "s3://natter-backups")]
     #[serde(default)]
     pub url: Option<String>,
+    /// Whether the encryption key is put beside each archive in a directory. Whoever has both can
+    /// read all secrets. false: keep a copy of the key elsewhere.
+    #[setting(Switch, default = true)]
+    pub with_key: bool,
 }
