@@ -1,5 +1,6 @@
-//! `natter backup` and `natter restore`: an archive with all data of an installation on SQLite, and
-//! its encryption key in a separate file.
+//! `natter backup` and `natter restore`: archives with all data of an installation, locally or in S3.
+//!
+//! An archive belongs to an installation on SQLite, and its encryption key is in a separate file.
 //!
 //! The archive is a tar file. First comes a consistent snapshot of the database, which is copied
 //! while the server runs. The uploaded files follow; they are read after the snapshot, so that the
@@ -11,6 +12,8 @@
 mod create;
 mod restore;
 mod schedule;
+mod store;
+mod verify;
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +27,13 @@ use appcore::config::Config;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub use self::{create::create, restore::restore, schedule::Schedule};
+pub use self::{
+    create::create,
+    restore::restore,
+    schedule::Schedule,
+    store::{ArchiveStore, StoredArchive},
+    verify::{Verified, verify},
+};
 
 /// Names of the parts of an archive.
 const DATABASE: &str = "natter.db";

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use appcore::AppError;
+use appcore::{AppError, Clock};
 use appcore::auth::token;
 use appcore::config::{self, Config, LoadedConfig};
 use billing::payments;
@@ -19,7 +19,11 @@ use dbcontext::Database;
 use serde_json::json;
 
 use self::output::Output;
-use crate::{backup, doctor, logging, probe, schema, serve, tls};
+use crate::{
+    alive,
+    backup::{self, ArchiveStore, Verified},
+    doctor, logging, probe, schema, serve, tls,
+};
 
 #[derive(Parser)]
 #[command(name = "natter", version, about = "Chat in real time for people and assistants.")]
@@ -43,15 +47,19 @@ enum Command {
     },
     /// Check everything that an installation depends on; exits with 1 if a check fails
     Doctor,
-    /// Back up an installation on SQLite to an archive, while the server may be running; the encryption key is written
-    /// beside it
+    /// Back up an installation on SQLite, while the server may be running
+    #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
     Backup {
-        /// Archive to create, such as natter-2026-11-23.tar
-        file: PathBuf,
+        #[command(subcommand)]
+        action: Option<Backup>,
+        /// Archive to create; the same as natter backup create FILE
+        #[arg(hide = true)]
+        file: Option<PathBuf>,
     },
-    /// Restore an archive into an installation without a database
+    /// Restore an archive; existing data is renamed, after a confirmation
     Restore {
-        file: PathBuf,
+        /// Archive: a file, or s3://bucket/path/natter-2026-11-23T140509Z.tar
+        file: String,
         /// Key file of the archive, if it is not beside the archive
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
@@ -94,6 +102,24 @@ enum Command {
     /// Extract the text of a file from standard input; started by the server with limits on memory and time
     #[command(hide = true)]
     ReadFile,
+}
+
+#[derive(Subcommand)]
+enum Backup {
+    /// Create an archive; the encryption key is written beside it
+    Create {
+        /// Archive, such as natter-2026-11-23.tar; by default a new one in backup.url
+        file: Option<PathBuf>,
+    },
+    /// List the archives in backup.url, oldest first
+    List,
+    /// Verify an archive: its digests and the integrity of its database
+    Verify {
+        /// File, s3:// address, or name of an archive in backup.url; by default the newest there
+        archive: Option<String>,
+    },
+    /// Delete all archives in backup.url but the newest backup.keep
+    Prune,
 }
 
 #[derive(Subcommand)]
@@ -160,10 +186,10 @@ pub fn run() -> anyhow::Result<()> {
     match command {
         Command::Serve { role } => serve::run(config::load_with_role(&table, file.as_deref(), role.map(Role::as_str))?),
         Command::Doctor => block_on(examine(load()?, output)),
-        Command::Backup { file } => block_on(async { output.text(&backup::create(&load()?.config, &file).await?) }),
-        Command::Restore { file, key } => {
-            block_on(async { output.text(&backup::restore(&load()?.config, &file, key.as_deref()).await?) })
+        Command::Backup { action, file } => {
+            block_on(back_up(load()?.config, action.unwrap_or(Backup::Create { file }), output))
         }
+        Command::Restore { file, key } => block_on(restore(load()?.config, &file, key, output)),
         Command::Probe => probe::run(&load()?.config),
         Command::Migrate { direction } => block_on(migrate(load()?.config, direction, output)),
         Command::Config { reference: true } => output.text(&config::reference(&table)),
@@ -209,6 +235,51 @@ async fn examine(loaded: LoadedConfig, output: Output) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Result<()> {
+    match action {
+        Backup::Create { file } => {
+            let said = match &file {
+                Some(file) => backup::create(&config, file).await?,
+                None => ArchiveStore::open(&config)?.create(Clock::system().now()).await?,
+            };
+            output.result(&said, &json!({ "file": file, "says": said.trim_end() }))
+        }
+        Backup::List => {
+            let archives = ArchiveStore::open(&config)?.list().await?;
+            let archives = archives.iter().map(|archive| json!(archive)).collect();
+            output.list(archives, &[("name", "/name"), ("created", "/created_at"), ("bytes", "/bytes")])
+        }
+        Backup::Verify { archive } => {
+            let Verified { name, version, created_at, files, bytes } =
+                &backup::verify(&config, archive.as_deref()).await?;
+            let said = format!(
+                "{name} is intact: the database as of {created_at} and {files} uploaded files, {bytes} bytes, by version {version}."
+            );
+            let object = json!({ "name": name, "version": version, "created_at": created_at, "files": files, "bytes": bytes });
+            output.result(&said, &object)
+        }
+        Backup::Prune => {
+            let store = ArchiveStore::open(&config)?;
+            let surplus = store.list().await?.len().saturating_sub(config.backup.keep);
+            if surplus > 0 {
+                output.confirm(&format!("The oldest {surplus} archives will be deleted"))?;
+            }
+            let deleted = store.prune().await?;
+            let names: String = deleted.iter().map(|archive| format!("{} was deleted.\n", archive.name)).collect();
+            output.result(&names, &json!(deleted))
+        }
+    }
+}
+
+async fn restore(config: Config, archive: &str, key: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
+    let existing = backup::existing_data(&config)?;
+    if let Some(path) = existing.first() {
+        output.confirm(&format!("{} and the data that belongs to it will be renamed and replaced", path.display()))?;
+    }
+    let said = backup::restore(&config, archive, key.as_deref(), !existing.is_empty()).await?;
+    output.result(&said, &json!({ "archive": archive, "says": said.trim_end() }))
+}
+
 async fn migrate(config: Config, direction: Migrate, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     match direction {
@@ -216,6 +287,7 @@ async fn migrate(config: Config, direction: Migrate, output: Output) -> anyhow::
         Migrate::Down { steps } => {
             let names = schema::newest(&database, steps).await?;
             if !names.is_empty() {
+                alive::require_none(&config, &database).await?;
                 output.confirm(&format!(
                     "The data of {} steps of the schema will be deleted: {}",
                     names.len(),
