@@ -6,14 +6,14 @@
 //! `backup`, `admin`, `migrate`) run without the lock: SQLite isolates their transactions.
 
 use std::{
-    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{Read as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
 use anyhow::{Context as _, bail};
-use appcore::{Clock, config::Config};
+use appcore::{Clock, config::Config, private_folder};
 
 /// File name in `server.data_dir`.
 const FILE_NAME: &str = "lock";
@@ -35,7 +35,7 @@ pub fn acquire(config: &Config) -> anyhow::Result<Option<DataDirLock>> {
 fn lock_folder(folder: &Path) -> anyhow::Result<DataDirLock> {
     let path = folder.join(FILE_NAME);
     let failed = || format!("{} can't be used. Check server.data_dir", path.display());
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
+    private_folder::create(folder).with_context(failed)?;
     let mut options = OpenOptions::new();
     let mut file =
         options.create(true).truncate(false).read(true).write(true).mode(0o600).open(&path).with_context(failed)?;

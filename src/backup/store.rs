@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use appcore::{Timestamp, config::Config};
+use appcore::{Timestamp, config::Config, private_folder};
 use futures_util::StreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem, path::Path};
 use serde::Serialize;
@@ -56,7 +56,7 @@ impl ArchiveStore {
             None => (here, None),
         };
         let unusable = || format!("failed to open the backup folder {}", folder.display());
-        fs::create_dir_all(&folder).with_context(unusable)?;
+        private_folder::create(&folder).with_context(unusable)?;
         let is_remote = remote.is_some();
         let store = match remote {
             Some(store) => store,

@@ -25,6 +25,7 @@ pub mod ids;
 mod language;
 pub mod limit;
 pub mod page;
+pub mod private_folder;
 mod runtime_bound;
 pub mod secret;
 pub mod text;

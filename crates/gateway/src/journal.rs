@@ -16,6 +16,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use appcore::private_folder;
 use billing::reservations::OrphanedReservation;
 use dbcontext::entity::usage_request;
 use serde::{Deserialize, Serialize};
@@ -85,7 +86,7 @@ pub(super) struct AbandonedRows {
 impl Journal {
     pub fn open(data_dir: &Path) -> (Self, AbandonedRows) {
         let folder = data_dir.join(JOURNAL_FOLDER);
-        let opened = fs::create_dir_all(&folder).and_then(|()| {
+        let opened = private_folder::create(&folder).and_then(|()| {
             let left_behind = AbandonedRows::find(&folder)?;
             let id = Uuid::now_v7();
             Ok(([LockedFile::create(&folder, id, 'a')?, LockedFile::create(&folder, id, 'b')?], left_behind))

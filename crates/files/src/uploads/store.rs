@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use appcore::{
     AppError, UploadId,
     config::Config,
+    private_folder,
     work_pool::{WorkOwner, WorkPool},
 };
 use bytes::Bytes;
@@ -233,7 +234,7 @@ pub fn open_s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore
 /// Creates the folder for incoming files and removes old files from it.
 fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
     let unusable = || format!("can't use the folder {}", incoming.display());
-    std::fs::create_dir_all(incoming).with_context(unusable)?;
+    private_folder::create(incoming).with_context(unusable)?;
     for entry in std::fs::read_dir(incoming).with_context(unusable)?.flatten() {
         let is_old = |time: SystemTime| time.elapsed().is_ok_and(|age| age > LEFTOVER_AGE);
         if entry.metadata().and_then(|data| data.modified()).is_ok_and(is_old) {
@@ -245,7 +246,7 @@ fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
 
 fn move_file(file: TemporaryFile, target: &FilePath) -> anyhow::Result<()> {
     if let Some(parent) = target.parent() {
-        std::fs::create_dir_all(parent)?;
+        private_folder::create(parent)?;
     }
     std::fs::rename(file.path(), target)?;
     file.release();

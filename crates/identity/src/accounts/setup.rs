@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use appcore::{AppError, RequestSource, Secret, auth::token, config::Config};
+use appcore::{AppError, RequestSource, Secret, auth::token, config::Config, private_folder};
 use dbcontext::{Database, query::users};
 
 /// Name of the token's file in `server.data_dir`.
@@ -113,7 +113,7 @@ impl SetupToken {
 fn make(file: &Path) -> anyhow::Result<String> {
     let token = token::random_token()?;
     if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder)?;
+        private_folder::create(folder)?;
     }
     let mut written = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(file)?;
     writeln!(written, "{token}")?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ::search::{Batch, Candidate, FillState, Plan, SqliteIndex, Term};
-use appcore::AppError;
+use appcore::{AppError, private_folder};
 use async_trait::async_trait;
 use dbcontext::Database;
 use uuid::Uuid;
@@ -48,7 +48,7 @@ impl FileConnections {
 impl FileIndex {
     pub fn open(file: &Path) -> anyhow::Result<Self> {
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)?;
+            private_folder::create(folder)?;
         }
         let writer = Mutex::new(SqliteIndex::open(file)?);
         let readers = (0..READERS).map(|_| SqliteIndex::open(file).map(Mutex::new)).collect::<Result<_, _>>()?;
