@@ -2,6 +2,7 @@
 //! one connection for writes, one for commits of messages, and several for reads ([`Sqlite`]).
 
 use std::{
+    io::ErrorKind,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -9,12 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use appcore::{AppError, Code, breaker::Circuit};
 use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
+use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
 
 use crate::{
     availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT_DEADLINE},
@@ -36,6 +38,8 @@ const SCHEMA_CONNECTIONS: u32 = 3;
 /// Number of connections reserved for the writer of the event log.
 const LOG_CONNECTIONS: u32 = 3;
 
+const CONNECT_FAILED: &str = "failed to connect to PostgreSQL at database.url";
+
 /// The database of this instance. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -45,6 +49,19 @@ pub struct Database {
     availability: Availability,
     sqlite: Option<Sqlite>,
     last_refusal: LastRefusal,
+}
+
+/// Fails if nothing listens at the address. The pool would try again until its timeout, and then
+/// report only that.
+async fn require_listener(options: &PgConnectOptions) -> anyhow::Result<()> {
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(Err(sqlx::Error::Io(error))) if error.kind() == ErrorKind::ConnectionRefused => {
+            bail!("connection refused at {}:{}", options.get_host(), options.get_port())
+        }
+        Ok(Ok(connection)) => Ok(connection.close().await?),
+        // The pool may still connect in time, for example to a database that is starting.
+        _ => Ok(()),
+    }
 }
 
 /// Server-side timeouts of a PostgreSQL connection.
@@ -138,7 +155,9 @@ impl Database {
 
     async fn connect_postgres(url: &str, max_connections: u32, limits: ServerTimeouts) -> anyhow::Result<Self> {
         // The address may contain a password, so the error doesn't include the cause.
-        let probe = url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
+        let probe: PgConnectOptions =
+            url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
+        require_listener(&probe).await.context(CONNECT_FAILED)?;
         let availability = Availability::monitored(probe);
         let for_pool = availability.clone();
         let mut options = ConnectOptions::new(url.to_owned());
@@ -170,9 +189,7 @@ impl Database {
         // connection at a time; the others replace that one while it is tested after its return.
         let mut for_log = options.clone();
         for_log.max_connections(LOG_CONNECTIONS);
-        let connect = async |options| {
-            sea_orm::Database::connect(options).await.context("failed to connect to PostgreSQL at database.url")
-        };
+        let connect = async |options| sea_orm::Database::connect(options).await.context(CONNECT_FAILED);
         let (pool, log) = (connect(options).await?, connect(for_log).await?);
         let pool = Connections { pool, availability: availability.clone(), write_lock: None };
         Ok(Self {
