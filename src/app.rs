@@ -79,6 +79,7 @@ async fn protect<B: MessageBody + 'static>(
     let response = match admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,
         Err(refusal) => {
+            tracing::record_error(request.request(), refusal.code().as_str());
             let answer = ban_page::page(request.request(), &refusal)
                 .unwrap_or_else(|| endpoint::failure(request.request(), &refusal));
             request.into_response(answer).map_into_right_body()

@@ -35,6 +35,31 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// Name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::UnknownModel => "unknown_model",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::RateLimited => "rate_limited",
+            Self::OutOfBudget => "out_of_budget",
+            Self::ContextTooLong => "context_too_long",
+            Self::Declined => "declined",
+            Self::Unavailable => "unavailable",
+            Self::BadUpstream => "bad_upstream",
+            Self::Timeout => "timeout",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// Anthropic's error text for a request that exceeds the context window.
 const TOO_LONG: &str = "prompt is too long";
 

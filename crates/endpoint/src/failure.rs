@@ -8,7 +8,7 @@ use appcore::{
     AppError, Code,
     envelope::{Failure, FailureTag},
 };
-use middleware::tracing::request_id;
+use middleware::tracing::{record_error, request_id};
 
 use crate::{answer::response_builder, content_negotiation::WireFormat, r1, v1};
 
@@ -44,6 +44,7 @@ impl FailureForm {
     /// Builds the response. Internal errors are logged and not shown to the client.
     pub(crate) fn answer(self, http: &HttpRequest, error: &AppError) -> HttpResponse {
         let request_id = request_id(http);
+        record_error(http, error.code().as_str());
         match error {
             AppError::Internal(cause) => tracing::error!(request_id, error = format!("{cause:#}"), "request failed"),
             AppError::Unavailable(cause) => {

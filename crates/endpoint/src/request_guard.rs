@@ -87,8 +87,8 @@ async fn check(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) 
     };
     let lease =
         rate_limit::count(&app.requests, http, def.rate, principal.as_ref().map(|principal| principal.user_id)).await?;
-    if let Some(id) = principal.as_ref().and_then(Principal::account_id) {
-        record_caller(http, id);
+    if let Some(principal) = &principal {
+        record_caller(http, principal);
     }
     guard::check(&app.requests, http, def.access, def.path, principal.as_ref()).await?;
 

@@ -1,8 +1,9 @@
 //! Request log: one line per request, and the request id that correlates all log lines of a request.
 //!
-//! The line contains the route instead of the path, so that queries, ids and tokens stay out of the log.
+//! The line contains the path without its query, because queries may contain tokens. Requests of probes are not
+//! logged: a load balancer sends one every second.
 
-use std::{borrow::Cow, cell::Cell, time::Instant};
+use std::{borrow::Cow, cell::Cell, net::IpAddr, time::Instant};
 
 use ::tracing::{Instrument, debug_span, field, info};
 use actix_web::{
@@ -11,17 +12,25 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
+    web::Data,
 };
-use appcore::UserId;
+use appcore::{
+    ApiKeyId, RequestSource, UserId,
+    auth::{Credential, Principal},
+};
 use metrics::metrics;
 use telemetry::{Span, SpanRole};
 use uuid::Uuid;
+
+use crate::{RequestServices, address};
 
 /// Header with the request id, in requests and responses.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
 /// Route name that the log shows for unknown paths.
 const UNKNOWN_ROUTE: &str = "(unknown)";
+/// Maximum length of a path in the log, in characters.
+const MAX_PATH_CHARS: usize = 256;
 /// Header of W3C Trace Context, which names the parent span.
 const TRACEPARENT: &str = "traceparent";
 const UNNAMED: HeaderValue = HeaderValue::from_static("-");
@@ -54,7 +63,15 @@ impl RequestId {
 struct RequestRecord {
     id: RequestId,
     route: Cell<Option<&'static str>>,
-    caller: Cell<Option<UserId>>,
+    user: Cell<Option<UserId>>,
+    key: Cell<Option<ApiKeyId>>,
+    error: Cell<Option<&'static str>>,
+}
+
+impl RequestRecord {
+    fn new(id: RequestId) -> Self {
+        Self { id, route: Cell::default(), user: Cell::default(), key: Cell::default(), error: Cell::default() }
+    }
 }
 
 /// Id that [`observe`] assigned to the request; empty without one.
@@ -70,10 +87,20 @@ pub fn record_route(http: &HttpRequest, route: &'static str) {
     }
 }
 
-/// Records the caller for the log line.
-pub fn record_caller(http: &HttpRequest, user_id: UserId) {
+/// Records the caller for the log line: the user, and the API key if there is one.
+pub fn record_caller(http: &HttpRequest, principal: &Principal) {
     if let Some(observed) = http.extensions().get::<RequestRecord>() {
-        observed.caller.set(Some(user_id));
+        observed.user.set(principal.account_id());
+        if let Credential::ApiKey { id, .. } = principal.credential {
+            observed.key.set(Some(id));
+        }
+    }
+}
+
+/// Records the error code of the response for the log line.
+pub fn record_error(http: &HttpRequest, code: &'static str) {
+    if let Some(observed) = http.extensions().get::<RequestRecord>() {
+        observed.error.set(Some(code));
     }
 }
 
@@ -84,19 +111,23 @@ pub async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let (start, id, method) = (Instant::now(), RequestId::from_headers(request.headers()), request.method().clone());
-    request.extensions_mut().insert(RequestRecord { id: id.clone(), route: Cell::default(), caller: Cell::default() });
+    request.extensions_mut().insert(RequestRecord::new(id.clone()));
+    // The request is gone if a middleware returns an error. The copy of the address shares its memory.
+    let uri = request.uri().clone();
     // The span is at debug level: the log line has all fields, so the span's cost is only justified
     // when debugging.
     let span = debug_span!("request", request_id = id.as_str());
     let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
     let traced = Span::start_within(SpanRole::Server, "request", parent);
+    describe_request(&traced, &request);
     let told = async {
         let result = next.call(request).await;
         let took = start.elapsed();
         let ms = took.as_micros() as f64 / 1000.0;
         match result {
             Ok(mut response) => {
-                let (route, caller) = recorded_fields(response.request());
+                let http = response.request();
+                let (route, error) = (recorded_route(http), recorded(http, |observed| observed.error.get()));
                 let (request_id, status) = (id.as_str(), response.status().as_u16());
                 // All paths without an endpoint share one value of the metric label.
                 let label = match route {
@@ -105,7 +136,14 @@ pub async fn observe(
                 };
                 metrics().http.record(method.as_str(), label, status, took);
                 describe(&traced, method.as_str(), &route, status);
-                info!(request_id, %method, route = &*route, status, ms, user_id = caller.map(field::display), "request");
+                if !is_probe(uri.path()) {
+                    let user_id = recorded(http, |observed| observed.user.get()).map(field::display);
+                    let key_id = recorded(http, |observed| observed.key.get()).map(field::display);
+                    let (path, address) = (shortened(uri.path()), client_address(http).map(field::display));
+                    info!(
+                        request_id, %method, route = &*route, path, status, error, ms, address, user_id, key_id, "request"
+                    );
+                }
                 response.headers_mut().insert(REQUEST_ID, id.0);
                 Ok(response)
             }
@@ -113,13 +151,33 @@ pub async fn observe(
                 let status = error.as_response_error().status_code().as_u16();
                 metrics().http.record(method.as_str(), metrics::OTHER, status, took);
                 describe(&traced, method.as_str(), UNKNOWN_ROUTE, status);
-                info!(request_id = id.as_str(), %method, route = UNKNOWN_ROUTE, status, ms, "request");
+                let path = shortened(uri.path());
+                info!(request_id = id.as_str(), %method, route = UNKNOWN_ROUTE, path, status, ms, "request");
                 Err(error)
             }
         }
     }
     .instrument(span);
     traced.scope(told).await
+}
+
+/// Records the address of the request in the span, by OpenTelemetry's semantic conventions for HTTP.
+fn describe_request(span: &Span, request: &ServiceRequest) {
+    if !span.is_on() {
+        return;
+    }
+    let connection = request.connection_info();
+    span.set_attribute("url.path", request.uri().path().to_owned());
+    span.set_attribute("url.scheme", connection.scheme().to_owned());
+    span.set_attribute("server.address", host_name(connection.host()).to_owned());
+}
+
+/// Returns the host of a `Host` header without the port.
+fn host_name(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
 }
 
 /// Records the fields of the log line in the span, by OpenTelemetry's semantic conventions for HTTP.
@@ -132,20 +190,60 @@ fn describe(span: &Span, method: &str, route: &str, status: u16) {
     span.set_attribute("http.route", route.to_owned());
     span.set_attribute("http.response.status_code", i64::from(status));
     if status >= 500 {
+        span.set_attribute("error.type", status.to_string());
         span.fail("");
     }
 }
 
-fn recorded_fields(http: &HttpRequest) -> (Cow<'static, str>, Option<UserId>) {
-    let noted = http.extensions().get::<RequestRecord>().map(|observed| (observed.route.get(), observed.caller.get()));
-    let (route, caller) = noted.unwrap_or_default();
+fn recorded<T>(http: &HttpRequest, field: impl Fn(&RequestRecord) -> Option<T>) -> Option<T> {
+    http.extensions().get::<RequestRecord>().and_then(field)
+}
+
+fn recorded_route(http: &HttpRequest) -> Cow<'static, str> {
     let matched = || http.match_pattern().map_or(Cow::Borrowed(UNKNOWN_ROUTE), Cow::Owned);
-    (route.map_or_else(matched, Cow::Borrowed), caller)
+    recorded(http, |observed| observed.route.get()).map_or_else(matched, Cow::Borrowed)
+}
+
+/// True for the health endpoints, which load balancers request all the time.
+fn is_probe(path: &str) -> bool {
+    path.strip_prefix("/health").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns the beginning of a long path.
+fn shortened(path: &str) -> &str {
+    path.char_indices().nth(MAX_PATH_CHARS).map_or(path, |(end, _)| &path[..end])
+}
+
+/// Client address, which the checks of the request have usually determined already.
+fn client_address(http: &HttpRequest) -> Option<IpAddr> {
+    if let Some(source) = http.extensions().get::<RequestSource>() {
+        return source.address;
+    }
+    let services = http.app_data::<Data<RequestServices>>()?;
+    address::source_of(http.peer_addr(), http.headers(), &services.config).address
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_health_endpoints_are_probes() {
+        assert!(["/health", "/health/", "/health/simple"].into_iter().all(is_probe));
+        assert!(!["/", "/healthy", "/r1/health"].into_iter().any(is_probe));
+    }
+
+    #[test]
+    fn host_names_have_no_port() {
+        let names = ["chat.example:8080", "chat.example", "[::1]:8080", "[::1]"].map(host_name);
+        assert_eq!(names, ["chat.example", "chat.example", "[::1]", "[::1]"]);
+    }
+
+    #[test]
+    fn long_paths_are_shortened() {
+        assert_eq!(shortened("/r1/users"), "/r1/users");
+        assert_eq!(shortened(&"é".repeat(1_000)), "é".repeat(MAX_PATH_CHARS));
+    }
 
     #[test]
     fn accepts_only_well_formed_ids() {

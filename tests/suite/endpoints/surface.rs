@@ -33,7 +33,7 @@ async fn logs_routes_without_secrets() {
     app.instances[0].terminate().await;
     let log = app.instances[0].log().join("\n");
     let line = log.lines().find(|line| line.contains(&id)).expect("each request has its line");
-    for part in ["\"route\":\"/r1/users\"", "\"method\":\"GET\"", "\"status\":200", "\"ms\":", &anna.id] {
+    for part in ["\"route\":\"/r1/users\"", "\"path\":\"/r1/users\"", "\"status\":200", "\"ms\":", &anna.id] {
         assert!(line.contains(part), "{line} lacks {part}");
     }
     assert!(log.contains("\"route\":\"/r1/users/{id}\""));

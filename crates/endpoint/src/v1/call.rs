@@ -13,7 +13,10 @@ use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::{self, Admission, CacheDirectives, CacheKey, CallRequest, GatewayCaller};
-use middleware::{auth::find_key, tracing::request_id};
+use middleware::{
+    auth::find_key,
+    tracing::{record_caller, record_error, request_id},
+};
 use platform::rate_limits::{KeyLimitStates, LimitState};
 use tokio::time::timeout;
 
@@ -51,7 +54,9 @@ const TOKEN_LIMITS: [HeaderName; 3] = [
 /// Authenticates the API key of the caller and loads its policy.
 pub(super) async fn authenticate_key(ctx: &Ctx) -> Result<GatewayCaller, AppError> {
     let key = find_key(ctx.http().headers()).ok_or(Code::Unauthenticated)?;
-    gateway::authenticate(ctx.gateway(), &key.token).await
+    let caller = gateway::authenticate(ctx.gateway(), &key.token).await?;
+    record_caller(ctx.http(), &caller.principal);
+    Ok(caller)
 }
 
 /// Admitted call, and how the answer is cached.
@@ -91,7 +96,10 @@ impl<'a> CallContext<'a> {
     pub fn reply(self, answer: Result<Reply<Raw>, GatewayError>) -> Reply<Raw> {
         let reply = match answer {
             Ok(reply) => failure::with_request_id(reply, self.style, &self.request_id),
-            Err(error) => failure::reply(&error, self.style, &self.request_id),
+            Err(error) => {
+                record_error(self.ctx.http(), error.kind().as_str());
+                failure::reply(&error, self.style, &self.request_id)
+            }
         };
         with_rate_limits(reply, self.limits)
     }
