@@ -10,7 +10,7 @@ use std::{
 
 use actix_http::HttpService;
 use actix_server::ServerBuilder;
-use actix_service::map_config;
+use actix_service::{Service as _, apply_fn_factory, map_config};
 use actix_web::{
     HttpResponse,
     dev::AppConfig,
@@ -30,6 +30,9 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::ConstCounter, family::Family, gauge::ConstGauge},
 };
+use tokio::net::TcpStream;
+
+use crate::server::HttpConnections;
 
 /// Timeout for reading the job statistics from the database.
 const JOBS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,6 +49,7 @@ static STARTED_AT: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
 pub fn listen(
     app: &Arc<App>,
     builder: ServerBuilder,
+    connections: &HttpConnections,
     open: impl Fn(SocketAddr) -> std::io::Result<TcpListener>,
 ) -> anyhow::Result<ServerBuilder> {
     let _ = *STARTED_AT;
@@ -61,13 +65,19 @@ pub fn listen(
             return Ok(builder);
         }
     };
-    let app = Arc::clone(app);
+    let (app, connections) = (Arc::clone(app), connections.clone());
     Ok(builder.listen("metrics", listener, move || {
         let application = actix_web::App::new()
             .app_data(Data::from(Arc::clone(&app)))
             .service(only_get("/metrics", answer))
             .default_service(web::to(HttpResponse::NotFound));
-        HttpService::build().keep_alive(KEEP_ALIVE).h1(map_config(application, |_| AppConfig::default())).tcp()
+        let http = HttpService::build()
+            .keep_alive(KEEP_ALIVE)
+            .graceful_shutdown_signal(connections.closing_signal())
+            .h1(map_config(application, |_| AppConfig::default()))
+            .tcp();
+        let connections = connections.clone();
+        apply_fn_factory(http, move |socket: TcpStream, http| connections.track(http.call(socket)))
     })?)
 }
 

@@ -1,5 +1,5 @@
-//! Last line of a start in a terminal. States the address, the data folder, the administrator, and
-//! how to stop the server.
+//! Last line of a start in a terminal, and of a start without accounts. States the address, the data
+//! folder, the administrator, and how to stop the server.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -10,14 +10,16 @@ use app::App;
 use appcore::config::{Config, Role};
 use dbcontext::query::users;
 
-/// Logs that the server is ready, if the log goes to a terminal. Other programs wait for the line
-/// `listening on …` instead.
+/// Logs that the server is ready, if the log goes to a terminal or if the first account is still to
+/// be created. Other programs wait for the line `listening on …` instead.
 pub async fn log(app: &App) {
-    if app.config.server.role == Role::Worker || !io::stdout().is_terminal() {
+    if app.config.server.role == Role::Worker {
         return;
     }
     let awaits_administrator = app.config.is_embedded() && users::is_empty(app.db.reader()).await.unwrap_or(false);
-    tracing::info!("{}", sentence(&app.config, awaits_administrator));
+    if awaits_administrator || io::stdout().is_terminal() {
+        tracing::info!("{}", sentence(&app.config, awaits_administrator));
+    }
 }
 
 fn sentence(config: &Config, awaits_administrator: bool) -> String {

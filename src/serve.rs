@@ -4,6 +4,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use app::App;
 use appcore::{InstanceId, config::LoadedConfig};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{backup, data_dir_lock, logging, program::Program, server, state};
 
@@ -21,6 +22,9 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     // spans are sent.
     let _collector = telemetry::start(env!("CARGO_PKG_VERSION"), &instance.to_string())?;
     actix::System::new().block_on(async {
+        // The handler replaces the default action, which ends the process without finishing requests
+        // when a terminal closes or a log rotation sends the signal.
+        let _ignored = signal(SignalKind::hangup())?;
         let backups = backup::Schedule::of(&loaded.config)?;
         let listen = async |app: &App| {
             if let (Some(schedule), Some(monitor)) = (backups, app.ops.backups.clone()) {

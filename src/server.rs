@@ -40,6 +40,10 @@ use tokio::{
     net::TcpStream,
     signal::unix::{SignalKind, signal},
 };
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::TaskTracker,
+};
 
 use crate::{app, prometheus, ready};
 
@@ -97,10 +101,11 @@ pub async fn run(
         limits: Arc::clone(&app.requests.limits),
     });
     let shards = WsBroadcaster::start(Arc::clone(&services));
+    let connections = HttpConnections::default();
     let server = match config.role {
-        Role::Worker => serve_health(&app, listener)?,
+        Role::Worker => serve_health(&app, &connections, listener)?,
         Role::All | Role::Web => {
-            serve_all(&app, &services, &shards, &SocketIoCluster::join(&services).await, listener)?
+            serve_all(&app, &services, &shards, &SocketIoCluster::join(&services).await, &connections, listener)?
         }
     };
     let handle = server.handle();
@@ -110,13 +115,47 @@ pub async fn run(
 
     stopped.await;
     tracing::info!(connections = shards.connection_count(), "stopping");
-    stop(&app, &shards, workers, &handle, door).await;
+    stop(&app, &shards, workers, &handle, &connections, door).await;
     serving.await.context("server failed")?.context("server failed")
+}
+
+/// Open HTTP connections of all listeners, without those that were upgraded.
+#[derive(Clone, Default)]
+pub struct HttpConnections {
+    open: TaskTracker,
+    /// Cancelled at shutdown, when connections must close after their current response.
+    closing: CancellationToken,
+}
+
+impl HttpConnections {
+    /// Returns the signal at which an HTTP service closes its idle connections.
+    pub fn closing_signal(&self) -> impl Fn() -> WaitForCancellationFutureOwned + Clone + use<> {
+        let closing = self.closing.clone();
+        move || closing.clone().cancelled_owned()
+    }
+
+    /// Counts a connection until `served` ends.
+    pub fn track<F: Future>(&self, served: F) -> impl Future<Output = F::Output> + use<F> {
+        self.open.track_future(served)
+    }
+
+    /// Closes idle connections at once and the others after their current response. Returns false
+    /// if some are still open after `timeout`.
+    async fn close(&self, timeout: Duration) -> bool {
+        self.closing.cancel();
+        self.open.close();
+        tokio::time::timeout(timeout, self.open.wait()).await.is_ok()
+    }
+}
+
+/// Time for which responses may continue after the connections of clients are closed.
+fn response_grace(config: &Config) -> Duration {
+    (config.server.shutdown_grace / 3).max(Duration::from_secs(1))
 }
 
 fn builder(app: &App) -> actix_server::ServerBuilder {
     let config = &app.config.server;
-    let builder = Server::build().disable_signals().shutdown_timeout((config.shutdown_grace / 3).as_secs().max(1));
+    let builder = Server::build().disable_signals().shutdown_timeout(response_grace(&app.config).as_secs());
     if config.workers == 0 { builder } else { builder.workers(config.workers) }
 }
 
@@ -125,15 +164,15 @@ fn serve_all(
     services: &Arc<RealtimeServices>,
     shards: &ShardHandle,
     gateway: &SocketIoCluster,
+    open: &HttpConnections,
     listener: TcpListener,
 ) -> anyhow::Result<Server> {
     let (app, services, builder) = (Arc::clone(app), Arc::clone(services), builder(app));
-    let (shards, gateway) = (shards.clone(), gateway.clone());
+    let (shards, gateway, open) = (shards.clone(), gateway.clone(), open.clone());
     let address = listener.local_addr()?;
-    let stopping = builder.graceful_shutdown_signal();
     let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are invalid.")?;
     let (connections, long_answers) = (per_address(&app), per_address(&app));
-    let builder = prometheus::listen(&app, builder, listen_on)?;
+    let builder = prometheus::listen(&app, builder, &open, listen_on)?;
     let server = builder.listen("natter", listener, move || {
         let shard = Shard::start(Arc::clone(&services), shards.clone());
         let socket_io = SocketIo::start(&shard, &gateway);
@@ -145,23 +184,19 @@ fn serve_all(
             Rc::clone(&socket_io),
             Arc::clone(&long_answers),
         );
-        let stopping = stopping.clone();
         let http = HttpService::build()
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
             .client_request_timeout(REQUEST_HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .local_addr(address)
-            .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
-            })
+            .graceful_shutdown_signal(open.closing_signal())
             // Boxed, so that no memory is reserved for upgrades on connections without one.
             .upgrade(fn_service(move |(request, framed)| {
                 take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed).boxed_local()
             }))
             .on_connect_ext(|socket: &ClientSocket, data| _ = data.insert(socket.client().clone()))
             .h1(map_config(application, |_| AppConfig::default()));
-        let (app, connections) = (Arc::clone(&app), Arc::clone(&connections));
+        let (app, connections, open) = (Arc::clone(&app), Arc::clone(&connections), open.clone());
         apply_fn_factory(http, move |socket: TcpStream, http| {
             let slot = connections.acquire(counted_address(&socket, &app.config));
             if slot.is_none() {
@@ -170,7 +205,7 @@ fn serve_all(
             let peer = socket.peer_addr().ok();
             // Boxed, because each surrounding future would otherwise contain two copies of it for
             // as long as the connection lasts.
-            let served = slot.is_some().then(|| Box::pin(http.call((ClientSocket::new(socket), peer))));
+            let served = slot.is_some().then(|| open.track(Box::pin(http.call((ClientSocket::new(socket), peer)))));
             async move {
                 // A connection that becomes a WebSocket is no longer counted here, because
                 // real-time connections have a limit per user.
@@ -200,18 +235,21 @@ fn counted_address(socket: &TcpStream, config: &Config) -> Option<IpAddr> {
 }
 
 /// Serves only the health endpoints. Used by an instance with the role `worker`.
-fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server> {
-    let builder = prometheus::listen(app, builder(app).workers(1), listen_on)?;
-    let app = Arc::clone(app);
+fn serve_health(app: &Arc<App>, open: &HttpConnections, listener: TcpListener) -> anyhow::Result<Server> {
+    let builder = prometheus::listen(app, builder(app).workers(1), open, listen_on)?;
+    let (app, open) = (Arc::clone(app), open.clone());
     let server = builder.listen("natter", listener, move || {
         let application =
             actix_web::App::new().app_data(Data::from(Arc::clone(&app))).configure(endpoint::health::configure);
-        HttpService::build()
+        let http = HttpService::build()
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
             .client_request_timeout(REQUEST_HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .graceful_shutdown_signal(open.closing_signal())
             .h1(map_config(application, |_| AppConfig::default()))
-            .tcp()
+            .tcp();
+        let open = open.clone();
+        apply_fn_factory(http, move |socket: TcpStream, http| open.track(http.call(socket)))
     })?;
     Ok(server.run())
 }
@@ -284,7 +322,14 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 /// Shuts down: stops accepting connections, closes the existing ones with a close frame, requeues
 /// jobs, and finishes requests. The server ends last, because the runtimes of its workers end with
 /// it. The database is closed after that.
-async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &ServerHandle, door: TcpListener) {
+async fn stop(
+    app: &App,
+    shards: &ShardHandle,
+    workers: Workers,
+    handle: &ServerHandle,
+    open: &HttpConnections,
+    door: TcpListener,
+) {
     let grace = app.config.server.shutdown_grace;
     app.stopping.cancel();
     handle.pause().await;
@@ -303,7 +348,10 @@ async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &Server
         }
     };
     tokio::join!(goodbyes, workers.drain());
-    handle.stop(true).await;
+    // A worker of the server looks only once per second whether its connections have ended, so they
+    // are closed before it is stopped.
+    let is_graceful = open.close(response_grace(&app.config)).await;
+    handle.stop(is_graceful).await;
 }
 
 /// Raises the limit of open files to its maximum. Each connection counts as an open file, and the

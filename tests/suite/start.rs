@@ -1,8 +1,18 @@
-//! The process: start, configuration and shutdown.
+//! The process: start, configuration, log and shutdown.
 
-use std::{path::Path, process::Output};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
 
-use support::{Application, Engine, PATIENCE, Setup, wait_until};
+use support::{Application, Engine, PATIENCE, Setup, Value, free_port, new_id, wait_until};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 #[tokio::test]
 async fn the_server_starts_with_only_a_database_configured() {
@@ -27,14 +37,13 @@ async fn the_database_requires_its_key_file() {
         async |app: &Application| app.database.number("SELECT COUNT(*) FROM signing_keys WHERE NOT is_sealed").await;
     assert_eq!(clear(&app).await, 0);
     let file = app.folder().join("encryption-key");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     app.instances[0].terminate().await;
     app.instances[0].start_again().await;
     anna.get("/r1/users/me").await.data();
     // Without the key file, the database can't be used. The error names the missing file.
     app.instances[0].terminate().await;
-    std::fs::rename(&file, app.folder().join("elsewhere")).unwrap();
+    fs::rename(&file, app.folder().join("elsewhere")).unwrap();
     let output = app.command(&["serve"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("encryption-key"), "{said}");
@@ -177,4 +186,139 @@ async fn logs_one_line_per_request_with_its_id() {
     app.instances[0].terminate().await;
     let lines: Vec<_> = app.instances[0].log().into_iter().filter(|line| line.contains(&id)).collect();
     assert_eq!(lines.len(), 1, "{lines:#?}");
+}
+
+/// Returns the log lines with this text as JSON.
+fn lines_with(app: &Application, text: &str) -> Vec<Value> {
+    let log = app.instances[0].log();
+    log.iter().filter(|line| line.contains(text)).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn the_log_explains_refused_requests_without_queries() {
+    let mut app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let program = anna.program(&["read"]).await;
+    let path = format!("/r1/conversations/{}", new_id());
+    anna.get(&path).await.refused(404, "not_found");
+    anna.get("/r1/users?q=a-secret-question").await.data();
+    app.anonymous().get("/r1/users/me").await.refused(401, "unauthenticated");
+    program.get("/r1/users/me").await.data();
+    for probe in ["/health", "/health/simple"] {
+        assert_eq!(app.anonymous().get(probe).await.status, 200);
+    }
+    app.instances[0].terminate().await;
+    let lines = lines_with(&app, &path);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line = &lines[0];
+    assert_eq!(
+        (&line["method"], &line["route"], &line["path"], &line["status"], &line["error"], &line["address"]),
+        (
+            &Value::from("GET"),
+            &Value::from("/r1/conversations/{id}"),
+            &Value::from(path.as_str()),
+            &Value::from(404),
+            &Value::from("not_found"),
+            &Value::from("127.0.0.1")
+        )
+    );
+    assert_eq!(line["user_id"], anna.id.as_str());
+    let own = lines_with(&app, "\"path\":\"/r1/users/me\"");
+    assert!(own.iter().any(|line| line["error"] == "unauthenticated" && line["user_id"].is_null()), "{own:?}");
+    assert!(own.iter().any(|line| line["key_id"].is_string() && line["error"].is_null()), "{own:?}");
+    let log = app.instances[0].log().join("\n");
+    assert!(!log.contains("a-secret-question") && !log.contains("\"path\":\"/health"), "{log}");
+}
+
+#[tokio::test]
+async fn repeated_warnings_are_counted() {
+    let mut app = Setup::new().set("auth.access_ttl", 3600).start().await;
+    for name in ["Anna", "Ben", "Carl", "Dora"] {
+        let member = app.sign_up(name).await;
+        app.anonymous().refresh(member.refresh_token()).await.data();
+        app.anonymous().refresh(member.refresh_token()).await.refused(401, "refresh_reused");
+    }
+    app.instances[0].terminate().await;
+    let lines = lines_with(&app, "refresh token reused");
+    let (counted, single): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line["repeated"].is_number());
+    assert_eq!(single.len(), 1, "{lines:?}");
+    let repeated: i64 = counted.iter().map(|line| line["repeated"].as_i64().unwrap()).sum();
+    assert!(repeated == 3 && counted.iter().all(|line| line["level"] == "WARN"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn sighup_is_ignored() {
+    let app = Application::start().await;
+    let member = app.sign_up("Anna").await;
+    let mut socket = member.connect().await;
+    app.instances[0].hang_up();
+    // The signal is delivered before the answer to a later frame.
+    socket.send("ping", support::json!({})).await;
+    socket.expect("pong").await;
+    member.get("/r1/users/me").await.data();
+}
+
+/// Opens a connection, reads the response to one request, and leaves the connection open.
+async fn idle_connection(address: &str, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+    stream
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_delay_a_stop() {
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let mut app = Setup::new().set("metrics.listen", &metrics).start().await;
+    let address = format!("127.0.0.1:{}", app.instances[0].port());
+    let _open = [
+        idle_connection(&address, "/health/simple").await,
+        idle_connection(&metrics, "/metrics").await,
+        TcpStream::connect(&address).await.unwrap(),
+    ];
+    let begun = Instant::now();
+    assert_eq!(app.instances[0].terminate().await.code(), Some(0));
+    // With a third of the grace period for each idle connection, it would be 10 s.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let errors = lines_with(&app, "\"level\":\"ERROR\"");
+    assert!(errors.is_empty(), "{errors:?}");
+}
+
+#[tokio::test]
+async fn the_first_start_names_the_address_and_creates_private_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let setup = Setup::new().on(Engine::Sqlite).from_nothing().set("server.data_dir", data.display());
+    let mut app = setup.set("uploads.url", data.join("uploads").display()).start().await;
+    for private in [&data, &data.join("uploads"), &data.join("uploads/incoming"), &data.join("usage")] {
+        let mode = fs::metadata(private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", private.display());
+    }
+    let is_ready = "the first account becomes the administrator";
+    wait_until("the server is ready", async || !lines_with(&app, is_ready).is_empty()).await;
+    assert_eq!(lines_with(&app, "database schema").len(), 1);
+    app.sign_up("First").await;
+    app.instances[0].terminate().await;
+    app.instances[0].start_again().await;
+    app.instances[0].terminate().await;
+    assert!(lines_with(&app, is_ready).is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_database_connection_is_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let output = tokio::process::Command::new(support::natter())
+        .arg("serve")
+        .env("NATTER__DATABASE__URL", format!("postgres://natter@{address}/natter"))
+        .env("NATTER__AUTH__KEY_ENCRYPTION_SECRET", "correct horse battery staple, and more of them")
+        .current_dir(folder.path())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains(&format!("connection refused at {address}")), "{said}");
+    assert!(!said.contains("timed out") && said.trim().lines().count() == 1, "{said}");
 }

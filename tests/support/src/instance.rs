@@ -113,6 +113,11 @@ impl Instance {
         self.ended().await
     }
 
+    /// Sends SIGHUP, as a closed terminal or a log rotation does.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
+    }
+
     /// Sends SIGTERM and doesn't wait.
     pub fn ask_to_stop(&self) {
         self.signal(Signal::SIGTERM);
