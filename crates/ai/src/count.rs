@@ -73,8 +73,7 @@ async fn count_at_provider(call: &Call, attempt: &Attempt<'_>, deadline: Instant
     };
     let betas = if dialect.passes_through(call.style) { call.betas_for(upstream) } else { None };
     let wishes = (false, betas.as_deref());
-    let response =
-        upstream.post_message(&upstream.url(&post.path), &attempt.lease, post.body, wishes, deadline).await?;
+    let response = upstream.post_message(&upstream.url(&post.path), attempt, post.body, wishes, deadline).await?;
     let answer = upstream.http.read_whole(response, deadline).await?;
     let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
     Ok(Some(value[field].as_u64().ok_or(AiError::Garbled)?))

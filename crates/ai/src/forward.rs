@@ -193,6 +193,7 @@ impl Ai {
                 deadline,
             )
             .await?;
+        call.meter.trace(&response);
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
@@ -231,14 +232,9 @@ impl Ai {
         let wishes = (request.stream, betas.as_deref());
         call.meter.record_request_sent();
         let response = upstream
-            .post_message(
-                &upstream.chat_url(attempt.model, request.stream),
-                &attempt.lease,
-                request.body,
-                wishes,
-                deadline,
-            )
+            .post_message(&upstream.chat_url(attempt.model, request.stream), attempt, request.body, wishes, deadline)
             .await?;
+        call.meter.trace(&response);
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
@@ -281,6 +277,7 @@ impl Ai {
         let request = prepare_passthrough(call, attempt, rewrite).await?;
         call.meter.record_request_sent();
         let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
+        call.meter.trace(&response);
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
             let body =
@@ -353,6 +350,7 @@ impl Ai {
         let url = upstream.chat_url(attempt.model, stream);
         call.meter.record_request_sent();
         let response = upstream.post(call.owner, attempt, &url, body, stream, deadline).await?;
+        call.meter.trace(&response);
         let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.read_whole(response, deadline).await?;

@@ -97,7 +97,7 @@ impl Ai {
             })?;
             let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::from_segments(["models"])));
             upstream.authenticate(request.headers_mut(), &lease)?;
-            upstream.http.send(request, false, begun + TEST_TIMEOUT).await.map_err(|failure| failure.error)
+            upstream.http.send(request, None, false, begun + TEST_TIMEOUT).await.map_err(|failure| failure.error)
         };
         Some(asking.await.map(|_| begun.elapsed()))
     }

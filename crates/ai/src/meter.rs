@@ -6,11 +6,14 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use reqwest::Response;
+use telemetry::Span;
 
 use crate::{GatewayError, chat::Finish};
 
@@ -243,9 +246,22 @@ struct State {
     asked_at: Option<Instant>,
     /// True if answering includes a web search, even if the provider doesn't count it.
     searches: bool,
+    /// Tracing span of the request to the provider; `None` if it isn't exported.
+    span: Option<Arc<Span>>,
 }
 
 impl State {
+    /// Adds the reported tokens to the span and releases it.
+    fn end_span(&mut self) {
+        let (Some(span), Some(usage)) = (self.span.take(), self.reported) else { return };
+        for (name, tokens) in [("gen_ai.usage.input_tokens", usage.input), ("gen_ai.usage.output_tokens", usage.output)]
+        {
+            if let Some(tokens) = tokens {
+                span.set_attribute(name, i64::try_from(tokens).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
     /// True if the last report is complete.
     fn is_final(&self) -> bool {
         self.is_closed && self.reported.is_some_and(|usage| usage.input.is_some() && usage.output.is_some())
@@ -264,6 +280,12 @@ impl State {
             return usage;
         }
         Usage { searches: Some(usage.searches.unwrap_or(0).max(1)), ..usage }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.end_span();
     }
 }
 
@@ -350,6 +372,7 @@ impl Meter {
 
     pub(crate) fn start_attempt(&self, provider: &str, model: &str, key_tail: Option<&str>) {
         let mut state = self.state();
+        state.end_span();
         state.tries += 1;
         (state.reported, state.is_closed) = (None, false);
         state.asked_at = None;
@@ -371,6 +394,11 @@ impl Meter {
     /// Called after image downloads and queueing.
     pub(crate) fn record_request_sent(&self) {
         self.state().asked_at.get_or_insert_with(Instant::now);
+    }
+
+    /// Adds the tokens of this answer to the tracing span of its request.
+    pub(crate) fn trace(&self, response: &Response) {
+        self.state().span = response.extensions().get::<Arc<Span>>().filter(|span| span.is_on()).cloned();
     }
 
     /// Records that the provider refused or was unreachable.
@@ -406,7 +434,9 @@ impl Meter {
 
     /// Records that the answer is complete and the last report is final.
     pub(crate) fn close(&self) {
-        self.state().is_closed = true;
+        let mut state = self.state();
+        state.is_closed = true;
+        state.end_span();
     }
 
     // The state is consistent between any two statements, so a poisoned lock is safe to use.

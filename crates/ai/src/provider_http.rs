@@ -12,7 +12,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use reqwest::{
-    Client, Proxy, Response,
+    Client, Proxy, Response, Url,
     header::{self, HeaderValue},
 };
 use telemetry::{Span, SpanRole};
@@ -42,6 +42,30 @@ pub(crate) enum Opened {
     Whole(Bytes),
 }
 
+/// Call of a model, for its tracing span.
+#[derive(Clone, Copy)]
+pub(crate) struct TracedCall<'a> {
+    /// Name in OpenTelemetry's conventions for generative AI.
+    pub provider: &'static str,
+    pub model: &'a str,
+}
+
+impl TracedCall<'_> {
+    /// Sets the attributes of OpenTelemetry's conventions for generative AI.
+    fn describe(self, span: &Span, url: &Url) {
+        let segment = url.path_segments().and_then(Iterator::last).unwrap_or_default();
+        let operation = match segment.rsplit(':').next().unwrap_or_default() {
+            "embeddings" | "embedContent" | "batchEmbedContents" => "embeddings",
+            "generateContent" | "streamGenerateContent" => "generate_content",
+            "transcriptions" => "transcription",
+            _ => "chat",
+        };
+        span.set_attribute("gen_ai.operation.name", operation);
+        span.set_attribute("gen_ai.provider.name", self.provider);
+        span.set_attribute("gen_ai.request.model", self.model.to_owned());
+    }
+}
+
 impl Http {
     /// Creates a client. Redirects are not followed, since they would carry the key elsewhere.
     /// Proxies in environment variables are ignored.
@@ -67,24 +91,31 @@ impl Http {
     pub(crate) async fn send(
         &self,
         mut request: reqwest::Request,
+        call: Option<TracedCall<'_>>,
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let span = Span::start(SpanRole::Client, "AI provider");
         span.set_attribute("http.request.method", request.method().to_string());
         span.set_attribute("server.address", request.url().host_str().unwrap_or_default().to_owned());
+        if let Some(call) = call.filter(|_| span.is_on()) {
+            call.describe(&span, request.url());
+        }
         let patience = if is_stream { deadline.min(Instant::now() + self.limits.idle) } else { deadline };
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static(if is_stream { "text/event-stream" } else { "*/*" }));
         let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout);
-        let mut response =
-            sent.and_then(|sent| sent.map_err(transport_error)).inspect_err(|_| span.fail("no answer"))?;
+        let mut response = sent.and_then(|sent| sent.map_err(transport_error)).inspect_err(|error| {
+            span.set_attribute("error.type", error.code());
+            span.fail("no answer");
+        })?;
         let status = response.status();
         span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
         if status.is_success() {
             response.extensions_mut().insert(Arc::new(span));
             return Ok(response);
         }
+        span.set_attribute("error.type", status.as_str().to_owned());
         span.fail("");
         let head = response.headers().clone();
         let body = within_time(response.bytes_stream().map_err(transport_error), self.limits.idle, deadline);

@@ -184,7 +184,8 @@ async fn forward_form(
     upstream.authenticate(headers, &attempt.lease)?;
     *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
     recording.meter.record_request_sent();
-    let response = upstream.http.send(request, recording.is_stream(), deadline).await?;
+    let response =
+        upstream.http.send(request, Some(upstream.traced(attempt.model)), recording.is_stream(), deadline).await?;
     if recording.is_stream() && provider_http::content_type(response.headers()) == EVENTS {
         let body = upstream.http.stream_body(response);
         let meter = Arc::clone(&recording.meter);

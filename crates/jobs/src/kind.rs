@@ -82,7 +82,11 @@ pub(super) fn job_span(claim: &job::Model) -> Span {
     }
     let payload: Value = serde_json::from_str(&claim.payload).unwrap_or_default();
     let span = Span::start_within(Consumer, format!("job {}", claim.kind), payload[TRACEPARENT].as_str());
-    span.set_attribute("natter.job.id", claim.id.to_string());
+    span.set_attribute("messaging.system", "natter");
+    span.set_attribute("messaging.operation.name", "process");
+    span.set_attribute("messaging.operation.type", "process");
+    span.set_attribute("messaging.destination.name", claim.kind.clone());
+    span.set_attribute("messaging.message.id", claim.id.to_string());
     span.set_attribute("natter.job.attempt", i64::from(claim.attempt));
     span
 }

@@ -50,6 +50,14 @@ fn attribute(span: &Span, key: &str) -> Option<Attribute> {
     span.attributes.iter().find(|attribute| attribute.key == key)?.value.clone()?.value
 }
 
+/// Returns the text of an attribute.
+fn text(span: &Span, key: &str) -> String {
+    match attribute(span, key) {
+        Some(Attribute::StringValue(text)) => text,
+        other => panic!("{key} is {other:?}"),
+    }
+}
+
 async fn send_traced(by: &Member, chat: &str, trace: &str) {
     let path = format!("/r1/conversations/{chat}/messages");
     let request = by.request(reqwest::Method::POST, &path).header("traceparent", format!("00-{trace}-{PARENT}-01"));
@@ -66,12 +74,23 @@ async fn traces_a_request_through_commit_job_and_provider() {
     let request = named(&collector, TRACE, "POST /r1/conversations/{id}/messages").await;
     assert_eq!((hex::encode(&request.parent_span_id).as_str(), request.kind()), (PARENT, SpanKind::Server));
     assert_eq!(attribute(&request, "http.response.status_code"), Some(Attribute::IntValue(201)));
+    assert_eq!(text(&request, "url.path"), format!("/r1/conversations/{chat}/messages"));
+    assert_eq!((text(&request, "url.scheme"), text(&request, "server.address")), ("http".into(), "127.0.0.1".into()));
     let commit = named(&collector, TRACE, "commit").await;
     assert_eq!(commit.parent_span_id, request.span_id);
+    assert_eq!(text(&commit, "db.system.name"), if app.redis.is_some() { "postgresql" } else { "sqlite" });
     let job = named(&collector, TRACE, "job answer").await;
     assert_eq!(job.kind(), SpanKind::Consumer);
+    assert_eq!(text(&job, "messaging.operation.type"), "process");
+    assert_eq!(text(&job, "messaging.destination.name"), "answer");
     let provider = named(&collector, TRACE, "AI provider").await;
-    assert_eq!((provider.kind(), provider.parent_span_id), (SpanKind::Client, job.span_id));
+    assert_eq!((provider.kind(), &provider.parent_span_id), (SpanKind::Client, &job.span_id));
+    assert_eq!(text(&provider, "gen_ai.operation.name"), "chat");
+    assert_eq!(text(&provider, "gen_ai.provider.name"), "openai");
+    assert_eq!(text(&provider, "gen_ai.request.model"), "small");
+    for tokens in ["gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"] {
+        assert!(matches!(attribute(&provider, tokens), Some(Attribute::IntValue(1..))), "{provider:?}");
+    }
     // The log lines of a request contain its trace id.
     let is_logged = |line: &String| line.contains("\"message\":\"request\"") && line.contains(TRACE);
     wait_until("the request is logged", async || app.instances[0].log().iter().any(is_logged)).await;

@@ -106,6 +106,7 @@ impl Ai {
         let url = upstream.chat_url(attempt.model, true);
         meter.record_request_sent();
         let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;
+        meter.trace(&response);
         let mut listener = self.listener(attempt);
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,

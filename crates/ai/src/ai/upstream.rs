@@ -26,7 +26,7 @@ use crate::{
     canonical::Reader,
     dialect::{EndpointPath, restricted_params},
     keys::{KeyLease, KeyPool},
-    provider_http::{Http, failure::Failure},
+    provider_http::{Http, TracedCall, failure::Failure},
     route::Attempt,
     settings::SettingsError,
 };
@@ -150,18 +150,23 @@ impl Upstream {
         let body =
             if is_plain { without_stream_options(owner, &body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
-        match self.http.send(request, is_stream, deadline).await {
+        match self.http.send(request, Some(self.traced(model)), is_stream, deadline).await {
             Err(failure) if may_ask && failure.is_stream_options_error => {
                 // Options that the caller set are not removed: otherwise callers could avoid being
                 // metered.
                 let Some((plain, true)) = without_stream_options(owner, &body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;
-                let response = self.http.send(request, is_stream, deadline).await?;
+                let response = self.http.send(request, Some(self.traced(model)), is_stream, deadline).await?;
                 self.remember_stream_options_rejection(model);
                 Ok(response)
             }
             sent => sent,
         }
+    }
+
+    /// Description of a call for its tracing span.
+    pub(crate) fn traced<'a>(&self, model: &'a str) -> TracedCall<'a> {
+        TracedCall { provider: self.kind.trace_name(), model }
     }
 
     fn rejects_stream_options(&self, model: &str) -> bool {
@@ -181,16 +186,16 @@ impl Upstream {
     pub(crate) async fn post_message(
         &self,
         url: &Url,
-        lease: &KeyLease,
+        attempt: &Attempt<'_>,
         body: Bytes,
         (is_stream, betas): (bool, Option<&str>),
         deadline: Instant,
     ) -> Result<Response, Failure> {
-        let mut request = self.request(url, lease, body)?;
+        let mut request = self.request(url, &attempt.lease, body)?;
         if let Some(Ok(betas)) = betas.map(HeaderValue::from_str) {
             request.headers_mut().insert("anthropic-beta", betas);
         }
-        self.http.send(request, is_stream, deadline).await
+        self.http.send(request, Some(self.traced(attempt.model)), is_stream, deadline).await
     }
 
     fn request(&self, url: &Url, lease: &KeyLease, body: Bytes) -> Result<Request, AiError> {

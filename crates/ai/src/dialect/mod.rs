@@ -166,6 +166,15 @@ impl ProviderKind {
         self.0.name()
     }
 
+    /// Name in OpenTelemetry's conventions for generative AI.
+    pub(crate) fn trace_name(self) -> &'static str {
+        match self.name() {
+            "gemini" => "gcp.gemini",
+            "mistral" => "mistral_ai",
+            name => name,
+        }
+    }
+
     pub(crate) const fn dialect(self) -> &'static dyn Dialect {
         self.0
     }

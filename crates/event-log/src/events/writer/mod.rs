@@ -236,7 +236,7 @@ impl Task {
             .partition(|submission| self.committer.is_lock_free(&submission.change) && !is_behind(&submission.change));
         for part in [unlocked, locked] {
             if !part.is_empty() {
-                let span = trace(&part);
+                let span = trace(&part, self.db.kind());
                 span.scope(self.commit_part(part)).await;
             }
         }
@@ -351,18 +351,21 @@ impl Task {
     }
 }
 
-/// Span of a transaction. A transaction with a single change runs in the span of its caller; a
+/// Span of a transaction in a database of this kind. A transaction with a single change runs in the span of its caller; a
 /// transaction of several is linked to the span of each caller.
-fn trace(part: &[Submission]) -> Span {
+fn trace(part: &[Submission], database: &'static str) -> Span {
     let [only] = part else {
         let span = Span::start(SpanRole::Internal, "commit");
+        span.set_attribute("db.system.name", database);
         for submission in part {
             span.link(submission.traceparent.as_deref());
         }
         span.set_attribute("natter.changes", i64::try_from(part.len()).unwrap_or(i64::MAX));
         return span;
     };
-    Span::start_within(SpanRole::Internal, "commit", only.traceparent.as_deref())
+    let span = Span::start_within(SpanRole::Internal, "commit", only.traceparent.as_deref());
+    span.set_attribute("db.system.name", database);
+    span
 }
 
 /// Sleeps until `moment`; never resolves if `moment` is `None`.
