@@ -266,7 +266,8 @@ async fn a_late_backup_is_measured_and_degrades_health() {
 #[tokio::test]
 async fn a_failed_backup_is_counted() {
     let s3 = S3Server::start().await;
-    let setup = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24").set("backup.url", "s3://absent/backups");
+    let setup =
+        Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24").set("backup.url", "s3://absent/backups");
     let (setup, url) = measured(s3.configure(setup));
     let app = setup.start().await;
     wait_until("the failure", async || metric(&url, "natter_backup_failures_total").await >= 1.0).await;
@@ -278,7 +279,8 @@ async fn a_failed_backup_is_counted() {
 
 #[tokio::test]
 async fn backups_may_be_stored_without_the_key() {
-    let app = Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24").set("backup.with_key", false).start().await;
+    let app =
+        Setup::new().on(Engine::Sqlite).set("backup.every_hours", "24").set("backup.with_key", false).start().await;
     let is_logged = |line: &String| line.contains("without its encryption key");
     wait_until("the backup", async || app.instances[0].log().iter().any(is_logged)).await;
     let archives = fs::read_dir(app.folder().join("backups")).unwrap();
