@@ -1,5 +1,6 @@
 //! Natter: real-time chat for people and AI assistants, on one machine or many.
 
+mod alive;
 mod app;
 mod assets;
 mod backup;
@@ -21,6 +22,7 @@ mod serve;
 mod server;
 mod state;
 mod tls;
+mod transfer;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -47,9 +47,9 @@ impl SchemaState {
     }
 }
 
-/// Applies the pending migrations to the configured database. `database` is a connection to it.
-pub async fn migrate(config: &Config, database: &Database) -> anyhow::Result<()> {
-    let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
+/// Applies the pending migrations to the database at `url`. `database` is a connection to it.
+pub async fn migrate(url: &str, database: &Database) -> anyhow::Result<()> {
+    let Some(patient) = Database::connect_for_schema(url).await? else {
         return migrate_up(database).await;
     };
     let done = migrate_up(&patient).await;

@@ -31,7 +31,7 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
     let db = Database::connect(config.database.url.expose(), config.database.max_connections);
     let db = db.await.map_err(tls::advised)?;
     if config.migrate_on_start() {
-        schema::migrate(&config, &db).await?;
+        schema::migrate(config.database.url.expose(), &db).await?;
     } else {
         schema::require_current(&db).await?;
     }

@@ -31,7 +31,7 @@ pub use self::{
     create::create,
     restore::restore,
     schedule::Schedule,
-    store::{ArchiveStore, StoredArchive},
+    store::ArchiveStore,
     verify::{Verified, verify},
 };
 

@@ -14,17 +14,17 @@ use tar::Archive;
 
 use super::{
     BUFFER_SIZE, DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, Part, UPLOADS, copy, database_file, folder_of,
-    key_file_of, sync_folder, uploads_folder, with_suffix,
+    key_file_of, store::download_from, sync_folder, uploads_folder, with_suffix,
 };
 use crate::schema;
 
 /// Maximum size of the manifest, in bytes.
 const MAX_MANIFEST_LEN: u64 = 1024 * 1024 * 1024;
 
-/// Restores an archive to the configured locations and returns a message for the operator.
-/// Everything is verified before anything is moved to its place. Existing files are never
-/// overwritten.
-pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> anyhow::Result<String> {
+/// Restores an archive to the configured locations and returns a message for the operator. `archive`
+/// is a file, or the address of a file in S3. Everything is verified before anything is moved to its
+/// place. Existing files are never overwritten.
+pub async fn restore(config: &Config, archive: &str, key: Option<&Path>) -> anyhow::Result<String> {
     let database = database_file(config)?;
     ensure!(
         !database.exists(),
@@ -37,21 +37,14 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
         ensure!(is_empty, "There are already files in {}. Move them away first.", folder.display());
     }
     make_folder(folder_of(&database))?;
-    let staged = StagingFolder::new(&database)?;
-    let (from, to) = (archive.to_owned(), staged.0.clone());
-    let manifest = tokio::task::spawn_blocking(move || unpack(&from, &to))
-        .await?
-        .with_context(|| format!("{} can't be restored", archive.display()))?;
-    ensure!(!migration::is_unreleased(&manifest.schema), schema::UNRELEASED);
-    let unknown = schema::unknown(&manifest.schema);
-    ensure!(
-        unknown.is_empty(),
-        "The archive was created by a newer version ({}) than this program ({}). Restore it with that version.",
-        manifest.version,
-        env!("CARGO_PKG_VERSION")
-    );
-    dbcontext::check_sqlite(&staged.0.join(DATABASE)).await.context("The database in the archive is damaged")?;
-    let key = find_key(config, &manifest, archive, key)?;
+    let staged = StagingFolder::new(&with_suffix(&database, ".restoring"))?;
+    let archive = match archive {
+        address if address.starts_with("s3://") => download_from(config, address, staged.path()).await?,
+        file => PathBuf::from(file),
+    };
+    let unpacked = staged.path().join("unpacked");
+    let manifest = unpack_and_check(&archive, &unpacked).await?;
+    let key = find_key(config, &manifest, &archive, key)?;
 
     // Moves everything to its place. The database comes last, because the server can start as soon
     // as it is there.
@@ -71,12 +64,12 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
         // The folder was checked to be empty above.
         let _ = fs::remove_dir(&folder);
         make_folder(folder_of(&folder))?;
-        move_folder(&staged.0.join(UPLOADS), &folder)?;
+        move_folder(&unpacked.join(UPLOADS), &folder)?;
         sync_folder(folder_of(&folder))?;
     }
     // Removes the search index, because it belongs to another database.
     message_search::remove_file(&config.server.data_dir)?;
-    fs::rename(staged.0.join(DATABASE), &database)?;
+    fs::rename(unpacked.join(DATABASE), &database)?;
     sync_folder(folder_of(&database))?;
     Ok(format!(
         "{} restored: the database as of {} and {files} uploaded files, all verified. Next, run natter admin ledger verify, then natter serve.\n",
@@ -85,22 +78,40 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     ))
 }
 
-/// Temporary folder for data that is not verified yet, on the file system of the target. It is
-/// removed on drop.
-struct StagingFolder(PathBuf);
+/// Unpacks an archive and verifies it, except for its key.
+pub(super) async fn unpack_and_check(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
+    make_folder(to)?;
+    let (from, into) = (archive.to_owned(), to.to_owned());
+    let manifest = tokio::task::spawn_blocking(move || unpack(&from, &into))
+        .await?
+        .with_context(|| format!("{} can't be restored", archive.display()))?;
+    ensure!(!migration::is_unreleased(&manifest.schema), schema::UNRELEASED);
+    let unknown = schema::unknown(&manifest.schema);
+    ensure!(
+        unknown.is_empty(),
+        "The archive was created by a newer version ({}) than this program ({}). Restore it with that version.",
+        manifest.version,
+        env!("CARGO_PKG_VERSION")
+    );
+    dbcontext::check_sqlite(&to.join(DATABASE)).await.context("The database in the archive is damaged")?;
+    Ok(manifest)
+}
+
+/// Temporary folder for data that is not verified yet. It is removed on drop.
+pub(super) struct StagingFolder(PathBuf);
 
 impl StagingFolder {
-    fn new(database: &Path) -> anyhow::Result<Self> {
-        let folder = with_suffix(database, ".restoring");
+    pub(super) fn new(folder: &Path) -> anyhow::Result<Self> {
         if folder.exists() {
-            // Removes the folder of a restore that was killed.
-            fs::remove_dir_all(&folder)?;
+            // Removes the folder of a command that was killed.
+            fs::remove_dir_all(folder)?;
         }
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .with_context(|| format!("Failed to create {}", folder.display()))?;
-        Ok(Self(folder))
+        make_folder(folder)?;
+        Ok(Self(folder.to_owned()))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -198,7 +198,7 @@ fn remove_key(archive: &FilePath) -> anyhow::Result<String> {
 fn read_piece(mut file: fs::File) -> io::Result<(Vec<u8>, fs::File)> {
     use io::Read as _;
     let mut piece = Vec::with_capacity(BUFFER_SIZE);
-    file.by_ref().take(BUFFER_SIZE as u64).read_to_end(&mut piece)?;
+    io::Read::by_ref(&mut file).take(BUFFER_SIZE as u64).read_to_end(&mut piece)?;
     Ok((piece, file))
 }
 

@@ -39,7 +39,8 @@ pub async fn verify(config: &Config, archive: Option<&str>) -> anyhow::Result<Ve
                 Some(name) => archives.into_iter().find(|archive| archive.name == name),
                 None => archives.into_iter().next_back(),
             };
-            let missing = || name.map_or("There is no backup yet.".to_owned(), |name| format!("There is no backup {name}."));
+            let missing =
+                || name.map_or("There is no backup yet.".to_owned(), |name| format!("There is no backup {name}."));
             store.fetch(&found.with_context(missing)?.name, folder).await?
         }
     };

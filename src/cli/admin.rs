@@ -419,7 +419,7 @@ async fn open(loaded: LoadedConfig) -> anyhow::Result<(appcore::config::Config, 
     let config = loaded.config.with_key_file()?;
     let database = connect(&config).await?;
     if config.migrate_on_start() {
-        schema::migrate(&config, &database).await?;
+        schema::migrate(config.database.url.expose(), &database).await?;
     } else {
         schema::require_current(&database).await?;
     }

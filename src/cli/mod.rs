@@ -9,20 +9,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use appcore::{AppError, Clock};
 use appcore::auth::token;
 use appcore::config::{self, Config, LoadedConfig};
+use appcore::{AppError, Clock};
 use billing::payments;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dbcontext::Database;
 use serde_json::json;
 
-use self::output::Output;
+use self::{operator::require_database, output::Output};
 use crate::{
     alive,
     backup::{self, ArchiveStore, Verified},
-    doctor, logging, probe, schema, serve, tls,
+    doctor, logging, probe, schema, serve, tls, transfer,
 };
 
 #[derive(Parser)]
@@ -56,13 +56,22 @@ enum Command {
         #[arg(hide = true)]
         file: Option<PathBuf>,
     },
-    /// Restore an archive; existing data is renamed, after a confirmation
+    /// Restore an archive into an installation without a database
     Restore {
         /// Archive: a file, or s3://bucket/path/natter-2026-11-23T140509Z.tar
         file: String,
         /// Key file of the archive, if it is not beside the archive
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+    },
+    /// Copy the installation to another database, between SQLite and PostgreSQL; the configured database is not changed
+    Move {
+        /// Target: postgres://user:password@host/database or sqlite:///FILE
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// Copy nothing; compare the databases
+        #[arg(long)]
+        verify: bool,
     },
     /// Check whether the server on this machine accepts requests; exits with 1 if it does not
     Probe,
@@ -190,6 +199,7 @@ pub fn run() -> anyhow::Result<()> {
             block_on(back_up(load()?.config, action.unwrap_or(Backup::Create { file }), output))
         }
         Command::Restore { file, key } => block_on(restore(load()?.config, &file, key, output)),
+        Command::Move { to, verify } => block_on(move_to(load()?.config, &to, verify, output)),
         Command::Probe => probe::run(&load()?.config),
         Command::Migrate { direction } => block_on(migrate(load()?.config, direction, output)),
         Command::Config { reference: true } => output.text(&config::reference(&table)),
@@ -255,7 +265,8 @@ async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Resu
             let said = format!(
                 "{name} is intact: the database as of {created_at} and {files} uploaded files, {bytes} bytes, by version {version}."
             );
-            let object = json!({ "name": name, "version": version, "created_at": created_at, "files": files, "bytes": bytes });
+            let object =
+                json!({ "name": name, "version": version, "created_at": created_at, "files": files, "bytes": bytes });
             output.result(&said, &object)
         }
         Backup::Prune => {
@@ -272,28 +283,34 @@ async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Resu
 }
 
 async fn restore(config: Config, archive: &str, key: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
-    let existing = backup::existing_data(&config)?;
-    if let Some(path) = existing.first() {
-        output.confirm(&format!("{} and the data that belongs to it will be renamed and replaced", path.display()))?;
-    }
-    let said = backup::restore(&config, archive, key.as_deref(), !existing.is_empty()).await?;
+    let said = backup::restore(&config, archive, key.as_deref()).await?;
     output.result(&said, &json!({ "archive": archive, "says": said.trim_end() }))
+}
+
+async fn move_to(config: Config, url: &str, compares_only: bool, output: Output) -> anyhow::Result<()> {
+    require_database(&config)?;
+    let progress = |table: &str, rows: u64| output.progress(&format!("{table}: {rows} rows"));
+    let done = transfer::run(&config, url, compares_only, progress).await;
+    output.progress("");
+    let done = done?;
+    output.result(&done.text(&config, url), &json!(done))
 }
 
 async fn migrate(config: Config, direction: Migrate, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     match direction {
-        Migrate::Up => schema::migrate(&config, &database).await?,
+        Migrate::Up => schema::migrate(config.database.url.expose(), &database).await?,
         Migrate::Down { steps } => {
             let names = schema::newest(&database, steps).await?;
             if !names.is_empty() {
-                alive::require_none(&config, &database).await?;
                 output.confirm(&format!(
                     "The data of {} steps of the schema will be deleted: {}",
                     names.len(),
                     names.join(", ")
                 ))?;
             }
+            // A running server would go on with the schema that it knows.
+            let _lock = alive::require_none(&config, &database).await?;
             schema::revert(&config, &database, steps).await?;
         }
         Migrate::Status => {}

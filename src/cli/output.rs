@@ -34,6 +34,15 @@ impl Output {
         if self.json { self.text(&serde_json::to_string_pretty(json)?) } else { self.text(text) }
     }
 
+    /// Shows a line about the progress at a terminal, in the place of the last one.
+    pub fn progress(self, line: &str) {
+        let mut terminal = io::stderr().lock();
+        if !self.quiet && terminal.is_terminal() {
+            // A failure to show it is harmless.
+            let _ = write!(terminal, "\r\u{1b}[K{line}").and_then(|()| terminal.flush());
+        }
+    }
+
     /// Prints a list: a table, or its JSON.
     pub fn list(self, items: Vec<Value>, columns: &[Column]) -> anyhow::Result<()> {
         let table = if self.json { String::new() } else { table(&items, columns) };

@@ -3,6 +3,7 @@
 mod backup;
 mod checks;
 mod faults;
+mod moves;
 mod storage;
 mod traces;
 mod upgrades;

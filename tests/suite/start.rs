@@ -162,13 +162,16 @@ async fn the_health_command_reports_whether_the_server_is_ready() {
 
 #[tokio::test]
 async fn migrations_can_be_reverted_and_reapplied() {
-    let app = Setup::new().start().await;
+    let mut app = Setup::new().start().await;
     let told = |output: std::process::Output| {
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
     let before = told(app.command(&["migrate", "status"]).await);
     assert!(!before.to_lowercase().contains("pending"), "{before}");
+    let refusal = app.command(&["migrate", "down", "--yes"]).await;
+    assert!(!refusal.status.success(), "beside a server: {refusal:?}");
+    app.instances[0].terminate().await;
     told(app.command(&["migrate", "down", "--yes"]).await);
     let between = told(app.command(&["migrate", "status"]).await);
     assert!(between.to_lowercase().contains("pending"), "{between}");

@@ -252,7 +252,7 @@ struct State {
 
 impl State {
     /// Adds the reported tokens to the span and releases it.
-    fn end_span(&mut self) {
+    fn release_span(&mut self) {
         let (Some(span), Some(usage)) = (self.span.take(), self.reported) else { return };
         for (name, tokens) in [("gen_ai.usage.input_tokens", usage.input), ("gen_ai.usage.output_tokens", usage.output)]
         {
@@ -285,7 +285,7 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        self.end_span();
+        self.release_span();
     }
 }
 
@@ -372,7 +372,7 @@ impl Meter {
 
     pub(crate) fn start_attempt(&self, provider: &str, model: &str, key_tail: Option<&str>) {
         let mut state = self.state();
-        state.end_span();
+        state.release_span();
         state.tries += 1;
         (state.reported, state.is_closed) = (None, false);
         state.asked_at = None;
@@ -436,7 +436,7 @@ impl Meter {
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.is_closed = true;
-        state.end_span();
+        state.release_span();
     }
 
     // The state is consistent between any two statements, so a poisoned lock is safe to use.

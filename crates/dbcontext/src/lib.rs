@@ -10,6 +10,7 @@ mod sqlite;
 mod statement;
 mod timeout;
 mod transaction;
+pub mod transfer;
 
 pub use connection::Database;
 pub use liveness_lock::LivenessLock;

@@ -1,7 +1,7 @@
 //! Request log: one line per request, and the request id that correlates all log lines of a request.
 //!
-//! The line contains the path without its query, because queries may contain tokens. Requests of probes are not
-//! logged: a load balancer sends one every second.
+//! The line contains the path without its query, because queries may contain tokens, and without the ids of shared
+//! chats, which whoever is signed in may read by the id. Requests of probes are not logged: a load balancer sends one every second.
 
 use std::{borrow::Cow, cell::Cell, net::IpAddr, time::Instant};
 
@@ -29,6 +29,8 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
 /// Route name that the log shows for unknown paths.
 const UNKNOWN_ROUTE: &str = "(unknown)";
+/// Prefix of the paths of shared chats.
+const SHARED_CHATS: &str = "/r1/shared/";
 /// Maximum length of a path in the log, in characters.
 const MAX_PATH_CHARS: usize = 256;
 /// Header of W3C Trace Context, which names the parent span.
@@ -139,7 +141,7 @@ pub async fn observe(
                 if !is_probe(uri.path()) {
                     let user_id = recorded(http, |observed| observed.user.get()).map(field::display);
                     let key_id = recorded(http, |observed| observed.key.get()).map(field::display);
-                    let (path, address) = (shortened(uri.path()), client_address(http).map(field::display));
+                    let (path, address) = (shown(uri.path()), client_address(http).map(field::display));
                     info!(
                         request_id, %method, route = &*route, path, status, error, ms, address, user_id, key_id, "request"
                     );
@@ -151,7 +153,7 @@ pub async fn observe(
                 let status = error.as_response_error().status_code().as_u16();
                 metrics().http.record(method.as_str(), metrics::OTHER, status, took);
                 describe(&traced, method.as_str(), UNKNOWN_ROUTE, status);
-                let path = shortened(uri.path());
+                let path = shown(uri.path());
                 info!(request_id = id.as_str(), %method, route = UNKNOWN_ROUTE, path, status, ms, "request");
                 Err(error)
             }
@@ -167,7 +169,7 @@ fn describe_request(span: &Span, request: &ServiceRequest) {
         return;
     }
     let connection = request.connection_info();
-    span.set_attribute("url.path", request.uri().path().to_owned());
+    span.set_attribute("url.path", shown(request.uri().path()).to_owned());
     span.set_attribute("url.scheme", connection.scheme().to_owned());
     span.set_attribute("server.address", host_name(connection.host()).to_owned());
 }
@@ -209,8 +211,12 @@ fn is_probe(path: &str) -> bool {
     path.strip_prefix("/health").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Returns the beginning of a long path.
-fn shortened(path: &str) -> &str {
+/// Returns what the log shows of a path: the beginning of a long one, and nothing after the prefix
+/// of shared chats.
+fn shown(path: &str) -> &str {
+    if path.starts_with(SHARED_CHATS) {
+        return SHARED_CHATS;
+    }
     path.char_indices().nth(MAX_PATH_CHARS).map_or(path, |(end, _)| &path[..end])
 }
 
@@ -240,9 +246,10 @@ mod tests {
     }
 
     #[test]
-    fn long_paths_are_shortened() {
-        assert_eq!(shortened("/r1/users"), "/r1/users");
-        assert_eq!(shortened(&"é".repeat(1_000)), "é".repeat(MAX_PATH_CHARS));
+    fn long_paths_are_cut_and_ids_of_shared_chats_left_out() {
+        assert_eq!(shown("/r1/shared/01a22b47-6553-7011-98c1-1835e5cb766f/messages"), SHARED_CHATS);
+        assert_eq!(shown("/r1/users"), "/r1/users");
+        assert_eq!(shown(&"é".repeat(1_000)), "é".repeat(MAX_PATH_CHARS));
     }
 
     #[test]

@@ -217,8 +217,57 @@ async fn stores_s3_backups_without_the_encryption_key() {
     let (archive, key) = (archive.display().to_string(), key.display().to_string());
     let (is_done, said) = run(target.path(), &["restore", &archive, "--key", &key]).await;
     assert!(is_done && said.contains("all verified"), "{said}");
+    // A restore downloads the archive by itself.
+    let straight = tempfile::tempdir().unwrap();
+    let mut settings = app.settings().to_vec();
+    settings.retain(|(name, _)| name.starts_with("uploads.s3_"));
+    settings.extend(own(straight.path()));
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let address = format!("s3://natter/{}", names[0]);
+    let (is_done, said) = natter(straight.path(), &settings, &["restore", &address, "--key", &key]).await;
+    assert!(is_done && said.contains("all verified"), "{said}");
     // No archive stays in the local folder.
     assert_eq!(fs::read_dir(app.folder().join("backups")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn archives_are_listed_verified_and_pruned() {
+    let stage = Stage::start().await;
+    let folder = stage.app.folder();
+    let mut settings = own(folder);
+    settings.push(("backup.keep".to_owned(), "2".to_owned()));
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let backup = async |arguments: &[&str]| natter(folder, &settings, &[&["backup"], arguments].concat()).await;
+    let names = async || -> Vec<String> {
+        let (is_done, said) = backup(&["list", "--json"]).await;
+        assert!(is_done, "{said}");
+        let listed: support::Value = serde_json::from_str(&said).unwrap();
+        listed.as_array().unwrap().iter().map(|archive| archive["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(names().await.is_empty());
+    let (is_done, said) = backup(&["verify"]).await;
+    assert!(!is_done && said.contains("There is no backup yet"), "{said}");
+    let (is_done, said) = backup(&["create"]).await;
+    assert!(is_done && said.contains("encryption key"), "{said}");
+    let newest = names().await.pop().unwrap();
+    let of = |name: &str| folder.join("backups").join(name);
+    for name in ["natter-2026-01-02T000000Z.tar", "natter-2026-01-01T000000Z.tar"] {
+        fs::copy(of(&newest), of(name)).unwrap();
+    }
+    assert_eq!(names().await, ["natter-2026-01-01T000000Z.tar", "natter-2026-01-02T000000Z.tar", newest.as_str()]);
+    let (is_done, said) = backup(&["verify"]).await;
+    assert!(is_done && said.starts_with(&format!("{newest} is intact")), "{said}");
+    let damaged = "natter-2026-01-02T000000Z.tar";
+    let bytes = fs::read(of(damaged)).unwrap();
+    fs::write(of(damaged), &bytes[..bytes.len() / 2]).unwrap();
+    let (is_done, said) = backup(&["verify", damaged]).await;
+    assert!(!is_done && said.contains("can't be restored"), "{said}");
+    assert!(!folder.join("verifying").exists());
+    let (is_done, said) = backup(&["prune"]).await;
+    assert!(!is_done && said.contains("--yes") && names().await.len() == 3, "{said}");
+    let (is_done, said) = backup(&["prune", "--yes"]).await;
+    assert!(is_done && said.contains("natter-2026-01-01T000000Z.tar was deleted"), "{said}");
+    assert_eq!(names().await, [damaged, newest.as_str()]);
 }
 
 /// Adds metrics to the setup; also returns their URL.

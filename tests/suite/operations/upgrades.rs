@@ -62,11 +62,11 @@ async fn serves_a_schema_one_migration_ahead_and_reports_it() {
     assert!(status.contains(&format!("Newer    {NEWER}")) && !status.contains("Pending"), "{status}");
     let (is_done, refusal) = said(&app, &["migrate", "up"]).await;
     assert!(is_done, "{refusal}");
+    app.instances[0].terminate().await;
     // Only the newer release can revert its own migration.
     let (is_done, refusal) = said(&app, &["migrate", "down", "--yes"]).await;
     assert!(!is_done && refusal.contains("natter migrate down of that version"), "{refusal}");
     downgrade(&app).await;
-    app.instances[0].terminate().await;
     app.instances[0].start_again().await;
     anna.send_message(&chat, "and back").await;
     assert_eq!(anna.history(&chat).await.len(), 4);

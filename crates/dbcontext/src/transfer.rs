@@ -1,0 +1,326 @@
+//! Copies all rows of one database to another, between SQLite and PostgreSQL.
+//!
+//! Tables are copied in the order of their creation, so that foreign keys always refer to rows that
+//! are there already. Nothing may write to either database meanwhile. An interrupted transfer goes
+//! on where it stopped: complete tables are skipped, and a table that was begun is continued after
+//! its last key.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use anyhow::{Context as _, bail, ensure};
+use sea_orm::{
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, QueryResult, Statement, TransactionTrait as _, Value,
+};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::Database;
+
+/// Tables that the target fills by itself: applied migrations, running instances, and the search
+/// index.
+const NOT_COPIED: [&str; 2] = ["seaql_migrations", "instances"];
+const SEARCH_PREFIX: &str = "search_";
+/// Table that marks a target that a transfer has begun.
+const MARKER: &str = "transfer_in_progress";
+/// Number of rows that are read at once.
+const ROWS_PER_READ: usize = 2_000;
+/// Maximum number of parameters of a statement. SQLite accepts 32,766.
+const MAX_PARAMETERS: usize = 30_000;
+
+/// Type of a column. Both databases use these types only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Uuid,
+    Bytes,
+    Boolean,
+    I16,
+    I32,
+    I64,
+    Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Column {
+    name: String,
+    kind: Kind,
+    is_key: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Table {
+    name: String,
+    /// Columns in the order of their names.
+    columns: Vec<Column>,
+}
+
+/// Number and digest of the rows of a table. The digest doesn't depend on their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableDigest {
+    pub table: String,
+    pub rows: u64,
+    pub digest: String,
+}
+
+/// Copies all rows from `source` to `target`, both of which have the current schema. `origin`
+/// identifies the source in the target, so that another source is refused. Calls `progress` with the
+/// name of each table and the number of its rows that are copied.
+pub async fn copy(
+    source: &Database,
+    target: &Database,
+    origin: &str,
+    mut progress: impl FnMut(&str, u64),
+) -> anyhow::Result<()> {
+    let (from, to) = (source.schema(), target.schema());
+    let tables = common_tables(from, to).await?;
+    mark(to, &tables, origin).await?;
+    for (from_table, to_table) in &tables {
+        copy_table(from, to, from_table, to_table, &mut progress)
+            .await
+            .with_context(|| format!("Failed to copy the table {}", to_table.name))?;
+    }
+    run(to, format!("DROP TABLE {MARKER}")).await
+}
+
+/// Computes the digests of all copied tables in both databases, the source first.
+pub async fn digests(source: &Database, target: &Database) -> anyhow::Result<Vec<(TableDigest, TableDigest)>> {
+    let mut pairs = Vec::new();
+    for (from_table, to_table) in common_tables(source.schema(), target.schema()).await? {
+        pairs.push((digest(source.schema(), &from_table).await?, digest(target.schema(), &to_table).await?));
+    }
+    Ok(pairs)
+}
+
+/// The tables that are copied, as the source and as the target describe them.
+async fn common_tables(from: &DatabaseConnection, to: &DatabaseConnection) -> anyhow::Result<Vec<(Table, Table)>> {
+    let (from, to) = (tables(from).await?, tables(to).await?);
+    let names = |tables: &[Table]| tables.iter().map(|table| table.name.clone()).collect::<BTreeSet<_>>();
+    ensure!(
+        names(&from) == names(&to),
+        "The databases have different tables: {:?}.",
+        names(&from).symmetric_difference(&names(&to)).collect::<Vec<_>>()
+    );
+    let mut pairs = Vec::new();
+    for to_table in to {
+        let Some(from_table) = from.iter().find(|table| table.name == to_table.name) else { continue };
+        let columns = |table: &Table| table.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        ensure!(columns(from_table) == columns(&to_table), "The tables {} have different columns.", to_table.name);
+        pairs.push((from_table.clone(), to_table));
+    }
+    Ok(pairs)
+}
+
+/// Lists the tables in the order of their creation.
+async fn tables(db: &DatabaseConnection) -> anyhow::Result<Vec<Table>> {
+    let backend = db.get_database_backend();
+    let sql = if backend == DatabaseBackend::Postgres {
+        "SELECT CAST(t.relname AS text) AS of, CAST(a.attname AS text) AS name, CAST(y.typname AS text) AS kind, \
+           EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) AS is_key \
+         FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace \
+         JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped \
+         JOIN pg_type y ON y.oid = a.atttypid \
+         WHERE t.relkind = 'r' AND n.nspname = CURRENT_SCHEMA() ORDER BY t.oid, a.attname"
+    } else {
+        "SELECT t.name AS of, c.name, c.type AS kind, c.pk > 0 AS is_key \
+         FROM sqlite_master t JOIN pragma_table_info(t.name) c \
+         WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY t.rowid, c.name"
+    };
+    let mut tables: Vec<Table> = Vec::new();
+    for row in db.query_all_raw(Statement::from_string(backend, sql)).await? {
+        let name: String = row.try_get("", "of")?;
+        if NOT_COPIED.contains(&name.as_str()) || name == MARKER || name.starts_with(SEARCH_PREFIX) {
+            continue;
+        }
+        let column = Column {
+            name: row.try_get("", "name")?,
+            kind: kind(&row.try_get::<String>("", "kind")?, backend)?,
+            is_key: row.try_get("", "is_key")?,
+        };
+        match tables.last_mut() {
+            Some(table) if table.name == name => table.columns.push(column),
+            _ => tables.push(Table { name, columns: vec![column] }),
+        }
+    }
+    Ok(tables)
+}
+
+fn kind(name: &str, backend: DatabaseBackend) -> anyhow::Result<Kind> {
+    let name = name.to_lowercase();
+    Ok(match name.split('(').next().unwrap_or_default() {
+        "uuid" | "uuid_text" => Kind::Uuid,
+        "bytea" | "blob" | "varbinary" | "binary" => Kind::Bytes,
+        "bool" | "boolean" => Kind::Boolean,
+        "smallint" | "integer" | "bigint" if backend == DatabaseBackend::Sqlite => Kind::I64,
+        "int2" => Kind::I16,
+        "int4" => Kind::I32,
+        "int8" => Kind::I64,
+        "text" | "varchar" => Kind::Text,
+        other => bail!("The column type {other} can't be copied."),
+    })
+}
+
+/// Marks a target without rows as begun. A target that was begun from the same source is continued,
+/// and any other is refused. Rows that migrations have inserted are removed.
+async fn mark(to: &DatabaseConnection, tables: &[(Table, Table)], origin: &str) -> anyhow::Result<()> {
+    run(to, format!("CREATE TABLE IF NOT EXISTS {MARKER} (origin text NOT NULL)")).await?;
+    let backend = to.get_database_backend();
+    let found = to.query_one_raw(Statement::from_string(backend, format!("SELECT origin FROM {MARKER}"))).await?;
+    if let Some(found) = found {
+        let begun: String = found.try_get("", "origin")?;
+        ensure!(begun == origin, "Another installation is being moved to the target. Name an empty database.");
+        return Ok(());
+    }
+    for (_, table) in tables {
+        if table.name == "users" && count(to, table).await? > 0 {
+            run(to, format!("DROP TABLE {MARKER}")).await?;
+            bail!("The target has data already. Name an empty database.");
+        }
+    }
+    let tx = to.begin().await?;
+    for (_, table) in tables.iter().rev() {
+        tx.execute_raw(Statement::from_string(backend, format!("DELETE FROM {}", table.name))).await?;
+    }
+    let insert = format!("INSERT INTO {MARKER} (origin) VALUES ($1)");
+    tx.execute_raw(Statement::from_sql_and_values(backend, insert, [Value::from(origin)])).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn copy_table(
+    from: &DatabaseConnection,
+    to: &DatabaseConnection,
+    from_table: &Table,
+    to_table: &Table,
+    progress: &mut impl FnMut(&str, u64),
+) -> anyhow::Result<()> {
+    let name = &to_table.name;
+    let total = count(from, from_table).await?;
+    let mut copied = count(to, to_table).await?;
+    if copied == total {
+        progress(name, total);
+        return Ok(());
+    }
+    // Texts are ordered differently by the two databases, so their last key says nothing.
+    let is_resumable = to_table.columns.iter().filter(|column| column.is_key).all(|column| column.kind != Kind::Text);
+    let mut last = if copied > 0 && is_resumable { last_key(to, to_table).await? } else { None };
+    if copied > 0 && last.is_none() {
+        run(to, format!("DELETE FROM {name}")).await?;
+        copied = 0;
+    }
+    loop {
+        let rows = read(from, from_table, last.as_deref()).await?;
+        let Some(row) = rows.last() else { break };
+        last = Some(key(from_table, row));
+        let tx = to.begin().await?;
+        for part in rows.chunks((MAX_PARAMETERS / to_table.columns.len()).max(1)) {
+            tx.execute_raw(insert(to.get_database_backend(), to_table, part)?).await?;
+        }
+        tx.commit().await?;
+        copied += rows.len() as u64;
+        progress(name, copied);
+    }
+    ensure!(copied == total, "{copied} of {total} rows were copied.");
+    Ok(())
+}
+
+/// Reads the rows after a key, in the order of the key.
+async fn read(db: &DatabaseConnection, table: &Table, after: Option<&[Value]>) -> anyhow::Result<Vec<Vec<Value>>> {
+    let backend = db.get_database_backend();
+    let keys = keys(table).join(", ");
+    let mut sql = format!("SELECT {} FROM {}", columns(table), table.name);
+    if let Some(after) = after {
+        let marks: Vec<String> = (1..=after.len()).map(|number| format!("${number}")).collect();
+        // Writing to a `String` can't fail.
+        let _ = write!(sql, " WHERE ({keys}) > ({})", marks.join(", "));
+    }
+    let _ = write!(sql, " ORDER BY {keys} LIMIT {ROWS_PER_READ}");
+    let values = after.unwrap_or_default().to_vec();
+    let rows = db.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+    rows.iter().map(|row| table.columns.iter().map(|column| value(row, column)).collect()).collect()
+}
+
+/// Key of the last row, or `None` if there is none.
+async fn last_key(db: &DatabaseConnection, table: &Table) -> anyhow::Result<Option<Vec<Value>>> {
+    let keys: Vec<String> = keys(table).into_iter().map(|key| format!("{key} DESC")).collect();
+    let sql = format!("SELECT {} FROM {} ORDER BY {} LIMIT 1", columns(table), table.name, keys.join(", "));
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    let Some(row) = row else { return Ok(None) };
+    let row: anyhow::Result<Vec<Value>> = table.columns.iter().map(|column| value(&row, column)).collect();
+    Ok(Some(key(table, &row?)))
+}
+
+fn value(row: &QueryResult, column: &Column) -> anyhow::Result<Value> {
+    let name = column.name.as_str();
+    Ok(match column.kind {
+        Kind::Uuid => row.try_get::<Option<Uuid>>("", name)?.into(),
+        Kind::Bytes => row.try_get::<Option<Vec<u8>>>("", name)?.into(),
+        Kind::Boolean => row.try_get::<Option<bool>>("", name)?.into(),
+        Kind::I16 => row.try_get::<Option<i16>>("", name)?.map(i64::from).into(),
+        Kind::I32 => row.try_get::<Option<i32>>("", name)?.map(i64::from).into(),
+        Kind::I64 => row.try_get::<Option<i64>>("", name)?.into(),
+        Kind::Text => row.try_get::<Option<String>>("", name)?.into(),
+    })
+}
+
+/// Inserts rows. Their integers are those of the widest type.
+fn insert(backend: DatabaseBackend, table: &Table, rows: &[Vec<Value>]) -> anyhow::Result<Statement> {
+    let mut sql = format!("INSERT INTO {} ({}) VALUES ", table.name, columns(table));
+    let mut values = Vec::with_capacity(rows.len() * table.columns.len());
+    for (at, row) in rows.iter().enumerate() {
+        sql.push_str(if at == 0 { "(" } else { ", (" });
+        for (at, (column, value)) in table.columns.iter().zip(row).enumerate() {
+            values.push(narrow(column.kind, value)?);
+            let _ = write!(sql, "{}${}", if at == 0 { "" } else { ", " }, values.len());
+        }
+        sql.push(')');
+    }
+    Ok(Statement::from_sql_and_values(backend, sql, values))
+}
+
+/// Converts an integer to the type of the target's column.
+fn narrow(kind: Kind, value: &Value) -> anyhow::Result<Value> {
+    Ok(match (kind, value) {
+        (Kind::I16, Value::BigInt(number)) => number.map(i16::try_from).transpose()?.into(),
+        (Kind::I32, Value::BigInt(number)) => number.map(i32::try_from).transpose()?.into(),
+        _ => value.clone(),
+    })
+}
+
+async fn digest(db: &DatabaseConnection, table: &Table) -> anyhow::Result<TableDigest> {
+    let (mut rows, mut sum, mut last) = (0_u64, 0_u128, None);
+    loop {
+        let read = read(db, table, last.as_deref()).await?;
+        let Some(row) = read.last() else { break };
+        last = Some(key(table, row));
+        for row in &read {
+            let hash = Sha256::digest(format!("{row:?}"));
+            let first: [u8; 16] = hash.first_chunk().copied().unwrap_or_default();
+            sum = sum.wrapping_add(u128::from_be_bytes(first));
+        }
+        rows += read.len() as u64;
+    }
+    Ok(TableDigest { table: table.name.clone(), rows, digest: format!("{sum:032x}") })
+}
+
+fn columns(table: &Table) -> String {
+    table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ")
+}
+
+fn keys(table: &Table) -> Vec<String> {
+    table.columns.iter().filter(|column| column.is_key).map(|column| format!("\"{}\"", column.name)).collect()
+}
+
+fn key(table: &Table, row: &[Value]) -> Vec<Value> {
+    let columns = table.columns.iter().zip(row);
+    columns.filter(|(column, _)| column.is_key).map(|(_, value)| value.clone()).collect()
+}
+
+async fn count(db: &DatabaseConnection, table: &Table) -> anyhow::Result<u64> {
+    let sql = format!("SELECT COUNT(*) AS rows FROM {}", table.name);
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    let rows: i64 = row.context("A count has no row.")?.try_get("", "rows")?;
+    Ok(u64::try_from(rows)?)
+}
+
+async fn run(db: &DatabaseConnection, sql: String) -> anyhow::Result<()> {
+    db.execute_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    Ok(())
+}
