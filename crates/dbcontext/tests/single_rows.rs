@@ -7,6 +7,7 @@ use appcore::{
     AssistantId, BoardColumnId, BroadcastId, ConversationId, InstanceId, KnowledgeFileId, McpServerId, MessageId,
     NoteId, PlanId, PromptId, ReminderId, ScheduledId, SectionId, SessionId, ShareId, TaskId, Timestamp, UploadId,
     UserId, WorkspaceId,
+    auth::seal::SecretKind,
     credits::MicroCredits,
     page::PageRequest,
     view::{
@@ -302,6 +303,7 @@ async fn rows_of_assistants_are_created_read_updated_and_deleted() {
         let db = db.schema();
         prompts(db).await;
         tools(db).await;
+        stored_secrets(db).await;
         knowledge(db).await;
     }
 }
@@ -331,6 +333,75 @@ async fn prompts(db: &DatabaseConnection) {
     prompts::remove_author(db, user).await.unwrap();
     prompts::delete(db, row.id).await.unwrap();
     assert_eq!(prompts::count(db, workspace_id, None).await.unwrap(), 0);
+}
+
+/// Encrypted secrets of all kinds are listed in pages, replaced and removed.
+async fn stored_secrets(db: &DatabaseConnection) {
+    use query::{
+        ai_providers, mcp_connections, push, second_factors, signing_keys,
+        stored_secrets::{list, remove, replace},
+    };
+    let (users, server_id) = ([UserId::new(), UserId::new()], McpServerId::new());
+    for kid in ["a", "b", "c"] {
+        signing_keys::insert(db, kid, vec![1], kid != "c", NOW).await.unwrap();
+    }
+    for user in users {
+        second_factors::start_enrolment(db, user, vec![1], true, NOW).await.unwrap();
+        let tokens = mcp_connections::NewTokens { tokens: vec![1], is_sealed: true, expires_at: None };
+        mcp_connections::upsert(db, user, server_id, tokens, NOW).await.unwrap();
+    }
+    push::store_key(db, push::StoredKey { private_key: vec![1], is_sealed: true }, "public").await.unwrap();
+    let client = mcp_connections::ClientRow {
+        server_id,
+        issuer: None,
+        redirect_uri: None,
+        client_id: "natter".to_owned(),
+        secret: Some(vec![1]),
+        is_sealed: true,
+        expires_at: None,
+    };
+    mcp_connections::put_client(db, client).await.unwrap();
+    let provider = ai_providers::AiProviderRow {
+        name: "sealed".to_owned(),
+        kind: "openai".to_owned(),
+        base_url: None,
+        models: "[]".to_owned(),
+        requests_per_minute: None,
+        keys: Some(vec![1]),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    ai_providers::insert(db, provider).await.unwrap();
+    for kind in SecretKind::ALL {
+        let expected = match kind {
+            SecretKind::ToolServer => 0,
+            SecretKind::PushKey | SecretKind::ProviderKeys | SecretKind::ToolClient => 1,
+            SecretKind::SigningKey | SecretKind::Totp | SecretKind::ToolConnection => 2,
+        };
+        let all = list(db, kind, None, 10).await.unwrap();
+        assert_eq!(all.len(), expected, "{kind:?}");
+        let (mut paged, mut after) = (Vec::new(), None);
+        while let Some(secret) = list(db, kind, after.as_ref(), 1).await.unwrap().pop() {
+            after = Some(secret.owner.clone());
+            paged.push(secret.owner);
+        }
+        assert_eq!(paged, all.iter().map(|secret| secret.owner.clone()).collect::<Vec<_>>());
+        for secret in &all {
+            assert_eq!((secret.owner.kind(), secret.sealed.as_slice()), (kind, &[1][..]));
+            replace(db, secret, vec![2]).await.unwrap();
+            // The row has changed since it was read.
+            replace(db, secret, vec![3]).await.unwrap();
+        }
+        let replaced = list(db, kind, None, 10).await.unwrap();
+        assert!(replaced.iter().all(|secret| secret.sealed == [2]), "{replaced:?}");
+        for secret in replaced {
+            remove(db, &secret.owner).await.unwrap();
+        }
+        assert!(list(db, kind, None, 10).await.unwrap().is_empty(), "{kind:?}");
+    }
+    assert_eq!(signing_keys::all(db).await.unwrap().len(), 1, "the plain key stays");
+    signing_keys::remove_retired_before(db, LATER).await.unwrap();
+    ai_providers::delete(db, "sealed").await.unwrap();
 }
 
 async fn tools(db: &DatabaseConnection) {

@@ -8,7 +8,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ::ai::{Ai, ProviderKind, ProviderSettings, settings::SettingsError};
-use appcore::{AppError, Code, Secret, auth::seal, view::AiProvider};
+use appcore::{AppError, Code, Secret, auth::seal::StoredSecret, view::AiProvider};
 use dbcontext::{
     Database,
     constraint::app_error,
@@ -23,7 +23,6 @@ use crate::{
     providers,
 };
 
-const SEAL_PURPOSE: &[u8] = b"ai provider";
 const MAX_NAME_BYTES: usize = 40;
 const MAX_URL_BYTES: usize = 500;
 /// Maximum number of providers that administrators can add.
@@ -284,7 +283,7 @@ fn seal_keys(service: &GatewayService, row: &mut AiProviderRow, keys: Vec<String
         return refused("This server has no secret to encrypt keys with. Set auth.key_encryption_secret first.");
     };
     let plain = serde_json::to_vec(&keys).map_err(AppError::internal)?;
-    let sealed = seal::seal(secret.expose().as_bytes(), SEAL_PURPOSE, row.name.as_bytes(), &plain);
+    let sealed = StoredSecret::ProviderKeys(row.name.clone()).seal(secret, &plain);
     row.keys = Some(sealed.map_err(AppError::internal)?);
     Ok(())
 }
@@ -294,7 +293,7 @@ fn open_keys(row: &AiProviderRow, secret: Option<&Secret>) -> Result<Vec<String>
     let Some(secret) = secret else {
         return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing")));
     };
-    let plain = seal::unseal(secret.expose().as_bytes(), SEAL_PURPOSE, row.name.as_bytes(), sealed);
+    let plain = StoredSecret::ProviderKeys(row.name.clone()).unseal(secret, sealed);
     serde_json::from_slice(&plain.map_err(AppError::internal)?).map_err(AppError::internal)
 }
 
@@ -334,7 +333,8 @@ mod tests {
     #[test]
     fn decrypts_keys_only_with_the_secret_and_for_their_provider() {
         let secret = Secret::new("k".repeat(32));
-        let sealed = seal::seal(secret.expose().as_bytes(), SEAL_PURPOSE, b"main", br#"["sk-one","sk-two"]"#).unwrap();
+        let owner = StoredSecret::ProviderKeys("main".to_owned());
+        let sealed = owner.seal(&secret, br#"["sk-one","sk-two"]"#).unwrap();
         let row = AiProviderRow {
             name: "main".to_owned(),
             kind: "openai".to_owned(),

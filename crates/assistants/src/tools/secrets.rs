@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use appcore::{AppError, Secret, auth::seal};
+use appcore::{AppError, Secret, auth::seal::StoredSecret};
 use dbcontext::query::mcp_servers::McpServerRow;
 use serde::{Serialize, de::DeserializeOwned};
-
-const PURPOSE: &[u8] = b"mcp server";
 
 /// Stores secrets in a row, encrypted if a key is configured.
 pub(super) fn set(
@@ -19,26 +17,25 @@ pub(super) fn set(
         (row.secrets, row.is_sealed) = (None, false);
         return Ok(());
     }
-    let (kept, is_sealed) = encode_secret(row.id.0.as_bytes(), secrets, key)?;
+    let (kept, is_sealed) = encode_secret(&StoredSecret::ToolServer(row.id), secrets, key)?;
     (row.secrets, row.is_sealed) = (Some(kept), is_sealed);
     Ok(())
 }
 
-/// Encodes a secret bound to `context` for storage. The flag is true if it is encrypted.
+/// Encodes a secret of `owner` for storage. The flag is true if it is encrypted.
 pub(super) fn encode_secret(
-    context: &[u8],
+    owner: &StoredSecret,
     secret: &impl Serialize,
     key: Option<&Secret>,
 ) -> Result<(Vec<u8>, bool), AppError> {
     let plain = serde_json::to_vec(secret).map_err(AppError::internal)?;
     let Some(key) = key else { return Ok((plain, false)) };
-    let sealed = seal::seal(key.expose().as_bytes(), PURPOSE, context, &plain);
-    Ok((sealed.map_err(AppError::internal)?, true))
+    Ok((owner.seal(key, &plain).map_err(AppError::internal)?, true))
 }
 
-/// Decodes a secret stored by [`sealed`].
+/// Decodes a secret stored by [`encode_secret`].
 pub(super) fn decode_secret<T: DeserializeOwned>(
-    context: &[u8],
+    owner: &StoredSecret,
     (kept, is_sealed): (&[u8], bool),
     key: Option<&Secret>,
 ) -> Result<T, AppError> {
@@ -46,7 +43,7 @@ pub(super) fn decode_secret<T: DeserializeOwned>(
     let plain = match (is_sealed, key) {
         (false, _) => kept,
         (true, Some(key)) => {
-            opened = seal::unseal(key.expose().as_bytes(), PURPOSE, context, kept).map_err(AppError::internal)?;
+            opened = owner.unseal(key, kept).map_err(AppError::internal)?;
             opened.as_slice()
         }
         (true, None) => return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing"))),
@@ -57,7 +54,7 @@ pub(super) fn decode_secret<T: DeserializeOwned>(
 /// Returns the secrets that are stored in a row.
 pub(super) fn open(row: &McpServerRow, key: Option<&Secret>) -> Result<BTreeMap<String, String>, AppError> {
     let Some(kept) = &row.secrets else { return Ok(BTreeMap::new()) };
-    decode_secret(row.id.0.as_bytes(), (kept.as_slice(), row.is_sealed), key)
+    decode_secret(&StoredSecret::ToolServer(row.id), (kept.as_slice(), row.is_sealed), key)
 }
 
 /// Returns the names of the secrets that are stored in a row.

@@ -71,6 +71,7 @@ pub mod sections;
 pub mod sessions;
 pub mod shares;
 pub mod signing_keys;
+pub mod stored_secrets;
 mod single;
 pub mod subscriptions;
 pub mod tasks;

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Id of the only row of `push_keys`.
-const KEY_ID: i32 = 1;
+pub(super) const KEY_ID: i32 = 1;
 
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Subscription {

@@ -3,7 +3,7 @@
 //! configured.
 
 use anyhow::Context as _;
-use appcore::{Secret, Timestamp, auth::seal, config::Config};
+use appcore::{Secret, Timestamp, auth::seal::StoredSecret, config::Config};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use dbcontext::{
@@ -14,8 +14,6 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use url::Url;
 
-const PURPOSE: &[u8] = b"push key";
-const CONTEXT: &[u8] = b"1";
 /// Lifetime of a token, in seconds. RFC 8292 allows at most 24 hours.
 const TTL: i64 = 12 * 3_600;
 
@@ -61,9 +59,9 @@ impl Vapid {
             (true, None) => anyhow::bail!(
                 "the push key in the database is encrypted: the setting auth.key_encryption_secret is missing"
             ),
-            (true, Some(secret)) => seal::unseal(secret.expose().as_bytes(), PURPOSE, CONTEXT, &stored.private_key)
+            (true, Some(secret)) => StoredSecret::PushKey.unseal(secret, &stored.private_key)
                 .context(
-                    "the push key in the database was encrypted with another secret than auth.key_encryption_secret",
+                    "wrong key for the push key in the database. Put back the encryption-key of this database, or the former value of auth.key_encryption_secret",
                 )?,
         };
         Self::from_pkcs8(&pkcs8, subject(config))
@@ -86,7 +84,7 @@ impl Vapid {
 }
 
 fn sealed(secret: &Secret, pkcs8: &[u8]) -> anyhow::Result<Vec<u8>> {
-    Ok(seal::seal(secret.expose().as_bytes(), PURPOSE, CONTEXT, pkcs8)?)
+    Ok(StoredSecret::PushKey.seal(secret, pkcs8)?)
 }
 
 /// Returns the contact URI. Some push services reject tokens without one.

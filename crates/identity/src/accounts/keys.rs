@@ -13,7 +13,7 @@ use anyhow::Context;
 use appcore::{
     AppError, Clock, Code, Secret, Timestamp,
     auth::{
-        seal,
+        seal::StoredSecret,
         token::{AccessTokenError, Claims, Keyring, SigningKey},
     },
     config::Config,
@@ -21,7 +21,6 @@ use appcore::{
 use dbcontext::{Database, constraint::app_error, entity::signing_key, query::signing_keys};
 use tokio::{sync::Mutex, time::Instant};
 
-const PURPOSE: &[u8] = b"signing key";
 /// Issuer of tokens if no public URL is configured. It is the same for instances on different
 /// ports.
 const DEFAULT_ISSUER: &str = "natter";
@@ -198,13 +197,13 @@ fn decrypt(row: &signing_key::Model, secret: Option<&Secret>) -> anyhow::Result<
     }
     let secret = secret
         .context("the signing keys in the database are encrypted: the setting auth.key_encryption_secret is missing")?;
-    seal::unseal(secret.expose().as_bytes(), PURPOSE, row.kid.as_bytes(), &row.private_key)
+    StoredSecret::SigningKey(row.kid.clone()).unseal(secret, &row.private_key)
         .context(
-            "the signing keys in the database were encrypted with another secret than auth.key_encryption_secret or, where that is \
-             not set, the file encryption-key in server.data_dir: restore it from the backup",
+            "wrong key for the signing keys in the database. Put back the encryption-key of this database, or the former value of \
+             auth.key_encryption_secret",
         )
 }
 
 fn encrypt(secret: &Secret, kid: &str, bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
-    Ok(seal::seal(secret.expose().as_bytes(), PURPOSE, kid.as_bytes(), bytes)?)
+    Ok(StoredSecret::SigningKey(kid.to_owned()).seal(secret, bytes)?)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appcore::{AppError, McpServerId, Secret, UserId, view::McpAuth};
+use appcore::{AppError, McpServerId, Secret, UserId, auth::seal::StoredSecret, view::McpAuth};
 use dbcontext::{
     constraint::app_error,
     query::{
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     discovery,
-    token::{self, ConnectionTokens, TokenRequestError, TokenTarget, context},
+    token::{self, ConnectionTokens, TokenRequestError, TokenTarget},
 };
 use crate::AssistantsService;
 
@@ -140,8 +140,8 @@ async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Connec
         Ok(given) => {
             let refresh = given.refresh.or_else(|| tokens.refresh.clone());
             let tokens = ConnectionTokens { access: given.access, refresh, ..tokens.clone() };
-            let kept =
-                token::encrypt_tokens(service, &context(row.user_id, row.server_id.0), &tokens, given.expires_at);
+            let owner = StoredSecret::ToolConnection(row.user_id, row.server_id);
+            let kept = token::encrypt_tokens(service, &owner, &tokens, given.expires_at);
             rows::renew(db, row, kept.map_err(broken)?).await.map_err(broken)?;
             Ok(())
         }

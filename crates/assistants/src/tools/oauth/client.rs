@@ -1,7 +1,7 @@
 //! Natter as OAuth client: entered by an administrator, or registered dynamically (RFC 7591), or
 //! identified by the URL of its [metadata document](document) (OAuth Client ID Metadata Document).
 
-use appcore::{AppError, McpServerId, Timestamp};
+use appcore::{AppError, McpServerId, Timestamp, auth::seal::StoredSecret};
 use bytes::Bytes;
 use dbcontext::query::mcp_connections::{self as rows, ClientRow};
 use outgoing::OutgoingRequest;
@@ -25,8 +25,6 @@ const MAX_ID: usize = 500;
 const MAX_SECRET: usize = 2_000;
 /// Path of the metadata document, without its file extension.
 const PAGE: &str = "/.well-known/oauth-client";
-/// Prefix of the encryption context of client secrets.
-const SECRET: &[u8] = b"client of ";
 
 /// Client entered by an administrator. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug, Default)]
@@ -113,8 +111,10 @@ pub(super) async fn client(
         });
         if is_of_here {
             let key = service.config.auth.key_encryption_secret.as_ref();
-            let secret =
-                row.secret.as_deref().map(|kept| secrets::decode_secret(&context(server), (kept, row.is_sealed), key));
+            let secret = row
+                .secret
+                .as_deref()
+                .map(|kept| secrets::decode_secret(&StoredSecret::ToolClient(server), (kept, row.is_sealed), key));
             let by_hand = row.issuer.is_none();
             let redirect_uri = if by_hand { super::redirect_uri(service, None) } else { redirect_uri };
             return Ok((OauthClient { id: row.client_id, secret: secret.transpose()?, is_in_form }, redirect_uri));
@@ -216,9 +216,9 @@ fn encode_client_secret(
     server: McpServerId,
     secret: &str,
 ) -> Result<(Vec<u8>, bool), AppError> {
-    secrets::encode_secret(&context(server), &secret, service.config.auth.key_encryption_secret.as_ref())
-}
-
-fn context(server: McpServerId) -> Vec<u8> {
-    [SECRET, server.0.as_bytes()].concat()
+    secrets::encode_secret(
+        &StoredSecret::ToolClient(server),
+        &secret,
+        service.config.auth.key_encryption_secret.as_ref(),
+    )
 }

@@ -19,6 +19,7 @@ use appcore::{
     AppError, Code, McpServerId,
     auth::{
         Principal,
+        seal::StoredSecret,
         token::{hash_token, random_token},
     },
     page::{Page, PageRequest},
@@ -37,7 +38,7 @@ pub(super) use client::store_entered as enter_client;
 pub use client::{ClientFields, document as client_document};
 use identity::accounts::pending::{self, PendingKind};
 use platform::urls;
-use token::{ConnectionTokens, OauthClient, TokenRequestError, TokenTarget, context};
+use token::{ConnectionTokens, OauthClient, TokenRequestError, TokenTarget};
 
 use crate::AssistantsService;
 
@@ -211,7 +212,8 @@ pub async fn finish(
         token_endpoint: visit.token_endpoint,
         revocation_endpoint: visit.revocation_endpoint,
     };
-    let kept = token::encrypt_tokens(service, &context(by.user_id, server.id.0), &tokens, given.expires_at)?;
+    let owner = StoredSecret::ToolConnection(by.user_id, server.id);
+    let kept = token::encrypt_tokens(service, &owner, &tokens, given.expires_at)?;
     rows::upsert(service.db.writer(), by.user_id, server.id, kept, now).await?;
     service.tools.close_for(server.id, by.user_id);
     Ok(ToolConnected { server_id: server.id, server: server.name, next: visit.next })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appcore::{AppError, Secret, Timestamp, UserId};
+use appcore::{AppError, Secret, Timestamp, auth::seal::StoredSecret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dbcontext::query::mcp_connections::{ConnectionRow, NewTokens};
@@ -91,23 +91,22 @@ struct Refusal {
 /// Encrypts tokens for storage.
 pub(super) fn encrypt_tokens(
     service: &AssistantsService,
-    context: &[u8],
+    owner: &StoredSecret,
     tokens: &ConnectionTokens,
     expires_at: Option<Timestamp>,
 ) -> Result<NewTokens, AppError> {
     let (tokens, is_sealed) =
-        secrets::encode_secret(context, tokens, service.config.auth.key_encryption_secret.as_ref())?;
+        secrets::encode_secret(owner, tokens, service.config.auth.key_encryption_secret.as_ref())?;
     Ok(NewTokens { tokens, is_sealed, expires_at })
 }
 
 /// Decrypts the tokens of a connection.
 pub(super) fn decrypt_tokens(row: &ConnectionRow, key: Option<&Secret>) -> Result<ConnectionTokens, AppError> {
-    secrets::decode_secret(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
-}
-
-/// Builds the encryption context, which binds stored tokens to the user and the server.
-pub(super) fn context(user: UserId, server: uuid::Uuid) -> Vec<u8> {
-    [user.0.as_bytes().as_slice(), server.as_bytes()].concat()
+    secrets::decode_secret(
+        &StoredSecret::ToolConnection(row.user_id, row.server_id),
+        (row.tokens.as_slice(), row.is_sealed),
+        key,
+    )
 }
 
 /// Requests tokens for a code or a refresh token.

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use appcore::{AppError, Code, Secret, Timestamp, UserId, auth::seal};
+use appcore::{AppError, Code, Secret, Timestamp, UserId, auth::seal::StoredSecret};
 use dbcontext::entity::totp::Model;
 use totp_rs::{Builder, Totp};
 
 /// Name shown by authenticator apps.
 pub(super) const ISSUER: &str = "Natter";
-const PURPOSE: &[u8] = b"totp";
 const STEP_SECONDS: i64 = 30;
 /// Maximum number of wrong codes for an account within [`FAILURE_WINDOW`], for all purposes
 /// together. Users make fewer mistakes, and a thief who has the password would need years to guess
@@ -22,10 +21,7 @@ const TRACKED_STEPS: i64 = 60;
 /// and whether they are encrypted.
 pub(super) fn encrypt(user_id: UserId, secret: &[u8], key: Option<&Secret>) -> Result<(Vec<u8>, bool), AppError> {
     match key {
-        Some(key) => {
-            let sealed = seal::seal(key.expose().as_bytes(), PURPOSE, user_id.0.as_bytes(), secret);
-            Ok((sealed.map_err(AppError::internal)?, true))
-        }
+        Some(key) => Ok((StoredSecret::Totp(user_id).seal(key, secret).map_err(AppError::internal)?, true)),
         None => Ok((secret.to_vec(), false)),
     }
 }
@@ -36,7 +32,7 @@ pub(super) fn decrypt(row: &Model, key: Option<&Secret>) -> Result<Vec<u8>, AppE
         return Ok(row.secret.clone());
     }
     let key = key.ok_or_else(|| AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing")))?;
-    seal::unseal(key.expose().as_bytes(), PURPOSE, row.user_id.0.as_bytes(), &row.secret).map_err(AppError::internal)
+    StoredSecret::Totp(row.user_id).unseal(key, &row.secret).map_err(AppError::internal)
 }
 
 pub(super) fn authenticator(secret: &[u8], account: &str) -> Result<Totp, AppError> {
