@@ -1,6 +1,6 @@
 //! Source of a request: the client's address and how the request came about.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::OnceLock};
 
 use crate::Country;
 
@@ -30,5 +30,62 @@ impl RequestSource {
     #[must_use]
     pub const fn attributable_address(&self) -> Option<IpAddr> {
         if self.is_cross_site { None } else { self.address }
+    }
+}
+
+/// Peers that have sent forwarding headers, although they are not in `server.trusted_proxies`: the
+/// first one in a local network, and the first one with a public address.
+///
+/// They are separate because any client on the Internet may send such headers, and must not hide
+/// the proxy.
+#[derive(Debug)]
+pub struct UntrustedProxies {
+    local: OnceLock<IpAddr>,
+    public: OnceLock<IpAddr>,
+}
+
+/// Untrusted proxies that this process has seen.
+pub static UNTRUSTED_PROXIES: UntrustedProxies = UntrustedProxies::new();
+
+impl UntrustedProxies {
+    const fn new() -> Self {
+        Self { local: OnceLock::new(), public: OnceLock::new() }
+    }
+
+    /// Records a peer, if `forwards` is true and it is the first of its kind. Returns true if it was
+    /// recorded. Takes no lock once there is one.
+    pub fn record(&self, peer: IpAddr, forwards: impl FnOnce() -> bool) -> bool {
+        let slot = if is_local_network(peer) { &self.local } else { &self.public };
+        slot.get().is_none() && forwards() && slot.set(peer).is_ok()
+    }
+
+    #[must_use]
+    pub fn peers(&self) -> Vec<IpAddr> {
+        [&self.local, &self.public].into_iter().filter_map(|slot| slot.get().copied()).collect()
+    }
+}
+
+/// True for an address of this machine or of a private network.
+#[must_use]
+pub const fn is_local_network(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_the_first_untrusted_proxy_of_each_kind() {
+        let proxies = UntrustedProxies::new();
+        let record = |peer: &str, forwards: bool| proxies.record(peer.parse().unwrap(), || forwards);
+        assert!(!record("127.0.0.1", false));
+        assert!(record("203.0.113.9", true) && record("127.0.0.1", true));
+        assert!(!record("10.0.0.1", true) && !record("198.51.100.1", true));
+        assert_eq!(proxies.peers().len(), 2);
+        assert!(is_local_network("fd00::1".parse().unwrap()) && !is_local_network("2001:db8::1".parse().unwrap()));
     }
 }

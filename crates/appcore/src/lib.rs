@@ -33,7 +33,7 @@ pub mod text_field;
 pub mod view;
 pub mod work_pool;
 
-pub use client_address::RequestSource;
+pub use client_address::{RequestSource, UNTRUSTED_PROXIES, UntrustedProxies, is_local_network};
 pub use clock::{Clock, Timestamp};
 pub use code::Code;
 pub use error::{AppError, FieldError};

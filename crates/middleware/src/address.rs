@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
-    http::header::{HeaderMap, HeaderName},
+    http::header::{self, HeaderMap, HeaderName},
 };
-use appcore::{Country, RequestSource, config::Config};
+use appcore::{Country, RequestSource, UNTRUSTED_PROXIES, config::Config};
 
 use crate::{host, origin};
 
@@ -41,6 +41,13 @@ pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
 /// Client address: the peer's, unless the peer is a trusted proxy; then the last address in `X-Forwarded-For` that is
 /// not a trusted proxy itself.
 fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
+    if let Some(peer) = peer_address(peer).filter(|peer| !is_trusted(*peer, config)) {
+        let forwards = || headers.contains_key(FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
+        if UNTRUSTED_PROXIES.record(peer, forwards) {
+            tracing::warn!(%peer, "forwarding headers ignored: the peer is not in server.trusted_proxies");
+        }
+        return Some(peer);
+    }
     last_untrusted(peer_address(peer), headers, |address| is_trusted(address, config))
 }
 

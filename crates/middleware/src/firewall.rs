@@ -2,7 +2,7 @@
 //!
 //! A ban by an administrator refuses every request. An automatic ban refuses requests without valid credentials,
 //! because others may share the address:
-//! - [`admit`] refuses probes and public pages such as `/health`. It serves the files of the web app, which a browser
+//! - [`admit`] refuses probes and public pages such as `/openapi.json`. It serves the files of the web app, which a browser
 //!   needs to renew its session or to sign in.
 //! - [`admit_public`] refuses public API calls that change something, except those that verify the caller themselves
 //!   ([`verifies_caller`]).
@@ -25,7 +25,7 @@ use crate::{
 /// First segments of paths whose handlers check credentials and automatic bans themselves.
 const HANDLER_CHECKED_SEGMENTS: [&str; 4] = ["r1", "v1", "files", "socket.io"];
 /// First segments of public paths that are not files of the web app.
-const PUBLIC_PREFIXES: [&str; 6] = ["health", "metrics", "openapi.json", "frames.json", ".well-known", "docs"];
+const PUBLIC_PREFIXES: [&str; 5] = ["metrics", "openapi.json", "frames.json", ".well-known", "docs"];
 /// Public calls outside of `/r1/auth` that verify the caller.
 const VERIFYING_PATHS: [&str; 3] =
     ["/r1/invitations/preview", "/r1/notifications/unsubscribe", "/r1/payments/webhooks/{gateway}"];
@@ -35,6 +35,9 @@ const UNVERIFIED_PATHS: [&str; 3] = ["/r1/auth/signup", "/r1/auth/forgot-passwor
 /// Admits a request unless its address is banned. Runs before everything but the log line and the flood guard.
 pub async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     let Some(services) = request.app_data::<Data<RequestServices>>() else { return Ok(()) };
+    if is_health_check(request.path()) {
+        return Ok(());
+    }
     let source = || address::source(request.request(), &services.config);
     services.firewall.check_manual(|| source().address)?;
     let is_probe = is_probe(request.path());
@@ -106,6 +109,12 @@ fn is_served_to_strangers(request: &ServiceRequest) -> bool {
     let first = request.path().trim_start_matches('/').split('/').next().unwrap_or_default();
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     HANDLER_CHECKED_SEGMENTS.contains(&first) || (is_read && !PUBLIC_PREFIXES.contains(&first))
+}
+
+/// True for the health checks. Load balancers must get the truth whatever other clients at their
+/// address do, so bans and request limits don't apply.
+pub(crate) fn is_health_check(path: &str) -> bool {
+    matches!(path, "/health" | "/health/simple")
 }
 
 /// True for paths that don't exist in Natter and that only vulnerability scanners request.

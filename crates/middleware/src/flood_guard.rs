@@ -22,6 +22,7 @@ use platform::rate_limits::LimitSubject;
 use crate::{
     RequestServices, address,
     auth::{self, Credentials},
+    firewall,
 };
 
 type Counters = RateLimiter<LimitSubject, DefaultKeyedStateStore<LimitSubject>, DefaultClock>;
@@ -76,11 +77,7 @@ impl FloodGuard {
     /// Counts a request. Returns an error if it exceeds the limit.
     #[cfg(not(feature = "flood-guard"))]
     pub fn check(&self, request: &ServiceRequest, config: &Config) -> Result<(), AppError> {
-        if has_valid_credentials(request) {
-            Ok(())
-        } else {
-            self.admit(address::source(request.request(), config), config)
-        }
+        if is_exempt(request) { Ok(()) } else { self.admit(address::source(request.request(), config), config) }
     }
 
     /// Middleware that counts requests; a no-op without `actix-governor`.
@@ -99,6 +96,11 @@ pub fn record_credentials(services: &RequestServices, credentials: Option<&Crede
         Some(Code::Unauthenticated) => services.valid_credentials.remove(token),
         Some(_) => {}
     }
+}
+
+/// True for requests that are not counted by address.
+fn is_exempt(request: &ServiceRequest) -> bool {
+    firewall::is_health_check(request.path()) || has_valid_credentials(request)
 }
 
 /// True for an API call with recently validated credentials. A cookie that a browser added to a
@@ -162,7 +164,7 @@ mod governed {
     use governor::{Quota, middleware::NoOpMiddleware};
     use platform::rate_limits::LimitSubject;
 
-    use super::{FloodGuard, has_valid_credentials, refusal, subject};
+    use super::{FloodGuard, is_exempt, refusal, subject};
     use crate::{RequestServices, address};
 
     /// Key extractor by client address instead of peer address.
@@ -186,7 +188,7 @@ mod governed {
         type KeyExtractionError = NotCounted;
 
         fn extract(&self, request: &ServiceRequest) -> Result<LimitSubject, NotCounted> {
-            if has_valid_credentials(request) {
+            if is_exempt(request) {
                 return Err(NotCounted);
             }
             let services = request.app_data::<Data<RequestServices>>().ok_or(NotCounted)?;

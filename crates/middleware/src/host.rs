@@ -13,14 +13,14 @@ use appcore::{
 };
 use url::Url;
 
-/// Paths that load balancers and containers request by arbitrary names.
-const EXEMPT_PATHS: [&str; 2] = ["/health", "/health/simple"];
+use crate::firewall;
 
-/// Refuses a request with a foreign host name. A request without a host name is accepted.
+/// Refuses a request with a foreign host name. A request without a host name is accepted, and so are
+/// health checks: load balancers and containers request them by arbitrary names.
 pub fn check(path: &str, headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     let Some(host) = headers.get(HOST) else { return Ok(()) };
     let is_ours = || host.to_str().is_ok_and(|host| is_own_name(host_name(host), &config.server));
-    if EXEMPT_PATHS.contains(&path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
+    if firewall::is_health_check(path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
 }
 
 /// True if the `Host` header names this machine (`localhost` or a loopback address) or is missing.

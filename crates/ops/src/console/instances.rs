@@ -1,12 +1,20 @@
 //! Running instances.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
-use appcore::{AppError, breaker::Circuit, config::Role, view::Instance};
+use appcore::{AppError, UNTRUSTED_PROXIES, breaker::Circuit, config::Role, view::Instance};
 use dbcontext::query::figures::{self as rows, InstanceRow};
 use metrics::metrics;
+use serde_json::{Value, json};
 
 use crate::OpsService;
+
+/// Field of the stored state with the untrusted proxies that an instance has seen. It is not part
+/// of the API.
+const UNTRUSTED_PROXIES_FIELD: &str = "untrusted_proxies";
 
 /// Publishes the state of this instance.
 pub(super) async fn publish(
@@ -43,7 +51,9 @@ pub(super) async fn publish(
         redis: service.redis.as_ref().map(|redis| redis.circuit() == Circuit::Closed),
         redis_ms,
     };
-    let state = serde_json::to_string(&instance).map_err(AppError::internal)?;
+    let mut state = serde_json::to_value(&instance).map_err(AppError::internal)?;
+    state[UNTRUSTED_PROXIES_FIELD] = json!(UNTRUSTED_PROXIES.peers());
+    let state = state.to_string();
     let row = InstanceRow { id: service.instance_id, started_at: service.started_at, seen_at: now, state };
     rows::upsert_instance(service.db.writer(), row).await
 }
@@ -59,6 +69,19 @@ pub(super) async fn list(service: &OpsService) -> Result<Vec<Instance>, AppError
 /// Parses the state that an instance has published.
 pub(super) fn read(row: &InstanceRow) -> Option<Instance> {
     serde_json::from_str(&row.state).ok()
+}
+
+/// Host on which an instance runs.
+#[must_use]
+pub fn host(row: &InstanceRow) -> Option<String> {
+    read(row).map(|instance| instance.host)
+}
+
+/// Untrusted proxies that an instance has seen.
+pub(crate) fn untrusted_proxies(row: &InstanceRow) -> Vec<IpAddr> {
+    let state: Value = serde_json::from_str(&row.state).unwrap_or_default();
+    let peers = state[UNTRUSTED_PROXIES_FIELD].as_array().into_iter().flatten();
+    peers.filter_map(|peer| peer.as_str()?.parse().ok()).collect()
 }
 
 /// Returns the response time of a dependency in milliseconds; `None` if it doesn't respond.

@@ -22,7 +22,8 @@ use dbcontext::query::figures::{self as rows, Step};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::{figures::FigureRecorder, incidents::IncidentMonitor};
-pub use self::{profile::profile, users::user};
+pub(crate) use self::instances::untrusted_proxies;
+pub use self::{instances::host, profile::profile, users::user};
 use crate::OpsService;
 
 /// Interval at which incidents are checked.
@@ -30,7 +31,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Interval at which figures are recorded.
 const RECORD_INTERVAL: Duration = Duration::from_secs(10);
 /// Time without a report after which an instance counts as dead.
-const DEAD_AFTER: Duration = Duration::from_secs(25);
+pub const DEAD_AFTER: Duration = Duration::from_secs(25);
 
 /// Records figures and incidents until the instance stops.
 pub(crate) async fn run(service: Arc<OpsService>) {
