@@ -1,29 +1,47 @@
-//! Check that no instance of the server is alive, for commands that change what a running server
-//! relies on.
-
-use std::time::Duration;
+//! Detects running servers of an installation, for commands that must not run beside one.
 
 use anyhow::ensure;
 use appcore::{Clock, config::Config};
 use dbcontext::{Database, query::figures};
+use ops::console::{self, DEAD_AFTER};
 
 use crate::data_dir_lock::{self, DataDirLock};
 
-/// Time after which an instance that hasn't published its state counts as ended. Instances publish
-/// it every ten seconds, and remove it when they stop.
-const LIVENESS_TIMEOUT: Duration = Duration::from_secs(25);
-
-/// Fails while an instance is alive. On SQLite, the returned lock keeps servers from starting.
+/// Fails if a server of this installation runs. On SQLite, the returned lock prevents servers from
+/// starting until it is dropped.
+///
+/// On PostgreSQL, an instance counts as running until 25 s after its last report. An instance that
+/// has just started and has not reported yet is not detected.
 pub async fn require_none(config: &Config, database: &Database) -> anyhow::Result<Option<DataDirLock>> {
-    if config.is_embedded() {
-        return data_dir_lock::acquire(config);
+    if database.is_sqlite() {
+        return data_dir_lock::acquire_existing(config);
     }
-    let since = Clock::system().now().minus(LIVENESS_TIMEOUT);
-    let count = figures::instances(database.writer()).await?.iter().filter(|row| row.seen_at > since).count();
+    let running = instances(database).await?;
     ensure!(
-        count == 0,
-        "{count} instances use the database. Stop them first. One that was killed counts for {} s.",
-        LIVENESS_TIMEOUT.as_secs()
+        running.is_empty(),
+        "{} of this installation run: {}. Stop them first. A killed instance counts as running for {} s.",
+        if running.len() == 1 { "1 instance".to_owned() } else { format!("{} instances", running.len()) },
+        running.join(", "),
+        DEAD_AFTER.as_secs()
     );
     Ok(None)
+}
+
+/// True if a server of this installation runs.
+pub async fn is_any(config: &Config, database: &Database) -> anyhow::Result<bool> {
+    if database.is_sqlite() {
+        return Ok(data_dir_lock::holder(config).is_some());
+    }
+    Ok(!instances(database).await?.is_empty())
+}
+
+/// Hosts and ids of the instances that have reported lately.
+async fn instances(database: &Database) -> anyhow::Result<Vec<String>> {
+    let since = Clock::system().now().minus(DEAD_AFTER);
+    let rows = figures::instances(database.reader()).await?;
+    let name = |row: figures::InstanceRow| match console::host(&row) {
+        Some(host) => format!("{} on {host}", row.id),
+        None => row.id.to_string(),
+    };
+    Ok(rows.into_iter().filter(|row| row.seen_at >= since).map(name).collect())
 }

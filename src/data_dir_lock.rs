@@ -12,8 +12,9 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use appcore::{Clock, config::Config, private_folder};
+use ops::checks::failure;
 
 /// File name in `server.data_dir`.
 const FILE_NAME: &str = "lock";
@@ -26,32 +27,72 @@ pub struct DataDirLock {
     _file: File,
 }
 
+/// Outcome of an attempt to lock the data folder.
+enum Attempt {
+    Locked(DataDirLock),
+    /// Another process holds the lock; the text identifies it.
+    Held(String),
+}
+
 /// Locks the data folder for this process. Returns `None` on PostgreSQL, where instances may share
 /// the folder.
 pub fn acquire(config: &Config) -> anyhow::Result<Option<DataDirLock>> {
     if config.is_embedded() { lock_folder(&config.server.data_dir).map(Some) } else { Ok(None) }
 }
 
+/// Locks the data folder for a command that must not run beside a server. Fails if a server holds
+/// the lock. Returns `None` if no server has ever used the folder.
+pub fn acquire_existing(config: &Config) -> anyhow::Result<Option<DataDirLock>> {
+    let folder = &config.server.data_dir;
+    if !folder.join(FILE_NAME).exists() {
+        return Ok(None);
+    }
+    match try_lock(folder)? {
+        Attempt::Locked(lock) => Ok(Some(lock)),
+        Attempt::Held(holder) => bail!("A server runs from {} ({holder}). Stop it first.", folder.display()),
+    }
+}
+
+/// Returns the process that holds the lock; `None` if it is free.
+pub fn holder(config: &Config) -> Option<String> {
+    let folder = &config.server.data_dir;
+    if !folder.join(FILE_NAME).exists() {
+        return None;
+    }
+    let file = File::open(folder.join(FILE_NAME)).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(read_holder(file)),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
 fn lock_folder(folder: &Path) -> anyhow::Result<DataDirLock> {
+    match try_lock(folder)? {
+        Attempt::Locked(lock) => Ok(lock),
+        Attempt::Held(holder) => bail!(
+            "Another natter already serves from {} ({holder}), and SQLite allows only one. Stop it, or set server.data_dir to another folder.",
+            folder.display()
+        ),
+    }
+}
+
+fn read_holder(file: File) -> String {
+    let mut holder = String::new();
+    // The holder is only shown in the error, so a failure to read it is ignored.
+    let _ = file.take(MAX_FILE_LEN).read_to_string(&mut holder);
+    let holder = holder.split_whitespace().collect::<Vec<_>>().join(" ");
+    if holder.is_empty() { "unknown process".to_owned() } else { holder }
+}
+
+fn try_lock(folder: &Path) -> anyhow::Result<Attempt> {
     let path = folder.join(FILE_NAME);
-    let failed = || format!("{} can't be used. Check server.data_dir", path.display());
-    private_folder::create(folder).with_context(failed)?;
+    private_folder::create(folder).map_err(|error| anyhow!(failure::not_writable(folder, &error)))?;
     let mut options = OpenOptions::new();
-    let mut file =
-        options.create(true).truncate(false).read(true).write(true).mode(0o600).open(&path).with_context(failed)?;
+    let opened = options.create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
+    let mut file = opened.map_err(|error| anyhow!(failure::not_writable(&path, &error)))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // The holder is only shown in the error, so a failure to read it is ignored.
-            let _ = file.take(MAX_FILE_LEN).read_to_string(&mut holder);
-            let holder = holder.split_whitespace().collect::<Vec<_>>().join(" ");
-            bail!(
-                "Another natter already serves from {} ({}), and SQLite allows only one. Stop it, or set server.data_dir to another folder.",
-                folder.display(),
-                if holder.is_empty() { "unknown process" } else { holder.as_str() }
-            );
-        }
+        Err(TryLockError::WouldBlock) => return Ok(Attempt::Held(read_holder(file))),
         Err(TryLockError::Error(error)) => {
             tracing::warn!(%error, file = %path.display(), "file locks unsupported by this file system: make sure that only one natter serves from this folder");
         }
@@ -65,7 +106,7 @@ fn lock_folder(folder: &Path) -> anyhow::Result<DataDirLock> {
     );
     // A failure to write is ignored, because a full disk must not prevent the start.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-    Ok(DataDirLock { _file: file })
+    Ok(Attempt::Locked(DataDirLock { _file: file }))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod cli;
 mod data_dir_lock;
 mod doctor;
 mod embedded;
+mod keys;
 mod logging;
 mod probe;
 #[cfg(feature = "profiling")]

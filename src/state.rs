@@ -12,8 +12,9 @@ use appcore::{
 use dbcontext::Database;
 use platform::{Core, redis::Redis};
 use realtime::bus::RedisBus;
+use rustix::fs::Mode;
 
-use crate::{schema, tls};
+use crate::{keys, schema, tls};
 
 /// Timeout of a call to Redis, after which a request is handled without it.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -21,11 +22,13 @@ const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connects to the configured database and bus, and builds the services. If Redis is unavailable,
 /// the instance runs with reduced function until it is available again.
 pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Arc<App>> {
+    // Everything that the server writes is for its own user only.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let config = config.with_key_file()?;
-    if config.auth.key_encryption_secret.is_none() {
+    if !config.is_embedded() && config.auth.key_encryption_secret.is_none() {
         tracing::warn!(
-            "auth.key_encryption_secret is not set: whoever gets a copy of the database can sign in as anybody. Set it to a long \
-             random text, the same on all instances, and restart them: what is stored is encrypted then"
+            "auth.key_encryption_secret not set: anyone with a copy of the database can sign in as any user. Set it to a long \
+             random text, the same on all instances, and restart them to encrypt the stored secrets"
         );
     }
     let db = Database::connect(config.database.url.expose(), config.database.max_connections);
@@ -35,6 +38,7 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
     } else {
         schema::require_current(&db).await?;
     }
+    let config = keys::prepare(config, &db).await?;
     let (bus, redis): (Arc<dyn EventBus>, _) = match &config.redis.url {
         None => (Arc::new(MemoryBus::new()), None),
         Some(url) => {

@@ -29,7 +29,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{
     create::create,
-    restore::restore,
+    restore::{Existing, existing_data, restore},
     schedule::Schedule,
     store::ArchiveStore,
     verify::{Verified, verify},

@@ -21,7 +21,7 @@ use serde_json::json;
 use self::{operator::require_database, output::Output};
 use crate::{
     alive,
-    backup::{self, ArchiveStore, Verified},
+    backup::{self, ArchiveStore, Existing, Verified},
     doctor, logging, probe, schema, serve, tls, transfer,
 };
 
@@ -56,7 +56,7 @@ enum Command {
         #[arg(hide = true)]
         file: Option<PathBuf>,
     },
-    /// Restore an archive into an installation without a database
+    /// Restore an archive; existing data is set aside, after a confirmation
     Restore {
         /// Archive: a file, or s3://bucket/path/natter-2026-11-23T140509Z.tar
         file: String,
@@ -283,7 +283,14 @@ async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Resu
 }
 
 async fn restore(config: Config, archive: &str, key: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
-    let said = backup::restore(&config, archive, key.as_deref()).await?;
+    let existing = match backup::existing_data(&config)? {
+        Some(path) => {
+            output.confirm(&format!("{} and what belongs to it will be set aside", path.display()))?;
+            Existing::SetAside
+        }
+        None => Existing::Keep,
+    };
+    let said = backup::restore(&config, archive, key.as_deref(), existing).await?;
     output.result(&said, &json!({ "archive": archive, "says": said.trim_end() }))
 }
 

@@ -46,7 +46,45 @@ async fn the_database_requires_its_key_file() {
     fs::rename(&file, app.folder().join("elsewhere")).unwrap();
     let output = app.command(&["serve"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("encryption-key"), "{said}");
+    assert!(!output.status.success() && said.contains("key file is missing"), "{said}");
+    let missing = async |command: &[&str]| {
+        let output = app.command(command).await;
+        assert!(!output.status.success(), "{command:?}: {output:?}");
+        assert!(!file.exists(), "{command:?} created a key");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    missing(&["serve"]).await;
+    let doctor = missing(&["doctor"]).await;
+    assert!(doctor.contains("FAULT    key: The database's key file is missing. Put "), "{doctor}");
+    // Another key is a fault as well.
+    std::fs::write(&file, "another key").unwrap();
+    let output = app.command(&["doctor"]).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && said.contains("FAULT    key: The key does not open the database"), "{said}");
+    let output = app.command(&["serve"]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("The key does not open the database"), "{said}");
+    // With the right one, everything works again.
+    std::fs::rename(app.folder().join("elsewhere"), &file).unwrap();
+    app.instances[0].start_again().await;
+    anna.get("/r1/users/me").await.data();
+}
+
+#[tokio::test]
+async fn the_database_requires_its_configured_secret() {
+    let secret = "a long random text that nobody guesses";
+    let mut app = Setup::new().set("auth.key_encryption_secret", secret).start().await;
+    app.sign_up("Anna").await;
+    app.instances[0].terminate().await;
+    let mut settings = app.settings().to_vec();
+    settings.retain(|(key, _)| key != "auth.key_encryption_secret");
+    let mut pairs: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    pairs.push(("auth.key_encryption_secret", "another long random text"));
+    for command in ["doctor", "serve"] {
+        let (is_done, said) = crate::operations::natter(app.folder(), &pairs, &[command]).await;
+        assert!(!is_done && said.contains("The key does not open the database"), "{said}");
+        assert!(said.contains("Put back the former value of auth.key_encryption_secret"), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -322,6 +360,6 @@ async fn a_refused_database_connection_is_reported_at_once() {
         .await
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains(&format!("connection refused at {address}")), "{said}");
+    assert!(!output.status.success() && said.contains(&format!("nothing listens at {address}")), "{said}");
     assert!(!said.contains("timed out") && said.trim().lines().count() == 1, "{said}");
 }

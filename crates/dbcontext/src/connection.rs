@@ -2,7 +2,6 @@
 //! one connection for writes, one for commits of messages, and several for reads ([`Sqlite`]).
 
 use std::{
-    io::ErrorKind,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,13 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
 use appcore::{AppError, Code, breaker::Circuit};
 use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
 };
-use sqlx::{Connection as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 
 use crate::{
     availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT_DEADLINE},
@@ -33,12 +31,12 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// PostgreSQL's `lock_timeout` for schema changes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout of a trial connection.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(4);
 /// Number of connections for schema changes: one holds the advisory lock while another works.
 const SCHEMA_CONNECTIONS: u32 = 3;
 /// Number of connections reserved for the writer of the event log.
 const LOG_CONNECTIONS: u32 = 3;
-
-const CONNECT_FAILED: &str = "failed to connect to PostgreSQL at database.url";
 
 /// The database of this instance. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -49,19 +47,6 @@ pub struct Database {
     availability: Availability,
     sqlite: Option<Sqlite>,
     last_refusal: LastRefusal,
-}
-
-/// Fails if nothing listens at the address. The pool would try again until its timeout, and then
-/// report only that.
-async fn require_listener(options: &PgConnectOptions) -> anyhow::Result<()> {
-    match tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(options)).await {
-        Ok(Err(sqlx::Error::Io(error))) if error.kind() == ErrorKind::ConnectionRefused => {
-            bail!("connection refused at {}:{}", options.get_host(), options.get_port())
-        }
-        Ok(Ok(connection)) => Ok(connection.close().await?),
-        // The pool may still connect in time, for example to a database that is starting.
-        _ => Ok(()),
-    }
 }
 
 /// Server-side timeouts of a PostgreSQL connection.
@@ -114,6 +99,57 @@ impl LastRefusal {
     }
 }
 
+/// Fails if nothing listens at the address. The pool would try again until its timeout.
+async fn require_listener(options: &PgConnectOptions) -> anyhow::Result<()> {
+    match tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await {
+        Ok(Err(sqlx::Error::Io(error))) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+            anyhow::bail!("{}", nothing_listens(options))
+        }
+        Ok(Ok(connection)) => Ok(connection.close().await?),
+        // The pool may still connect in time, for example to a database that is starting.
+        _ => Ok(()),
+    }
+}
+
+fn nothing_listens(options: &PgConnectOptions) -> String {
+    format!(
+        "nothing listens at {}:{}. Start the database, or correct database.url",
+        options.get_host(),
+        options.get_port()
+    )
+}
+
+/// Connects to PostgreSQL once, without retries. The error names the cause in the words of an
+/// operator, and the remedy.
+pub async fn try_postgres(url: &str) -> anyhow::Result<()> {
+    let options: PgConnectOptions =
+        url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
+    let address = format!("{}:{}", options.get_host(), options.get_port());
+    let error = match tokio::time::timeout(TRIAL_TIMEOUT, options.connect()).await {
+        Ok(Ok(connection)) => return Ok(connection.close().await?),
+        Ok(Err(error)) => error,
+        Err(_) => anyhow::bail!(
+            "PostgreSQL at {address} doesn't answer. Start the database, or correct database.url and the network"
+        ),
+    };
+    match &error {
+        sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::ConnectionRefused => {
+            anyhow::bail!("{}", nothing_listens(&options))
+        }
+        sqlx::Error::Database(cause) => match cause.code().as_deref() {
+            // Wrong password, and an unknown user.
+            Some("28P01" | "28000") => anyhow::bail!("the user or the password in database.url is wrong ({address})"),
+            Some("3D000") => anyhow::bail!(
+                "there is no database {} at {address}. Create it, or correct database.url",
+                options.get_database().unwrap_or_default()
+            ),
+            _ => {}
+        },
+        _ => {}
+    }
+    Err(anyhow::Error::new(error).context(format!("failed to connect to PostgreSQL at {address}")))
+}
+
 /// Number of open connections of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolStats {
@@ -157,7 +193,7 @@ impl Database {
         // The address may contain a password, so the error doesn't include the cause.
         let probe: PgConnectOptions =
             url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
-        require_listener(&probe).await.context(CONNECT_FAILED)?;
+        require_listener(&probe).await?;
         let availability = Availability::monitored(probe);
         let for_pool = availability.clone();
         let mut options = ConnectOptions::new(url.to_owned());
@@ -189,7 +225,14 @@ impl Database {
         // connection at a time; the others replace that one while it is tested after its return.
         let mut for_log = options.clone();
         for_log.max_connections(LOG_CONNECTIONS);
-        let connect = async |options| sea_orm::Database::connect(options).await.context(CONNECT_FAILED);
+        let connect = async |options| match sea_orm::Database::connect(options).await {
+            Ok(connected) => Ok(connected),
+            // The pool reports only that it has timed out.
+            Err(error) => Err(match try_postgres(url).await {
+                Err(cause) => cause,
+                Ok(()) => error.into(),
+            }),
+        };
         let (pool, log) = (connect(options).await?, connect(for_log).await?);
         let pool = Connections { pool, availability: availability.clone(), write_lock: None };
         Ok(Self {

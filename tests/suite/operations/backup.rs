@@ -142,9 +142,36 @@ async fn restore_refuses_existing_data_and_damaged_archives() {
     fs::copy(&archive, &alone).unwrap();
     let (is_done, said) = run(&target, &["restore", alone.to_str().unwrap()]).await;
     assert!(!is_done && said.contains("Name it with --key"), "{said}");
+    // Neither with the key of another installation. Nothing is left behind.
+    let wrong = elsewhere.path().join("wrong.key");
+    fs::write(&wrong, "A".repeat(43)).unwrap();
+    let (is_done, said) = run(&target, &["restore", alone.to_str().unwrap(), "--key", wrong.to_str().unwrap()]).await;
+    assert!(!is_done && said.contains("is not the key of this archive"), "{said}");
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "partial files were left");
     let key = format!("{archive}.key");
     let (is_done, said) = run(&target, &["restore", alone.to_str().unwrap(), "--key", &key]).await;
     assert!(is_done, "{said}");
+}
+
+#[tokio::test]
+async fn restore_names_archives_that_are_cut_short_and_other_files() {
+    let stage = Stage::start().await;
+    let archive = stage.archive();
+    assert!(run(stage.app.folder(), &["backup", &archive]).await.0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let damaged = elsewhere.path().join("damaged.tar");
+    let bytes = fs::read(&archive).unwrap();
+    for (contents, sentence) in [
+        (&bytes[..bytes.len() / 2], "The archive is cut short"),
+        (b"no archive".as_slice(), "It is not a backup of Natter"),
+    ] {
+        fs::write(&damaged, contents).unwrap();
+        let (is_done, said) = run(elsewhere.path(), &["restore", damaged.to_str().unwrap()]).await;
+        assert!(!is_done && said.contains(sentence), "{said}");
+    }
+    let settings = [("database.url", "postgres://nobody@127.0.0.1:9/nothing")];
+    let (is_done, said) = natter(elsewhere.path(), &settings, &["restore", &archive]).await;
+    assert!(!is_done && said.contains("natter restore is for SQLite"), "{said}");
 }
 
 #[tokio::test]
@@ -159,7 +186,7 @@ async fn restore_refuses_archives_of_a_newer_version() {
     assert!(run(stage.app.folder(), &["backup", &archive]).await.0);
     let elsewhere = tempfile::tempdir().unwrap();
     let (is_done, said) = run(elsewhere.path(), &["restore", &archive]).await;
-    assert!(!is_done && said.contains("by a newer version"), "{said}");
+    assert!(!is_done && said.contains("it has the schema step m9999_of_the_future"), "{said}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ mod describe;
 mod destination;
 mod error;
 mod key;
-mod key_file;
+pub mod key_file;
 mod kind;
 mod resolve;
 mod setting;

@@ -234,6 +234,17 @@ pub async fn delete_stale_instances<C: ConnectionTrait>(
     gone.exec_with_returning(db).await.map_err(app_error)
 }
 
+/// Returns the newest minute that has figures.
+pub async fn newest_minute<C: ConnectionTrait>(db: &C) -> Result<Option<Timestamp>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Newest {
+        at: Option<Timestamp>,
+    }
+    let sql = "SELECT MAX(at) AS at FROM figures WHERE step = $1";
+    let found: Vec<Newest> = raw::find(db, sql, vec![Step::Minute.as_str().into()]).await?;
+    Ok(found.into_iter().next().and_then(|newest| newest.at))
+}
+
 /// Lists instances, oldest first.
 pub async fn instances<C: ConnectionTrait>(db: &C) -> Result<Vec<InstanceRow>, AppError> {
     let instances = instance::Entity::find().order_by_asc(instance::Column::StartedAt);

@@ -64,6 +64,7 @@ pub(super) async fn run(
         }
         match checkpoint_and_restart(&beside, &writer, &file).await {
             Ok(()) => complained = None,
+            Err(_) if beside.is_closed() => return,
             // Limits the number of log messages: failed checkpoints are retried continuously, for
             // example while the disk is full.
             Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= WARNING_INTERVAL) => {
@@ -78,6 +79,7 @@ pub(super) async fn run(
                 Ok(true) => {}
                 // A reader still needs the log, so the truncation is retried later.
                 Ok(false) => removed.store(true, Ordering::Relaxed),
+                Err(_) if beside.is_closed() || writer.0.is_closed() => return,
                 Err(error) => {
                     removed.store(true, Ordering::Relaxed);
                     tracing::warn!(%error, "failed to truncate SQLite write-ahead log containing removed text");

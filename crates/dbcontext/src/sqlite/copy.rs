@@ -7,9 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
 use sqlx::{
     ConnectOptions as _, Connection as _,
-    sqlite::{SqliteConnectOptions, SqliteConnection},
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions},
 };
 
 /// Returns the path of the file that a `sqlite://` URL names.
@@ -43,6 +44,14 @@ pub async fn check_sqlite(file: &Path) -> anyhow::Result<()> {
     ensure!(lost == 0, "{lost} rows violate foreign keys");
     connection.close().await?;
     Ok(())
+}
+
+/// Opens a snapshot for reading, without changing anything on the disk.
+pub async fn open_snapshot(file: &Path) -> anyhow::Result<DatabaseConnection> {
+    let options = SqliteConnectOptions::new().filename(file).read_only(true);
+    let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+    let pool = pool.with_context(|| format!("failed to open {}", file.display()))?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
 }
 
 async fn open(file: &Path) -> anyhow::Result<SqliteConnection> {

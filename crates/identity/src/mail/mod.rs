@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use job::{MailJob, send_subscription_mail};
-pub use transport::{Mailer, sends_password_in_clear};
+pub use transport::{Mailer, sends_password_in_clear, server_address};
 
 /// Lifetime of a verification link.
 const VERIFICATION_TTL: Duration = Duration::from_secs(24 * 3_600);

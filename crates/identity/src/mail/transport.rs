@@ -32,6 +32,8 @@ const OUTBOX: &str = "outbox";
 const PORT: u16 = 25;
 /// Default port of the mail server for submission.
 const SUBMISSION_PORT: u16 = 587;
+/// Default port of the mail server for submission over TLS.
+const SUBMISSIONS_PORT: u16 = 465;
 /// Maximum length of a line without its line break (RFC 5321, section 4.5.3.1.6).
 const MAX_LINE_LEN: usize = 998;
 
@@ -86,6 +88,17 @@ impl ServerAddress {
         };
         Some(Self { url, in_clear })
     }
+}
+
+/// Host and port of the configured mail server, for display.
+pub fn server_address(config: &Config) -> Option<String> {
+    let ServerAddress { url, .. } = ServerAddress::parse(config.mail.smtp_url.as_ref()?.expose())?;
+    let usual = match (url.scheme(), url.query()) {
+        ("smtps", _) => SUBMISSIONS_PORT,
+        (_, Some(_)) => SUBMISSION_PORT,
+        _ => PORT,
+    };
+    Some(format!("{}:{}", url.host_str()?, url.port().unwrap_or(usual)))
 }
 
 /// True if the configured mail server gets the password in plaintext.

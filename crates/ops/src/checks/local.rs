@@ -1,15 +1,16 @@
 //! Checks of the local machine.
 
-use std::path::Path;
+use std::{net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use appcore::{
     config::Config,
+    is_local_network,
     view::{Check, CheckAbout},
 };
 use platform::host_health::{DiskSpace, OpenFiles};
 use rustix::process::{Resource, getrlimit};
 
-use super::created_at_start;
+use super::{created_at_start, failure};
 
 /// Limit of open files below which an installation can serve only a few hundred users.
 const MIN_FILE_LIMIT: u64 = 10_000;
@@ -23,16 +24,15 @@ pub fn disk(config: &Config) -> Vec<Check> {
     if !folder.exists() {
         return vec![created_at_start(ABOUT, shown)];
     }
-    let mut found = Vec::new();
-    if let Err(error) = try_to_write(folder) {
-        let advice = "Make the user that runs Natter the owner of the folder, or set server.data_dir to another one";
-        found.push(Check::fault(ABOUT, format!("Can't write to {shown}: {error}. {advice}")));
+    let space = match DiskSpace::for_folder(folder) {
+        Ok(space) => space,
+        Err(error) => return vec![Check::fault(ABOUT, failure::not_readable(folder, &error))],
+    };
+    match try_to_write(folder) {
+        Ok(()) => vec![disk_space(space, &shown.to_string())],
+        Err(error) if failure::is_full(&error) => vec![disk_space(DiskSpace::Full(0), &shown.to_string())],
+        Err(error) => vec![Check::fault(ABOUT, failure::not_writable(folder, &error))],
     }
-    found.push(match DiskSpace::for_folder(folder) {
-        Ok(room) => disk_space(room, &shown.to_string()),
-        Err(error) => Check::fault(ABOUT, format!("Can't read {shown}: {error}. Check server.data_dir")),
-    });
-    found
 }
 
 /// Reports the free disk space.
@@ -62,33 +62,55 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
 #[must_use]
 pub fn key(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Key;
-    let file = config.server.data_dir.join("encryption-key");
+    let file = config.key_file();
     let keep = "Keep a copy somewhere other than the backups";
-    if let Some(secret) = &config.auth.key_encryption_secret {
-        // A running server has loaded the key from the file.
-        let is_of_file = std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == secret.expose());
-        let place = if is_of_file {
-            format!("The key is in {}", file.display())
-        } else {
-            "auth.key_encryption_secret is set".to_owned()
-        };
-        Check::ok(ABOUT, format!("{place}. {keep}"))
-    } else if config.is_embedded() && file.exists() {
-        match config.clone().with_key_file() {
-            Ok(_) => Check::ok(ABOUT, format!("The key is in {}. {keep}", file.display())),
-            Err(error) => Check::fault(ABOUT, format!("{error:#}")),
+    let Some(secret) = &config.auth.key_encryption_secret else {
+        if config.is_embedded() {
+            return created_at_start(ABOUT, file.display());
         }
-    } else if config.is_embedded() {
-        created_at_start(ABOUT, file.display())
-    } else {
         let risk = "anyone with a copy of the database can sign in as any user";
-        Check::warning(
+        return Check::warning(
             ABOUT,
             format!(
                 "auth.key_encryption_secret is not set: {risk}. Set it to a long random text, the same on all instances"
             ),
-        )
+        );
+    };
+    // A running server has loaded the key from the file.
+    if std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == secret.expose()) {
+        if is_readable_by_others(&file) {
+            let says = format!("Other users of this machine can read {}. Run natter doctor --fix", file.display());
+            return Check::warning(ABOUT, says);
+        }
+        return Check::ok(ABOUT, format!("The key is in {}. {keep}", file.display()));
     }
+    Check::ok(ABOUT, format!("auth.key_encryption_secret is set. {keep}"))
+}
+
+fn is_readable_by_others(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+}
+
+/// Reports peers whose forwarding headers are ignored. Limits and bans count all their clients as
+/// one.
+#[must_use]
+pub fn untrusted_proxies(peers: &[IpAddr]) -> Vec<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Configuration;
+    let check = |peer: &IpAddr| {
+        if is_local_network(*peer) {
+            let says = format!(
+                "Requests come through {peer}, which is not in server.trusted_proxies, so all people behind it count as one client, for bans too. If it is your proxy, add it there"
+            );
+            Check::fault(ABOUT, says)
+        } else {
+            // Any client may send the headers, so this may be no proxy.
+            let says = format!(
+                "{peer} sends X-Forwarded-For, but is not in server.trusted_proxies. If it is your proxy, add it there"
+            );
+            Check::warning(ABOUT, says)
+        }
+    };
+    peers.iter().map(check).collect()
 }
 
 /// Checks the limit of open files for a server that would be started here.
@@ -96,7 +118,7 @@ pub fn key(config: &Config) -> Check {
 pub fn open_file_limit() -> Check {
     let most = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     if most >= MIN_FILE_LIMIT {
-        Check::ok(CheckAbout::Files, "The open-file limit is high enough")
+        Check::ok(CheckAbout::Files, format!("The limit of open files is {most}"))
     } else {
         Check::warning(
             CheckAbout::Files,

@@ -4,13 +4,17 @@
 //! `/health`. [`all`] also contacts the mail server, the AI providers and the public address.
 //! `natter doctor` runs the same checks without a server ([`local`], [`remote`]).
 
+pub mod failure;
 pub mod local;
 pub mod quick;
 pub mod remote;
 
 use std::time::{Duration, Instant};
 
-use appcore::view::{Check, CheckAbout, Checks};
+use appcore::{
+    UNTRUSTED_PROXIES,
+    view::{Check, CheckAbout, Checks},
+};
 use futures_util::{future::join_all, join};
 use tokio::sync::Mutex;
 
@@ -65,14 +69,15 @@ async fn run_all(service: &OpsService) -> Vec<Check> {
         clock,
         remote::mail(config),
         remote::ai(service.gateway.ai()),
-        remote::public_address(config),
+        remote::public_address(config, true),
     );
     // The program has read the destination, so its result replaces the quick one.
     if program.iter().any(|check| check.about == CheckAbout::Backups) {
         quick.checks.retain(|check| check.about != CheckAbout::Backups);
     }
-    let key = std::iter::once(local::key(config));
-    let known = [quick.checks, program, key.collect(), database].into_iter().flatten();
+    let key = vec![local::key(config)];
+    let proxies = local::untrusted_proxies(&UNTRUSTED_PROXIES.peers());
+    let known = [quick.checks, program, proxies, key, database].into_iter().flatten();
     let mut checks: Vec<Check> = known.chain(clock).chain([mail]).chain(ai).chain(address).collect();
     // The checks are grouped by subject, in the order in which `natter doctor` prints them.
     checks.sort_by_key(|check| check.about as u8);

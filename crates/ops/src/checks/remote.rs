@@ -1,17 +1,24 @@
 //! Checks over the network: database, Redis, mail server, AI providers and public address.
 
+use std::time::Duration;
+
 use ai::Ai;
 use appcore::{
-    Clock,
+    Clock, Timestamp,
     config::Config,
     view::{Check, CheckAbout},
 };
 use dbcontext::{Database, query};
 
-use super::{run_concurrently, with_timeout};
+use super::{failure, local, run_concurrently, with_timeout};
+use crate::console;
 
 /// Maximum difference between this machine's clock and that of the database, in milliseconds.
 const MAX_CLOCK_SKEW_MILLIS: u64 = 2_000;
+/// Default port of Redis.
+const REDIS_PORT: u16 = 6379;
+/// Remaining lifetime of a certificate below which it is reported.
+const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
 /// Maximum time for which a job may be due without being claimed, in milliseconds.
 const MAX_JOB_WAIT_MILLIS: i64 = 300_000;
 
@@ -31,6 +38,34 @@ pub async fn clock(database: &Database) -> Check {
         }
         Err(error) => Check::fault(ABOUT, format!("Couldn't read the database's clock: {error:#}")),
     }
+}
+
+/// Checks the clock by the newest figures in a database on this machine. Returns `None` if they
+/// don't show that it is wrong.
+pub async fn clock_by_figures(database: &Database) -> Option<Check> {
+    let asked = async { Ok(query::figures::newest_minute(database.reader()).await?) };
+    let (newest, _) = with_timeout(asked).await.ok()?;
+    let ahead = newest?.millis() - Clock::system().now().millis();
+    let tolerance = i64::try_from(MAX_CLOCK_SKEW_MILLIS).ok()?;
+    (ahead > tolerance).then(|| {
+        let says = format!(
+            "This machine's clock is at least {} s behind: the database has entries from later. Use NTP",
+            ahead / 1_000
+        );
+        Check::fault(CheckAbout::Clock, says)
+    })
+}
+
+/// Reports proxies that the running instances don't trust.
+pub async fn untrusted_proxies(database: &Database) -> Vec<Check> {
+    let since = Clock::system().now().minus(console::DEAD_AFTER);
+    let asked = async { Ok(query::figures::instances(database.reader()).await?) };
+    let Ok((rows, _)) = with_timeout(asked).await else { return Vec::new() };
+    let mut peers: Vec<_> =
+        rows.iter().filter(|row| row.seen_at >= since).flat_map(console::untrusted_proxies).collect();
+    peers.sort_unstable();
+    peers.dedup();
+    local::untrusted_proxies(&peers)
 }
 
 /// Checks the search index of messages.
@@ -53,7 +88,10 @@ pub async fn search(config: &Config, database: &Database) -> Check {
             ),
         ),
         Ok((Some(state), _)) => Check::ok(ABOUT, format!("Messages indexed: {}", state.messages)),
-        Err(error) => Check::fault(ABOUT, format!("{error:#}. Run natter search rebuild to rebuild the index")),
+        Err(error) => {
+            let says = failure::summarize(&error);
+            Check::fault(ABOUT, format!("{says}. Run natter search rebuild to rebuild the index"))
+        }
     }
 }
 
@@ -101,7 +139,8 @@ pub async fn redis(config: &Config) -> Check {
     match pinged.await {
         Ok((_, took)) => Check::ok(ABOUT, format!("answers within {took} ms")),
         Err(error) => {
-            let says = format!("{error:#}");
+            let address = failure::address_of(url.expose(), REDIS_PORT).unwrap_or_else(|| "redis.url".to_owned());
+            let says = failure::explain(&error, &address);
             let next = if says.contains("certificate") {
                 "Add its certificate authority to this machine (SSL_CERT_FILE), or renew the certificate"
             } else {
@@ -127,7 +166,9 @@ pub async fn mail(config: &Config) -> Check {
             "Email isn't set up (mail.smtp_url). Emails are saved as files, and people can't reset their own passwords",
         ),
         Err(error) => {
-            Check::fault(ABOUT, format!("{error:#}. Correct mail.smtp_url, or let the mail server accept this machine"))
+            let address = identity::mail::server_address(config).unwrap_or_else(|| "mail.smtp_url".to_owned());
+            let says = failure::explain(&error, &address);
+            Check::fault(ABOUT, format!("{says}. Correct mail.smtp_url, or let the mail server accept this machine"))
         }
     }
 }
@@ -145,31 +186,156 @@ pub async fn ai(ai: &Ai) -> Vec<Check> {
         match with_timeout(async { Ok(ai.test(name).await) }).await {
             Ok((Some(Ok(took)), _)) => Some(Check::ok(ABOUT, format!("{name} answers within {} ms", took.as_millis()))),
             Ok((Some(Err(error)), _)) => {
-                Some(Check::fault(ABOUT, format!("{name}: {error}. Check {there} and its keys")))
+                let says = failure::summarize(&error.into());
+                Some(Check::fault(ABOUT, format!("{name}: {says}. Check {there} and its keys")))
             }
             Ok((None, _)) => None,
-            Err(error) => {
-                Some(Check::fault(ABOUT, format!("{name}: {error:#}. Check {there}, its base URL, and the network")))
-            }
+            Err(error) => Some(Check::fault(
+                ABOUT,
+                format!("{name}: {}. Check {there}, its base URL, and the network", failure::summarize(&error)),
+            )),
         }
     };
     run_concurrently(providers.iter().map(|provider| ask(&provider.settings.name, provider.is_added))).await
 }
 
-/// Checks that `server.public_url` leads to a Natter server.
-pub async fn public_address(config: &Config) -> Option<Check> {
+/// Checks that `server.public_url` leads to a Natter server, and its certificate. A dead address is
+/// a fault only if a server runs.
+pub async fn public_address(config: &Config, is_running: bool) -> Option<Check> {
     const ABOUT: CheckAbout = CheckAbout::PublicAddress;
     let url = config.server.public_url.as_ref()?;
     let shown = url.as_str().trim_end_matches('/');
-    let asked = with_timeout(async {
-        let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(client.get(format!("{shown}/health/simple")).send().await?.error_for_status()?)
-    });
-    Some(match asked.await {
-        Ok((_, took)) => Check::ok(ABOUT, format!("{shown} answers within {took} ms")),
-        Err(error) => Check::warning(
-            ABOUT,
-            format!("{shown}: {error:#}. Start the server, or point the proxy to it; links in emails use this address"),
-        ),
+    let address = failure::address_of(shown, 443).unwrap_or_else(|| shown.to_owned());
+    let now = Clock::system().now();
+    Some(match with_timeout(request(shown, Certificates::Verified)).await {
+        Ok((response, took)) if response.status().is_success() => match certificate_end(&response) {
+            Some(end) if end.as_str() < &*day(now.plus(CERTIFICATE_WARNING)) => {
+                Check::warning(ABOUT, format!("The certificate of {address} expires on {end}. Renew it"))
+            }
+            _ => Check::ok(ABOUT, format!("{shown} answers within {took} ms")),
+        },
+        Ok((response, _)) => address_failure(is_running, &format!("{shown} answers {}", response.status().as_u16())),
+        Err(error) if failure::summarize(&error).contains("certificate") => {
+            let end = match with_timeout(request(shown, Certificates::Any)).await {
+                Ok((response, _)) => certificate_end(&response),
+                Err(_) => None,
+            };
+            Check::warning(
+                ABOUT,
+                match end {
+                    Some(end) if end.as_str() < &*day(now) => {
+                        format!("The certificate of {address} expired on {end}. Renew it")
+                    }
+                    end => {
+                        let until = end.map_or_else(String::new, |end| format!(", valid until {end},"));
+                        format!(
+                            "The certificate of {address}{until} is not trusted by this machine. Use one of a public authority, or add its authority (SSL_CERT_FILE)"
+                        )
+                    }
+                },
+            )
+        }
+        Err(error) => address_failure(is_running, &format!("{shown}: {}", failure::explain(&error, &address))),
     })
+}
+
+fn address_failure(is_running: bool, says: &str) -> Check {
+    const ABOUT: CheckAbout = CheckAbout::PublicAddress;
+    let links = "links in emails use this address";
+    if is_running {
+        Check::fault(ABOUT, format!("{says}, although the server runs. Point the proxy to it; {links}"))
+    } else {
+        Check::warning(ABOUT, format!("{says}. Start the server, or point the proxy to it; {links}"))
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Certificates {
+    Verified,
+    /// Only to read the dates of a certificate that was refused. Nothing secret is sent.
+    Any,
+}
+
+async fn request(shown: &str, certificates: Certificates) -> anyhow::Result<reqwest::Response> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_info(true)
+        .danger_accept_invalid_certs(certificates == Certificates::Any)
+        .build()?;
+    Ok(client.get(format!("{shown}/health/simple")).send().await?)
+}
+
+/// Last day of the server's certificate, as `2026-11-30`.
+fn certificate_end(response: &reqwest::Response) -> Option<String> {
+    let info = response.extensions().get::<reqwest::tls::TlsInfo>()?;
+    not_after(info.peer_certificate()?)
+}
+
+/// Parses the end of the validity of an X.509 certificate (RFC 5280).
+fn not_after(certificate: &[u8]) -> Option<String> {
+    const VERSION: u8 = 0xa0;
+    const UTC_TIME: u8 = 0x17;
+    let (_, signed, _) = der_element(certificate)?;
+    let (_, mut fields, _) = der_element(signed)?;
+    let (tag, _, rest) = der_element(fields)?;
+    if tag == VERSION {
+        fields = rest;
+    }
+    // Serial number, algorithm and issuer come before the validity.
+    for _ in 0..3 {
+        (_, _, fields) = der_element(fields)?;
+    }
+    let (_, validity, _) = der_element(fields)?;
+    let (_, _, rest) = der_element(validity)?;
+    let (tag, time, _) = der_element(rest)?;
+    let text = std::str::from_utf8(time).ok()?;
+    let (year, rest) = text.split_at_checked(if tag == UTC_TIME { 2 } else { 4 })?;
+    let year = match (tag, year.parse::<u16>().ok()?) {
+        (UTC_TIME, year @ 50..) => 1_900 + year,
+        (UTC_TIME, year) => 2_000 + year,
+        (_, year) => year,
+    };
+    Some(format!("{year:04}-{}-{}", rest.get(..2)?, rest.get(2..4)?))
+}
+
+/// Splits the first element off DER data: its tag, its content, and the data after it.
+fn der_element(data: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, short], rest) = data.split_first_chunk::<2>()?;
+    let (length, rest) = match short {
+        0..0x80 => (usize::from(short), rest),
+        _ => {
+            let (bytes, rest) = rest.split_at_checked(usize::from(short & 0x7f))?;
+            let length =
+                bytes.iter().try_fold(0_usize, |sum, byte| sum.checked_mul(256).map(|sum| sum | usize::from(*byte)))?;
+            (length, rest)
+        }
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+/// Day of a timestamp, as `2026-11-30`.
+fn day(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_the_end_of_a_certificate() {
+        let element = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat();
+        let certificate = |version: &[u8], time: Vec<u8>| {
+            let validity = element(0x30, &[element(0x17, b"200101000000Z"), time].concat());
+            let head = [element(2, b"1"), element(0x30, b""), element(0x30, b"")].concat();
+            element(0x30, &element(0x30, &[version, head.as_slice(), validity.as_slice()].concat()))
+        };
+        let version = element(0xa0, &element(2, &[2]));
+        let end = |version: &[u8], time: Vec<u8>| not_after(&certificate(version, time));
+        assert_eq!(end(&version, element(0x17, b"261125101112Z")).as_deref(), Some("2026-11-25"));
+        assert_eq!(end(&[], element(0x18, b"20511125101112Z")).as_deref(), Some("2051-11-25"));
+        assert_eq!(end(&version, element(0x17, b"2")), None);
+        assert_eq!(not_after(b"\x30\x84\xff\xff\xff\xff"), None);
+    }
 }
