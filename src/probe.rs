@@ -7,13 +7,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use appcore::config::Config;
+use serde_json::Value;
 
 /// Timeout for connecting, and also for each read.
 const IO_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST: &[u8] = b"GET /health/simple HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-const OK_STATUS: &[u8] = b"HTTP/1.1 200 ";
+/// Maximum length of a response, in bytes.
+const MAX_RESPONSE_LEN: u64 = 64 * 1024;
 
 /// Sends a request to the server on this machine. Fails unless the server accepts requests.
 pub fn run(config: &Config) -> anyhow::Result<()> {
@@ -22,13 +24,44 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         .with_context(|| format!("No server responds at {address}. Start it, or check its log"))?;
     stream.set_read_timeout(Some(IO_TIMEOUT))?;
     stream.set_write_timeout(Some(IO_TIMEOUT))?;
-    let mut answer = [0; OK_STATUS.len()];
-    stream
-        .write_all(REQUEST)
-        .and_then(|()| stream.read_exact(&mut answer))
-        .with_context(|| format!("The server at {address} does not respond"))?;
-    ensure!(answer == OK_STATUS, "The server at {address} accepts no requests because it is shutting down.");
-    Ok(())
+    let mut answer = Vec::new();
+    let received = stream.write_all(REQUEST).and_then(|()| stream.take(MAX_RESPONSE_LEN).read_to_end(&mut answer));
+    let answer = String::from_utf8_lossy(&answer);
+    match (status(&answer), received) {
+        (Some(200), _) => Ok(()),
+        (Some(status), _) => bail!("The server at {address} answered {status}: {}.", explain(status, &answer)),
+        (None, Err(error)) => {
+            Err(anyhow::Error::new(error).context(format!("The server at {address} does not respond")))
+        }
+        (None, Ok(_)) => bail!("The program at {address} is not Natter: it doesn't speak HTTP."),
+    }
+}
+
+/// Status code of an HTTP response.
+fn status(answer: &str) -> Option<u16> {
+    answer.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.get(..3)?.parse().ok()
+}
+
+/// Explains a refusal.
+fn explain(status: u16, answer: &str) -> String {
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    // The body may be chunked; the JSON document is what is between the outermost braces.
+    let document = body.find('{').zip(body.rfind('}')).and_then(|(start, end)| body.get(start..=end));
+    let body: Value = document.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    if body["status"] == "stopping" {
+        return "it is shutting down".to_owned();
+    }
+    if body["code"] == "address_banned" {
+        return "127.0.0.1 is banned; lift the ban with natter admin bans lift 127.0.0.1".to_owned();
+    }
+    match body["message"].as_str() {
+        Some(message) => message.trim_end_matches('.').to_owned(),
+        None => match status {
+            401 | 403 => "something in front of Natter, or another program, refuses the request".to_owned(),
+            404 => "another program listens there".to_owned(),
+            _ => "see its log".to_owned(),
+        },
+    }
 }
 
 /// Returns the address at which the server can be reached from this machine.
@@ -45,4 +78,20 @@ pub fn address(config: &Config) -> anyhow::Result<SocketAddr> {
         _ => {}
     }
     Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explains_refusals() {
+        let answer = |body: &str| format!("HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\n\r\n{body}");
+        assert_eq!(status(&answer("")), Some(403));
+        assert_eq!(status("SSH-2.0-OpenSSH_9.2"), None);
+        let banned = answer(r#"1f\r\n{"status":"error","code":"address_banned","message":"x"}\r\n0"#);
+        assert!(explain(403, &banned).contains("natter admin bans lift 127.0.0.1"));
+        assert_eq!(explain(503, &answer(r#"{"status":"stopping"}"#)), "it is shutting down");
+        assert_eq!(explain(429, &answer(r#"{"message":"Too many requests."}"#)), "Too many requests");
+    }
 }
