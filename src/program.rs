@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::Database;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use ops::checks::with_timeout;
+use ops::checks::{failure, with_timeout};
 use platform::Core;
 
 use crate::{backup::Schedule, schema::SchemaState};
@@ -75,16 +75,22 @@ pub async fn schema(config: &Config, database: &Database) -> Check {
     }
 }
 
-/// Checks the scheduled backups; `None` if they are disabled.
+/// Checks the scheduled backups; `None` on PostgreSQL, which Natter doesn't back up.
 pub async fn backups(config: &Config) -> Option<Check> {
     const ABOUT: CheckAbout = CheckAbout::Backups;
     let schedule = match Schedule::of(config) {
-        Ok(schedule) => schedule?,
-        Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}"))),
+        Ok(Some(schedule)) => schedule,
+        Ok(None) => {
+            let says = "No backups are made. Set backup.every_hours, or make them with natter backup and cron";
+            return config.is_embedded().then(|| Check::warning(ABOUT, says));
+        }
+        Err(error) => return Some(Check::fault(ABOUT, failure::summarize(&error))),
     };
     let last = match with_timeout(schedule.last_backup_at()).await {
         Ok((last, _)) => last,
-        Err(error) => return Some(Check::fault(ABOUT, format!("{error:#}. Check backup.url"))),
+        Err(error) => {
+            return Some(Check::fault(ABOUT, format!("{}. Check backup.url", failure::summarize(&error))));
+        }
     };
     let said =
         last.map_or_else(|| "there is none yet".to_owned(), |last| format!("the last one was created at {last}"));

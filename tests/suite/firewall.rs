@@ -31,7 +31,7 @@ async fn ask(caller: &Caller, address: &str, path: &str) -> Answer {
 }
 
 async fn is_banned(caller: &Caller, address: &str) -> bool {
-    let answer = ask(caller, address, "/health/simple").await;
+    let answer = ask(caller, address, "/frames.json").await;
     if answer.status == 200 {
         return false;
     }
@@ -190,7 +190,40 @@ async fn uses_only_the_trusted_proxys_client_address() {
     for _ in 0..9 {
         assert_eq!(caller.get("/.env").await.status, 404);
     }
-    assert_eq!(caller.get("/health/simple").await.status, 200, "a trusted proxy is never banned");
+    assert_eq!(caller.get("/frames.json").await.status, 200, "a trusted proxy is never banned");
+}
+
+#[tokio::test]
+async fn bans_do_not_apply_to_health_checks() {
+    let app = behind_a_proxy().start().await;
+    let caller = app.anonymous();
+    scan(&caller, "203.0.113.66", 3).await;
+    assert!(is_banned(&caller, "203.0.113.66").await);
+    for path in ["/health", "/health/simple"] {
+        assert_eq!(ask(&caller, "203.0.113.66", path).await.status, 200, "{path}");
+    }
+}
+
+/// Without the setting, all users count as the proxy. The log, the console and the doctor say so.
+#[tokio::test]
+async fn names_a_proxy_that_is_not_trusted() {
+    let app = Application::start().await;
+    let admin = app.admin().await;
+    let caller = app.anonymous();
+    ask(&caller, "203.0.113.66", "/frames.json").await;
+    ask(&caller, "203.0.113.67", "/frames.json").await;
+    let named = "127.0.0.1, which is not in server.trusted_proxies";
+    wait_until("the doctor names the proxy", async || {
+        let output = app.command(&["doctor"]).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        !output.status.success() && said.contains(&format!("FAULT    configuration: Requests come through {named}"))
+    })
+    .await;
+    let checks = admin.get("/r1/admin/checks").await.text();
+    assert!(checks.contains(named), "{checks}");
+    let log = app.instances[0].log();
+    let warnings = log.iter().filter(|line| line.contains("forwarding headers ignored")).count();
+    assert_eq!(warnings, 1, "{log:#?}");
 }
 
 #[tokio::test]
@@ -205,16 +238,16 @@ async fn ignores_forwarded_addresses_before_the_trusted_proxy() {
         assert_eq!(status(b"\xff, 203.0.113.66", "/.env").await, 404);
     }
     for hidden in [&b"\xff, 203.0.113.66"[..], b"8.8.8.8, 203.0.113.66", b"203.0.113.66"] {
-        assert_eq!(status(hidden, "/health/simple").await, 403, "{hidden:?}");
+        assert_eq!(status(hidden, "/frames.json").await, 403, "{hidden:?}");
     }
     // If the forwarded address can't be read, the violation isn't attributed to the proxy, which is
     // never banned.
-    assert_eq!(status(b"203.0.113.67, \xff", "/health/simple").await, 200);
+    assert_eq!(status(b"203.0.113.67, \xff", "/frames.json").await, 200);
     for _ in 0..3 {
         assert_eq!(status(b"203.0.113.67, \xff", "/.env").await, 404);
     }
-    assert_eq!(status(b"203.0.113.67, \xff", "/health/simple").await, 403);
-    assert_eq!(status(b"203.0.113.67", "/health/simple").await, 200);
+    assert_eq!(status(b"203.0.113.67, \xff", "/frames.json").await, 403);
+    assert_eq!(status(b"203.0.113.67", "/frames.json").await, 200);
 }
 
 /// Returns the token as if it had been signed with a key that this installation no longer has.
@@ -262,7 +295,7 @@ async fn cross_site_requests_cannot_ban_a_visitor() {
             // exceeded.
             assert!(matches!(ask("/r1/users/me", Some(&forged)).await, 401 | 429), "{page:?}");
         }
-        assert_eq!(ask("/health/simple", None).await, 200, "{page:?}");
+        assert_eq!(ask("/frames.json", None).await, 200, "{page:?}");
     }
     // The visitor's own requests are counted separately.
     ask(&visitor, "203.0.113.7", "/r1/users/me").await.refused(401, "unauthenticated");

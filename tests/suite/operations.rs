@@ -8,9 +8,9 @@ mod storage;
 mod traces;
 mod upgrades;
 
-use std::path::Path;
+use std::{path::Path, process::Stdio};
 
-use support::{Application, Engine, PostgresServer, Setup, free_port};
+use support::{Application, Engine, PostgresServer, Setup, certified, free_port, wait_until};
 use tokio::process::Command;
 
 /// Runs a `natter` command with only these settings. Returns true on success, and the output.
@@ -65,8 +65,16 @@ async fn the_doctor_reports_each_problem_with_its_fix() {
         let line = said.lines().find(|line| line.starts_with(&format!("FAULT    {about}: ")));
         assert!(line.is_some_and(|line| line.contains(advice)), "{about} in {said}");
     }
-    assert!(said.lines().any(|line| line.starts_with("warning  public address: ")), "{said}");
+    // The server runs, so its address must not be dead.
+    assert!(said.lines().any(|line| line.starts_with("FAULT    public address: ")), "{said}");
     assert!(!said.contains("hunter22"), "{said}");
+    // One line per fault, which names host and port once.
+    for (about, address) in [("redis", format!("127.0.0.1:{port}")), ("mail", "127.0.0.1:9".to_owned())] {
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains(&format!(" {about}: "))).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        assert!(lines[0].contains(&format!("{about}: nothing listens at {address}. ")), "{said}");
+        assert_eq!(lines[0].matches(&address).count(), 1, "{said}");
+    }
 }
 
 #[tokio::test]
@@ -92,5 +100,53 @@ async fn the_doctor_detects_an_unavailable_and_an_outdated_database() {
     let settings = [("database.url", url.as_str()), ("server.data_dir", &data)];
     let (is_well, said) = natter(app.folder(), &settings, &["doctor"]).await;
     assert!(!is_well && said.contains("FAULT    database: "), "{said}");
-    assert!(said.contains("Start the database, or correct database.url"), "{said}");
+    let address = url.rsplit_once('@').map_or(url.as_str(), |(_, rest)| rest);
+    let (host, _) = address.trim_start_matches("postgres://").split_once('/').unwrap();
+    assert!(
+        said.contains(&format!("database: nothing listens at {host}. Start the database, or correct database.url")),
+        "{said}"
+    );
+    let (is_well, said) = natter(app.folder(), &settings, &["serve"]).await;
+    assert!(!is_well && said.contains(&format!("nothing listens at {host}")), "{said}");
+}
+
+#[tokio::test]
+async fn the_doctor_names_another_program_at_the_servers_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = Setup::new().on(Engine::Sqlite).start().await;
+    let taken = app.instances[0].port().to_string();
+    let data = folder.path().display().to_string();
+    let settings = [("server.data_dir", data.as_str()), ("server.port", taken.as_str())];
+    let (is_done, said) = natter(folder.path(), &settings, &["migrate", "up"]).await;
+    assert!(is_done, "{said}");
+    let (is_well, said) = natter(folder.path(), &settings, &["doctor"]).await;
+    let line = format!("FAULT    configuration: Another installation of Natter listens at 127.0.0.1:{taken}.");
+    assert!(!is_well && said.contains(&line), "{said}");
+    assert!(said.contains("warning  backups: No backups are made"), "{said}");
+
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().port().to_string();
+    let settings = [("server.data_dir", data.as_str()), ("server.port", taken.as_str())];
+    let (is_well, said) = natter(folder.path(), &settings, &["doctor"]).await;
+    let line = format!("FAULT    configuration: Another program listens at 127.0.0.1:{taken}.");
+    assert!(!is_well && said.contains(&line), "{said}");
+}
+
+#[tokio::test]
+async fn the_doctor_gives_the_end_of_a_certificate_that_is_not_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let [_, certificate, key] = certified(folder.path()).await;
+    let port = free_port().to_string();
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-quiet", "-www", "-accept", &port]).arg("-cert").arg(&certificate).arg("-key").arg(&key);
+    let _server = server.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let (public, data) = (format!("https://127.0.0.1:{port}"), folder.path().display().to_string());
+    let settings = [("server.data_dir", data.as_str()), ("server.public_url", public.as_str())];
+    wait_until("the server listens", async || {
+        tokio::net::TcpStream::connect(&public["https://".len()..]).await.is_ok()
+    })
+    .await;
+    let (_, said) = natter(folder.path(), &settings, &["doctor"]).await;
+    let line = said.lines().find(|line| line.starts_with("warning  public address: ")).unwrap_or_default();
+    assert!(line.contains(", valid until 20") && line.contains("is not trusted by this machine"), "{said}");
 }
