@@ -110,15 +110,14 @@ async fn database(config: &Config, is_usable: bool) -> Result<Option<Database>, 
         let file = dbcontext::sqlite_file(url).map_err(|error| fault(&error))?;
         // Opened for writing, because SQLite can't use a file that it can only read.
         match OpenOptions::new().read(true).append(true).open(&file) {
+            // SQLite can't open a database on a full disk, or in a folder that it can't write to.
+            Ok(_) if !is_usable => return Ok(None),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let says = format!("{} does not exist yet; the first start creates it", file.display());
                 return Err(Check::warning(ABOUT, says));
             }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                return Err(Check::fault(ABOUT, failure::not_readable(&file, &error)));
-            }
-            Err(_) if !is_usable => return Ok(None),
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied && !is_usable => return Ok(None),
             Err(error) => return Err(Check::fault(ABOUT, failure::not_readable(&file, &error))),
         }
     } else {
@@ -131,8 +130,6 @@ async fn database(config: &Config, is_usable: bool) -> Result<Option<Database>, 
     });
     match opened.await {
         Ok((database, _)) => Ok(Some(database)),
-        // SQLite can't open a database on a full disk, or in a folder that it can't write to.
-        Err(_) if config.is_embedded() && !is_usable => Ok(None),
         Err(error) => Err(fault(&error)),
     }
 }

@@ -132,6 +132,19 @@ async fn the_doctor_names_another_program_at_the_servers_port() {
     assert!(!is_well && said.contains(&line), "{said}");
 }
 
+/// On SQLite there is no other clock to compare with, but figures from the future show that the clock
+/// was set back.
+#[tokio::test]
+async fn the_doctor_reports_a_clock_that_is_behind_the_database() {
+    let mut app = Setup::new().on(Engine::Sqlite).start().await;
+    app.instances[0].terminate().await;
+    app.database.run("INSERT INTO figures (step, at, name, value) VALUES ('minute', 4102444800000, 'messages', 1)").await;
+    let output = app.command(&["doctor"]).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("FAULT    clock: This machine's clock is at least "), "{said}");
+}
+
 #[tokio::test]
 async fn the_doctor_gives_the_end_of_a_certificate_that_is_not_trusted() {
     let folder = tempfile::tempdir().unwrap();

@@ -113,6 +113,11 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     let health = anna.get("/health").await;
     assert_eq!((health.status, &health.body["status"]), (200, &json!("degraded")), "{health:?}");
     assert!(health.body["reasons"][0].as_str().unwrap().contains("full"), "{health:?}");
+    // The doctor reports the cause alone, not what follows from it.
+    let doctor = app.command(&["doctor"]).await;
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    let faults: Vec<&str> = said.lines().filter(|line| line.starts_with("FAULT")).collect();
+    assert!(faults.len() == 1 && faults[0].contains("The disk is full"), "{said}");
 
     fs::remove_file(disk.filler()).unwrap();
     let client_id = new_id();

@@ -55,7 +55,10 @@ pub(super) fn disk_space(room: DiskSpace, place: &str) -> Check {
 
 fn try_to_write(folder: &Path) -> std::io::Result<()> {
     let file = folder.join(".natter-doctor");
-    std::fs::write(&file, b"x").and_then(|()| std::fs::remove_file(&file))
+    let written = std::fs::write(&file, b"x");
+    // On a full disk the file exists, but is empty.
+    let removed = std::fs::remove_file(&file);
+    written.and(removed)
 }
 
 /// Checks the key that encrypts the secrets in the database.

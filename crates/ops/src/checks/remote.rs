@@ -90,7 +90,7 @@ pub async fn search(config: &Config, database: &Database) -> Check {
         Ok((Some(state), _)) => Check::ok(ABOUT, format!("Messages indexed: {}", state.messages)),
         Err(error) => {
             let says = failure::summarize(&error);
-            Check::fault(ABOUT, format!("{says}. Run natter search rebuild to rebuild the index"))
+            Check::fault(ABOUT, format!("{says}. Run natter doctor --fix to rebuild the index"))
         }
     }
 }
