@@ -27,9 +27,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let mut answer = Vec::new();
     let received = stream.write_all(REQUEST).and_then(|()| stream.take(MAX_RESPONSE_LEN).read_to_end(&mut answer));
     let answer = String::from_utf8_lossy(&answer);
+    let own = address.ip();
     match (status(&answer), received) {
         (Some(200), _) => Ok(()),
-        (Some(status), _) => bail!("The server at {address} answered {status}: {}.", explain(status, &answer)),
+        (Some(status), _) => bail!("The server at {address} answered {status}: {}.", explain(status, &answer, own)),
         (None, Err(error)) => {
             Err(anyhow::Error::new(error).context(format!("The server at {address} does not respond")))
         }
@@ -42,8 +43,8 @@ fn status(answer: &str) -> Option<u16> {
     answer.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.get(..3)?.parse().ok()
 }
 
-/// Explains a refusal.
-fn explain(status: u16, answer: &str) -> String {
+/// Explains a refusal. `own` is the address from which the request was sent.
+fn explain(status: u16, answer: &str, own: IpAddr) -> String {
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     // The body may be chunked; the JSON document is what is between the outermost braces.
     let document = body.find('{').zip(body.rfind('}')).and_then(|(start, end)| body.get(start..=end));
@@ -52,7 +53,7 @@ fn explain(status: u16, answer: &str) -> String {
         return "it is shutting down".to_owned();
     }
     if body["code"] == "address_banned" {
-        return "127.0.0.1 is banned; lift the ban with natter admin bans lift 127.0.0.1".to_owned();
+        return format!("{own} is banned; lift the ban with natter admin bans lift {own}");
     }
     match body["message"].as_str() {
         Some(message) => message.trim_end_matches('.').to_owned(),
@@ -90,6 +91,7 @@ mod tests {
         assert_eq!(status(&answer("")), Some(403));
         assert_eq!(status("SSH-2.0-OpenSSH_9.2"), None);
         let banned = answer(r#"1f\r\n{"status":"error","code":"address_banned","message":"x"}\r\n0"#);
+        let explain = |status, answer: &str| explain(status, answer, IpAddr::from([127, 0, 0, 1]));
         assert!(explain(403, &banned).contains("natter admin bans lift 127.0.0.1"));
         assert_eq!(explain(503, &answer(r#"{"status":"stopping"}"#)), "it is shutting down");
         assert_eq!(explain(429, &answer(r#"{"message":"Too many requests."}"#)), "Too many requests");
