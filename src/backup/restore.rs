@@ -46,12 +46,7 @@ pub fn existing_data(config: &Config) -> anyhow::Result<Option<PathBuf>> {
 /// is a file, or the address of a file in S3. Everything is verified before anything is moved to its
 /// place, including that the key decrypts the database. If it fails, nothing is left behind.
 /// Existing files are never overwritten.
-pub async fn restore(
-    config: &Config,
-    archive: &str,
-    key: Option<&Path>,
-    existing: Existing,
-) -> anyhow::Result<String> {
+pub async fn restore(config: &Config, archive: &str, key: Option<&Path>, existing: Existing) -> anyhow::Result<String> {
     ensure!(
         config.is_embedded(),
         "natter restore is for SQLite. Restore a PostgreSQL database with pg_restore, together with the files of uploads.url, as docs/operations.md describes."

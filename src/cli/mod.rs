@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use appcore::auth::token;
 use appcore::config::{self, Config, LoadedConfig};
-use appcore::{AppError, Clock};
+use appcore::{AppError, Clock, view::Check};
 use billing::payments;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -22,7 +22,9 @@ use self::{operator::require_database, output::Output};
 use crate::{
     alive,
     backup::{self, ArchiveStore, Existing, Verified},
-    doctor, logging, probe, schema, serve, tls, transfer,
+    doctor, keys,
+    keys::SecretCount,
+    logging, probe, schema, serve, tls, transfer,
 };
 
 #[derive(Parser)]
@@ -46,7 +48,11 @@ enum Command {
         role: Option<Role>,
     },
     /// Check everything that an installation depends on; exits with 1 if a check fails
-    Doctor,
+    Doctor {
+        /// Correct the modes of files and folders, and make a broken search index anew
+        #[arg(long)]
+        fix: bool,
+    },
     /// Back up an installation on SQLite, while the server may be running
     #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
     Backup {
@@ -133,12 +139,18 @@ enum Backup {
 
 #[derive(Subcommand)]
 enum Keys {
+    /// Check whether the key decrypts all secrets in the database
+    Check,
+    /// Remove the secrets that the key doesn't decrypt, after the loss of a key
+    Reset,
     /// Replace a key
     Rotate { key: RotatedKey },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum RotatedKey {
+    /// Key that encrypts secrets in the database, while no server runs
+    Encryption,
     /// Key that signs access tokens; existing tokens stay valid, so no user is signed out
     Signing,
 }
@@ -194,7 +206,7 @@ pub fn run() -> anyhow::Result<()> {
     let load = || config::load(&table, file.as_deref());
     match command {
         Command::Serve { role } => serve::run(config::load_with_role(&table, file.as_deref(), role.map(Role::as_str))?),
-        Command::Doctor => block_on(examine(load()?, output)),
+        Command::Doctor { fix } => block_on(examine(load()?, fix, output)),
         Command::Backup { action, file } => {
             block_on(back_up(load()?.config, action.unwrap_or(Backup::Create { file }), output))
         }
@@ -208,9 +220,7 @@ pub fn run() -> anyhow::Result<()> {
             output.result(&loaded.describe(), &json!(loaded.config.described))
         }
         Command::Admin { action } => block_on(admin::run(load()?, action, output)),
-        Command::Keys { action: Keys::Rotate { key: RotatedKey::Signing } } => {
-            block_on(admin::rotate_signing_key(load()?, output))
-        }
+        Command::Keys { action } => block_on(manage_keys(load()?, action, output)),
         Command::Search { action: Search::Rebuild { wait } } => block_on(rebuild_search(load()?.config, wait, output)),
         Command::Search { action: Search::Purge } => block_on(purge_search(load()?.config, output)),
         Command::Openapi => output.text(&endpoint::openapi::full_document()?),
@@ -238,11 +248,45 @@ impl Role {
     }
 }
 
-async fn examine(loaded: LoadedConfig, output: Output) -> anyhow::Result<()> {
-    let (text, is_at_fault) = doctor::examine(loaded).await;
-    output.text(&text)?;
-    anyhow::ensure!(!is_at_fault, "At least one check failed.");
+async fn examine(loaded: LoadedConfig, fixes: bool, output: Output) -> anyhow::Result<()> {
+    let fixed = if fixes { doctor::fix(&loaded.config).await? } else { Vec::new() };
+    let checks = doctor::examine(loaded).await;
+    let lines: String = fixed.iter().map(|line| format!("fixed    {line}\n")).collect();
+    output.result(&(lines + &doctor::text(&checks)), &json!({ "checks": checks, "fixed": fixed }))?;
+    anyhow::ensure!(!checks.iter().any(Check::is_fault), "At least one check failed.");
     Ok(())
+}
+
+async fn manage_keys(loaded: LoadedConfig, action: Keys, output: Output) -> anyhow::Result<()> {
+    match action {
+        Keys::Check => {
+            let report = keys::check(&loaded.config).await?;
+            output.result(&report.text(), &json!(report))?;
+            anyhow::ensure!(report.is_ok(), "The key does not decrypt all secrets.");
+            Ok(())
+        }
+        Keys::Reset => {
+            let list = |secrets: &[SecretCount]| {
+                secrets.iter().map(|one| format!("{} {}", one.unreadable, one.title)).collect::<Vec<_>>().join(", ")
+            };
+            let lost = keys::plan(&loaded.config).await?;
+            if !lost.is_empty() {
+                output.confirm(&format!("These secrets can't be decrypted and will be removed: {}", list(&lost)))?;
+            }
+            let removed = keys::reset(&loaded.config).await?;
+            let said = if removed.is_empty() {
+                "The key decrypts all secrets. Nothing was removed.".to_owned()
+            } else {
+                format!("Removed: {}.", list(&removed))
+            };
+            output.result(&said, &json!(removed))
+        }
+        Keys::Rotate { key: RotatedKey::Encryption } => {
+            let rotated = keys::rotate_encryption(&loaded.config).await?;
+            output.result(&rotated.text(), &json!(rotated))
+        }
+        Keys::Rotate { key: RotatedKey::Signing } => admin::rotate_signing_key(loaded, output).await,
+    }
 }
 
 async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Result<()> {

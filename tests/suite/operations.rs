@@ -138,7 +138,9 @@ async fn the_doctor_names_another_program_at_the_servers_port() {
 async fn the_doctor_reports_a_clock_that_is_behind_the_database() {
     let mut app = Setup::new().on(Engine::Sqlite).start().await;
     app.instances[0].terminate().await;
-    app.database.run("INSERT INTO figures (step, at, name, value) VALUES ('minute', 4102444800000, 'messages', 1)").await;
+    app.database
+        .run("INSERT INTO figures (step, at, name, value) VALUES ('minute', 4102444800000, 'messages', 1)")
+        .await;
     let output = app.command(&["doctor"]).await;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(!output.status.success(), "{said}");

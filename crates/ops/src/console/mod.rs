@@ -21,8 +21,8 @@ use appcore::{
 use dbcontext::query::figures::{self as rows, Step};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{figures::FigureRecorder, incidents::IncidentMonitor};
 pub(crate) use self::instances::untrusted_proxies;
+use self::{figures::FigureRecorder, incidents::IncidentMonitor};
 pub use self::{instances::host, profile::profile, users::user};
 use crate::OpsService;
 
