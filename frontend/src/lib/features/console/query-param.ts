@@ -6,7 +6,7 @@ import { goto } from '#lib/util/navigation.ts';
 let coming: URL | null = null;
 
 /** Changes query parameters of the current page; an empty value removes the parameter. */
-export function setQueryParams(change: Record<string, string | null | undefined>): void {
+export function setQueryParams(change: Record<string, string | null | undefined>): Promise<void> {
   const from = coming && pathOf(coming) === pathOf(page.url) ? coming : page.url;
   const next = new URL(from.href);
   for (const [name, value] of Object.entries(change)) {
@@ -14,7 +14,7 @@ export function setQueryParams(change: Record<string, string | null | undefined>
     else next.searchParams.delete(name);
   }
   coming = next;
-  void goto(next, { reset: false, replaceState: !('id' in change) }).finally(() => {
+  return goto(next, { reset: false, replaceState: !('id' in change) }).finally(() => {
     if (coming === next) coming = null;
   });
 }

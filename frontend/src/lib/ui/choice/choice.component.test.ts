@@ -22,6 +22,22 @@ it('Select: waits for its owner to take the choice over', async () => {
   await expect.element(select).toHaveValue('mine');
 });
 
+it('Select: continues from the pending choice by keyboard', async () => {
+  const pending: (() => void)[] = [];
+  const onpick = vi.fn(() => new Promise<void>((resolve) => pending.push(resolve)));
+  const { update } = render(Select, { value: 'all', options, onpick, 'aria-label': 'Shown' });
+  const select = page.getByRole('combobox', { name: 'Shown' });
+  elementOf(select).focus();
+  await userEvent.keyboard('{ArrowDown}');
+  await userEvent.keyboard('{ArrowDown}');
+  expect(onpick.mock.calls).toEqual([['mine'], ['old']]);
+  pending[0]?.();
+  await expect.element(select).toHaveValue('old');
+  update({ value: 'old' });
+  pending[1]?.();
+  await expect.element(select).toHaveValue('old');
+});
+
 it('Select: has grouped options behind the others', () => {
   const grouped = [{ value: 'far', label: 'Oslo', group: 'Norway' }, ...options];
   const { stage } = render(Select, { value: 'all', options: grouped, onpick: () => undefined, 'aria-label': 'Shown' });
