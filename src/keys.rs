@@ -387,7 +387,7 @@ mod tests {
             ];
             let config = config::load_core(None, settings).unwrap().config;
             let database = Database::connect(config.database.url.expose(), CONNECTIONS).await.unwrap();
-            schema::migrate(&config, &database).await.unwrap();
+            schema::migrate(config.database.url.expose(), &database).await.unwrap();
             let key = prepare(config.clone(), &database).await.unwrap().auth.key_encryption_secret.unwrap();
             let sealed = |owner: StoredSecret| owner.seal(&key, b"plain").unwrap();
             let signing = sealed(StoredSecret::SigningKey("a".to_owned()));
