@@ -73,7 +73,7 @@ async fn the_database_requires_its_key_file() {
 #[tokio::test]
 async fn the_database_requires_its_configured_secret() {
     let secret = "a long random text that nobody guesses";
-    let mut app = Setup::new().set("auth.key_encryption_secret", secret).start().await;
+    let mut app = Setup::new().from_nothing().set("auth.key_encryption_secret", secret).start().await;
     app.sign_up("Anna").await;
     app.instances[0].terminate().await;
     let mut settings = app.settings().to_vec();

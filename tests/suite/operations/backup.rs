@@ -115,9 +115,11 @@ async fn restore_refuses_existing_data_and_damaged_archives() {
     assert!(run(stage.app.folder(), &["backup", &archive]).await.0);
     let (is_done, said) = run(stage.app.folder(), &["backup", &archive]).await;
     assert!(!is_done && said.contains("already exists"), "{said}");
-    // A backup can't be restored over a running installation.
+    // Existing data is replaced only on request, and never beside a server.
     let (is_done, said) = run(stage.app.folder(), &["restore", &archive]).await;
-    assert!(!is_done && said.contains("There is already a database at"), "{said}");
+    assert!(!is_done && said.contains("--yes"), "{said}");
+    let (is_done, said) = run(stage.app.folder(), &["restore", &archive, "--yes"]).await;
+    assert!(!is_done && said.contains("Stop it first"), "{said}");
 
     let elsewhere = tempfile::tempdir().unwrap();
     let bytes = fs::read(&archive).unwrap();

@@ -37,7 +37,7 @@ async fn an_installation_moves_to_postgres_and_back() {
     let (url, folder) = (server.url(), app.folder().to_owned());
     let on_sqlite = settings(&app);
     let (is_done, said) = run(&folder, &on_sqlite, &["move", "--to", &url]).await;
-    assert!(!is_done && said.contains("already serves"), "{said}");
+    assert!(!is_done && said.contains("Stop it first"), "{said}");
     app.instances[0].terminate().await;
 
     let (is_done, said) = run(&folder, &on_sqlite, &["move", "--to", &url, "--json"]).await;
