@@ -304,14 +304,12 @@ async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Resu
             output.list(archives, &[("name", "/name"), ("created", "/created_at"), ("bytes", "/bytes")])
         }
         Backup::Verify { archive } => {
-            let Verified { name, version, created_at, files, bytes } =
-                &backup::verify(&config, archive.as_deref()).await?;
+            let verified = backup::verify(&config, archive.as_deref()).await?;
+            let Verified { name, version, created_at, files, bytes } = &verified;
             let said = format!(
                 "{name} is intact: the database as of {created_at} and {files} uploaded files, {bytes} bytes, by version {version}."
             );
-            let object =
-                json!({ "name": name, "version": version, "created_at": created_at, "files": files, "bytes": bytes });
-            output.result(&said, &object)
+            output.result(&said, &json!(verified))
         }
         Backup::Prune => {
             let store = ArchiveStore::open(&config)?;

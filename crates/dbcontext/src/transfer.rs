@@ -43,7 +43,8 @@ enum Kind {
 struct Column {
     name: String,
     kind: Kind,
-    is_key: bool,
+    /// Position in the primary key, from 1; 0 if the column is not part of it.
+    key_position: i32,
 }
 
 #[derive(Clone, Debug)]
@@ -114,13 +115,14 @@ async fn tables(db: &DatabaseConnection) -> anyhow::Result<Vec<Table>> {
     let backend = db.get_database_backend();
     let sql = if backend == DatabaseBackend::Postgres {
         "SELECT CAST(t.relname AS text) AS of, CAST(a.attname AS text) AS name, CAST(y.typname AS text) AS kind, \
-           EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = t.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)) AS is_key \
+           COALESCE((SELECT array_position(CAST(i.indkey AS int2[]), a.attnum) + 1 FROM pg_index i \
+             WHERE i.indrelid = t.oid AND i.indisprimary), 0) AS key_position \
          FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace \
          JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped \
          JOIN pg_type y ON y.oid = a.atttypid \
          WHERE t.relkind = 'r' AND n.nspname = CURRENT_SCHEMA() ORDER BY t.oid, a.attname"
     } else {
-        "SELECT t.name AS of, c.name, c.type AS kind, c.pk > 0 AS is_key \
+        "SELECT t.name AS of, c.name, c.type AS kind, c.pk AS key_position \
          FROM sqlite_master t JOIN pragma_table_info(t.name) c \
          WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY t.rowid, c.name"
     };
@@ -133,7 +135,7 @@ async fn tables(db: &DatabaseConnection) -> anyhow::Result<Vec<Table>> {
         let column = Column {
             name: row.try_get("", "name")?,
             kind: kind(&row.try_get::<String>("", "kind")?, backend)?,
-            is_key: row.try_get("", "is_key")?,
+            key_position: row.try_get("", "key_position")?,
         };
         match tables.last_mut() {
             Some(table) if table.name == name => table.columns.push(column),
@@ -199,7 +201,7 @@ async fn copy_table(
         return Ok(());
     }
     // Texts are ordered differently by the two databases, so their last key says nothing.
-    let is_resumable = to_table.columns.iter().filter(|column| column.is_key).all(|column| column.kind != Kind::Text);
+    let is_resumable = key_columns(to_table).iter().all(|(_, column)| column.kind != Kind::Text);
     let mut last = if copied > 0 && is_resumable { last_key(to, to_table).await? } else { None };
     if copied > 0 && last.is_none() {
         run(to, format!("DELETE FROM {name}")).await?;
@@ -304,13 +306,20 @@ fn columns(table: &Table) -> String {
     table.columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ")
 }
 
+/// The columns of the primary key in its order, so that its index gives the order of rows, each with
+/// its place in a row.
+fn key_columns(table: &Table) -> Vec<(usize, &Column)> {
+    let mut columns: Vec<_> = table.columns.iter().enumerate().filter(|(_, column)| column.key_position > 0).collect();
+    columns.sort_by_key(|(_, column)| column.key_position);
+    columns
+}
+
 fn keys(table: &Table) -> Vec<String> {
-    table.columns.iter().filter(|column| column.is_key).map(|column| format!("\"{}\"", column.name)).collect()
+    key_columns(table).into_iter().map(|(_, column)| format!("\"{}\"", column.name)).collect()
 }
 
 fn key(table: &Table, row: &[Value]) -> Vec<Value> {
-    let columns = table.columns.iter().zip(row);
-    columns.filter(|(column, _)| column.is_key).map(|(_, value)| value.clone()).collect()
+    key_columns(table).into_iter().map(|(at, _)| row[at].clone()).collect()
 }
 
 async fn count(db: &DatabaseConnection, table: &Table) -> anyhow::Result<u64> {
