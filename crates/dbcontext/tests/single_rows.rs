@@ -344,6 +344,8 @@ async fn stored_secrets(db: &DatabaseConnection) {
     let (users, server_id) = ([UserId::new(), UserId::new()], McpServerId::new());
     for kid in ["a", "b", "c"] {
         signing_keys::insert(db, kid, vec![1], kid != "c", NOW).await.unwrap();
+        // There is at most one key that is not retired.
+        signing_keys::retire(db, NOW).await.unwrap();
     }
     for user in users {
         second_factors::start_enrolment(db, user, vec![1], true, NOW).await.unwrap();
