@@ -42,7 +42,7 @@ test(
     const health = page.getByRole('region', { name: 'Health' });
     const wrong = health.getByRole('list', { name: 'Needs attention' }).getByRole('listitem');
     await expect(wrong.filter({ hasText: 'Redis' })).toContainText('Fault');
-    await expect(wrong.filter({ hasText: 'Backups' })).toContainText('The last one is two days old');
+    await expect(wrong.filter({ hasText: 'The last one is two days old' })).toContainText('Backups');
     await health.getByText(/more are fine$/).click();
     await expect(
       health
