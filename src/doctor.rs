@@ -219,14 +219,9 @@ pub async fn fix(config: &Config) -> anyhow::Result<Vec<String>> {
         }
     }
     let database = Database::connect(config.database.url.expose(), 2).await.map_err(tls::advised)?;
-    if message_search::state(config, &database).await.is_err() {
-        if config.is_embedded() && config.search.url.is_none() {
-            // The file is damaged, so it can't be emptied. A running server has it open.
-            let _lock = alive::require_none(config, &database).await?;
-            message_search::remove_file(folder)?;
-        } else {
-            message_search::rebuild(config, &database).await?;
-        }
+    if message_search::status(config, &database).await.is_err() {
+        message_search::remove_unused(folder)?;
+        message_search::rebuild(&database).await?;
         done.push("The search index was removed, because it can't be read. The server builds it again.".to_owned());
     }
     database.close().await?;

@@ -16,6 +16,7 @@ mod m0006_gateway;
 mod m0007_assistants;
 mod m0008_ops;
 mod m0009_jobs_awaiting_turn;
+mod m0010_search_index_in_files;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             m0007_assistants,
             m0008_ops,
             m0009_jobs_awaiting_turn,
+            m0010_search_index_in_files,
         ]
     }
 }

@@ -6,7 +6,7 @@ mod conversations;
 mod messages;
 mod moderation;
 mod notifications;
-mod search;
+pub(crate) mod search;
 
 use sea_orm::DatabaseBackend;
 

@@ -104,7 +104,7 @@ pub async fn restore(config: &Config, archive: &str, key: Option<&Path>, existin
         sync_folder(folder_of(&folder))?;
     }
     // Removes the search index, because it belongs to another database.
-    message_search::remove_file(&config.server.data_dir)?;
+    message_search::remove_unused(&config.server.data_dir)?;
     placed.paths.push(database.clone());
     placed.adopt_owner_of(&config.server.data_dir, &copied)?;
     fs::rename(copied, &database)?;

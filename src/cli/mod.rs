@@ -16,6 +16,7 @@ use billing::payments;
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use dbcontext::Database;
+use message_search::PurgeRequest;
 use serde_json::json;
 
 use self::{operator::require_database, output::Output};
@@ -378,9 +379,8 @@ const NO_PROGRESS_TIMEOUT: Duration = Duration::from_secs(60);
 async fn rebuild_search(config: Config, waits: bool, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
-    message_search::rebuild(&config, &database).await?;
-    output
-        .text("The index is empty. A running server starts to rebuild it within a minute, newest messages first.\n")?;
+    message_search::rebuild(&database).await?;
+    output.text("Running servers start to build the index again within seconds, newest messages first.\n")?;
     if waits {
         watch_search(&config, &database, output).await?;
     }
@@ -391,10 +391,11 @@ async fn purge_search(config: Config, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
     let begun = Instant::now();
-    while !message_search::purge(&config, &database).await? {
+    let request = PurgeRequest::send(&database).await?;
+    while !request.is_done(&config, &database).await? {
         anyhow::ensure!(
             begun.elapsed() < NO_PROGRESS_TIMEOUT,
-            "The index was not completed within {} s. Is a server running?",
+            "The server has not removed the words within {} s. Can it read the database?",
             NO_PROGRESS_TIMEOUT.as_secs()
         );
         tokio::time::sleep(POLL_INTERVAL).await;
@@ -406,14 +407,14 @@ async fn purge_search(config: Config, output: Output) -> anyhow::Result<()> {
 async fn watch_search(config: &Config, database: &Database, output: Output) -> anyhow::Result<()> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
-        let state = message_search::state(config, database).await?;
-        let count = state.map_or(0, |state| state.messages);
-        match state {
-            Some(state) if !state.is_filling => {
+        let status = message_search::status(config, database).await?;
+        let count = status.map_or(0, |status| status.messages);
+        match status {
+            Some(status) if !status.is_filling => {
                 return output.text(&format!("The index is complete. Messages in it: {count}\n"));
             }
-            Some(state) if count != last => {
-                output.text(&format!("Messages in the index: {count} of about {}\n", state.expected_messages))?
+            Some(status) if count != last => {
+                output.text(&format!("Messages in the index: {count} of about {}\n", status.expected_messages))?
             }
             _ if since.elapsed() > NO_PROGRESS_TIMEOUT => {
                 anyhow::bail!("The index has not grown for {} s. Is a server running?", NO_PROGRESS_TIMEOUT.as_secs())

@@ -13,10 +13,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-/// Tables without an entity: the table of the migrator, and the search index on PostgreSQL, which
-/// is not read and written by row.
-const WITHOUT_ENTITY: [&str; 6] =
-    ["seaql_migrations", "search_authors", "search_conversations", "search_documents", "search_fill", "search_terms"];
+/// Table without an entity: the table of the migrator.
+const WITHOUT_ENTITY: [&str; 1] = ["seaql_migrations"];
 
 /// A column as the database or the entity describes it.
 #[derive(Debug, PartialEq, Eq)]
@@ -187,6 +185,7 @@ fn entities(backend: DatabaseBackend) -> BTreeMap<String, Table> {
         scheduled_message,
         scheduled_upload,
         search_reindex_queue,
+        search_request,
         section,
         signing_key,
         slow_mode_post,

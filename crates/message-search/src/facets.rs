@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use ::search::Has;
 use appcore::{
-    AppError, Timestamp,
+    AppError,
     view::{SearchDayFacet, SearchFacet, SearchFacets, SearchHas, SearchHasFacet},
 };
 use dbcontext::query::search as rows;
@@ -20,13 +20,12 @@ const MAX_VALUES: usize = 20;
 
 /// Counts the facets of the hits. The names of people are filled in by [`named`].
 pub(super) fn count_facets(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
-    let author = most_frequent(hits.iter().filter_map(|hit| hit.candidate.author));
+    let author = most_frequent(hits.iter().filter_map(|hit| hit.author));
     let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: None, count });
-    let conversation =
-        most_frequent(hits.iter().map(|hit| hit.candidate.conversation)).into_iter().map(|(id, count)| {
-            let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
-            SearchFacet { id, name, count }
-        });
+    let conversation = most_frequent(hits.iter().map(|hit| hit.conversation)).into_iter().map(|(id, count)| {
+        let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
+        SearchFacet { id, name, count }
+    });
     let day = days(hits, &asked.zone);
     SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day }
 }
@@ -73,7 +72,7 @@ fn has(hits: &[Hit]) -> Vec<SearchHasFacet> {
 fn days(hits: &[Hit], zone: &TimeZone) -> Vec<SearchDayFacet> {
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
     for hit in hits {
-        *counts.entry(time_zone::day_of(zone, Timestamp(hit.candidate.created_at))).or_default() += 1;
+        *counts.entry(time_zone::day_of(zone, hit.created_at)).or_default() += 1;
     }
     let facet = |(day, count)| SearchDayFacet { begins_at: time_zone::start_of_day(zone, day), count };
     counts.into_iter().map(facet).collect()

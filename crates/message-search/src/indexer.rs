@@ -1,15 +1,15 @@
 //! Indexer: a log consumer that updates the index asynchronously, so senders don't wait for it.
 //!
-//! The bus announces conversations with new events; a sweep finds those whose announcement was lost. The position in a
-//! conversation's log is written together with the words, so an interrupted batch is repeated, and repetitions are
-//! idempotent: the log says which messages have changed, and their current content is read from the messages. One
-//! instance writes at a time.
+//! The bus announces conversations with new events; a sweep finds those whose announcement was lost. The log says which
+//! messages have changed, and their current content is read from the messages. The index contains the time before which
+//! all events are indexed: a start, or a failure, repeats the events since then, and repetitions are idempotent.
 
+mod progress;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use ::search::{Batch, Change, FillState};
 use appcore::{
     AppError, ConversationId,
     event::{BusMessage, Listener, Signal, Topic},
@@ -28,43 +27,36 @@ use dbcontext::query::{
 };
 use jobs::catch_panic;
 use metrics::metrics;
-use platform::{
-    bisect::{is_row_error, process_with_bisection},
-    sweep_schedule::{SweepSchedule, SweepWindow},
-};
+use platform::bisect::{is_row_error, process_with_bisection};
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
 
-use crate::SearchService;
+use self::progress::Progress;
 use crate::{
+    SearchService,
     document::{self, Texts},
     files,
-    index::{self, IndexWriter, SearchIndex},
+    index::{Batch, Change},
 };
 
-/// Pause after a batch, as a multiple of its duration, so that sending messages has priority and larger batches
-/// accumulate.
-const PAUSE_FACTOR: u32 = 1;
-/// Pause while writes are queued, as a multiple of the batch's duration.
-const BUSY_PAUSE_FACTOR: u32 = 4;
+/// Pause after a batch, so that larger batches accumulate: minimum, and with at least this number of changes.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
-const MAX_PAUSE: Duration = Duration::from_millis(500);
-/// Delay before the next attempt while another instance writes.
-const LOCK_RETRY_DELAY: Duration = Duration::from_millis(250);
-/// Delay after a failure.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+const LARGE_BATCH: u32 = 250;
+/// Delay after a failure, and while another instance writes.
 const FAILURE_DELAY: Duration = Duration::from_secs(2);
 /// Interval between sweeps for events whose announcement on the bus was lost.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
-/// Interval at which the indexer checks whether the index was cleared.
-const FILL_CHECK_INTERVAL: Duration = Duration::from_secs(3);
+/// Interval at which the indexer looks for requests, and whether the index was lost.
+const CHECK_INTERVAL: Duration = Duration::from_secs(3);
 /// Interval at which the words of removed messages are purged.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Maximum number of conversations per batch, and of events of all of them together.
 const BATCH_CONVERSATIONS: usize = 200;
 const BATCH_EVENTS: u32 = 1_000;
 /// Maximum number per batch of old messages, and of messages that are indexed again.
-const BATCH_OLD_MESSAGES: u32 = 500;
+const BATCH_OLD_MESSAGES: u32 = 2_000;
 const BATCH_QUEUED_MESSAGES: u32 = 100;
 
 /// Pending work: conversations with the sequence numbers of their last events.
@@ -132,6 +124,11 @@ impl PendingWork {
         self.heads().waiting.is_empty()
     }
 
+    /// Drops all pending work, which another instance does.
+    fn clear(&self) {
+        *self.heads() = PendingHeads::default();
+    }
+
     fn heads(&self) -> MutexGuard<'_, PendingHeads> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,301 +187,243 @@ fn changes_messages(kind: &str) -> bool {
 }
 
 async fn run(service: Weak<SearchService>, news: Arc<PendingWork>) {
-    let mut lookout = SweepSchedule::new(SWEEP_INTERVAL);
-    let mut is_filling = true;
-    let mut purged_at = Instant::now();
+    let mut indexer = Indexer::default();
     loop {
-        let until_sweep = lookout.time_until_due(&news.is_incomplete);
-        let wait = if is_filling || !news.is_empty() { Duration::ZERO } else { until_sweep.min(FILL_CHECK_INTERVAL) };
+        let wait = if indexer.is_filling() || !news.is_empty() { Duration::ZERO } else { CHECK_INTERVAL };
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         let Some(service) = service.upgrade() else { return };
         if service.stopping.is_cancelled() {
+            if let Err(error) = service.index.close().await {
+                tracing::warn!(%error, "failed to close the search index");
+            }
             return;
         }
-        let begun = Instant::now();
-        match catch_panic(index_batch(&service, &news, &mut lookout)).await {
-            Ok(BatchResult { fills }) => {
-                is_filling = fills;
-                news.is_filling.store(fills, Relaxed);
-            }
+        let pause = match catch_panic(indexer.step(&service, &news)).await {
+            Ok(pause) => pause,
             Err(error) => {
                 tracing::warn!(%error, "failed to index messages");
-                drop(service);
-                tokio::time::sleep(FAILURE_DELAY).await;
-                continue;
+                // The index has its last committed state.
+                indexer = Indexer::default();
+                FAILURE_DELAY
             }
-        }
-        if purged_at.elapsed() >= PURGE_INTERVAL && !is_filling {
-            purged_at = Instant::now();
-            if let Err(error) = catch_panic(service.purge()).await {
-                tracing::warn!(%error, "failed to purge the search index");
-            }
-        }
-        let times = if service.events.writer.waiting() > 0 { BUSY_PAUSE_FACTOR } else { PAUSE_FACTOR };
+        };
+        // The flag stays set while the index can't be written, because failures may last for long.
+        news.is_filling.store(indexer.is_filling(), Relaxed);
+        let stopping = service.stopping.clone();
         drop(service);
-        if !is_filling {
-            tokio::time::sleep((begun.elapsed() * times).clamp(MIN_PAUSE, MAX_PAUSE)).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stopping.cancelled() => {}
         }
     }
 }
 
-struct BatchResult {
-    /// True if the initial fill still has old messages to index.
-    fills: bool,
+/// Indexer of an instance.
+#[derive(Default)]
+struct Indexer {
+    /// `None` before the first step, and after a failure.
+    progress: Option<Progress>,
 }
 
-/// Indexes pending events, and some old messages.
-async fn index_batch(
-    service: &SearchService,
-    news: &PendingWork,
-    lookout: &mut SweepSchedule,
-) -> Result<BatchResult, AppError> {
-    let index = service.index.as_ref();
-    let fill = index.fill_state().await?;
-    if fill.is_none() {
-        service.clear_vocabulary().await;
-        start_fill(service, index).await?;
-        return Ok(BatchResult { fills: true });
+impl Indexer {
+    fn is_filling(&self) -> bool {
+        self.progress.as_ref().is_none_or(|progress| progress.state.is_filling())
     }
-    let look = lookout.due(&news.is_incomplete, service.clock.now());
-    if let Some(look) = look {
-        for (id, head) in find_incomplete(service, index, look).await? {
-            news.announce(id, head);
+
+    /// Indexes pending events, and some old messages. Returns the pause until the next step.
+    async fn step(&mut self, service: &SearchService, news: &PendingWork) -> Result<Duration, AppError> {
+        let index = service.index.as_ref();
+        if !index.is_writer().await? {
+            self.progress = None;
+            news.clear();
+            return Ok(FAILURE_DELAY);
         }
-        // The sweep counts as done, because the events that it found stay pending until they are indexed.
-        lookout.mark_completed(look);
+        let progress = match &mut self.progress {
+            Some(progress) => progress,
+            None => self.progress.insert(Progress::resume(service).await?),
+        };
+        if !progress.check(service, news).await? {
+            self.progress = None;
+            return Ok(Duration::ZERO);
+        }
+        progress.sweep(service, news).await?;
+        // Events that arrive from now on wait for the next batch; otherwise old messages and some conversations would
+        // never be indexed while users write.
+        let all = news.start_batch();
+        let indexed = index_conversations(service, progress, news, &all).await;
+        news.finish_batch();
+        let (count, failed) = indexed?;
+        if news.is_touched.swap(false, Relaxed) {
+            index_queued(service, progress).await?;
+        }
+        if progress.state.is_filling() {
+            index_old(service, progress).await?;
+            return Ok(if failed.is_some() { FAILURE_DELAY } else { Duration::ZERO });
+        }
+        progress.maintain(service).await?;
+        if let Some(error) = failed {
+            tracing::warn!(%error, "failed to index messages");
+            return Ok(FAILURE_DELAY);
+        }
+        Ok(MIN_PAUSE + (MAX_PAUSE - MIN_PAUSE) * count.min(LARGE_BATCH) / LARGE_BATCH)
     }
-    // Events that arrive from now on wait for the next batch; otherwise old messages and some conversations would never
-    // be indexed while users write.
-    let all = news.start_batch();
-    let read = index_conversations(service, index, news, &all).await;
-    news.finish_batch();
-    let failed = read?;
-    if (news.is_touched.swap(false, Relaxed) || look.is_some())
-        && let Err(error) = index_queued(service, index, news).await
-    {
-        news.is_touched.store(true, Relaxed);
-        return Err(error);
-    }
-    // The index may have been cleared in the meantime.
-    let fills = match index.fill_state().await? {
-        None => true,
-        Some(FillState { is_done: false, .. }) => index_old(service, index).await?,
-        Some(_) => false,
-    };
-    // The flag is set even if indexing has failed, because failures may last for long.
-    news.is_filling.store(fills, Relaxed);
-    failed.map_or(Ok(BatchResult { fills }), Err)
 }
 
-/// Conversations that a sweep finds to be indexed incompletely.
-async fn find_incomplete(
-    service: &SearchService,
-    index: &dyn SearchIndex,
-    look: SweepWindow,
-) -> Result<Vec<(Uuid, i64)>, AppError> {
-    let Some(since) = look.since else { return index.incomplete_conversations(&service.db).await };
-    let heads = events::heads_since(service.db.reader(), since).await?;
-    let mut waiting = Vec::new();
-    for some in heads.chunks(BATCH_CONVERSATIONS) {
-        let heads: Vec<(Uuid, i64)> = some.iter().map(|(id, head)| (id.0, *head)).collect();
-        let read = index.positions(heads.iter().map(|(id, _)| *id).collect()).await?;
-        waiting.extend(index::incomplete_among(heads, read));
-    }
-    Ok(waiting)
-}
-
-/// Starts the initial fill: new events come from the log, and existing messages are indexed from the newest to the
-/// oldest.
-async fn start_fill(service: &SearchService, index: &dyn SearchIndex) -> Result<(), AppError> {
-    let Some(writing) = index.acquire_writer().await? else {
-        tokio::time::sleep(LOCK_RETRY_DELAY).await;
-        return Ok(());
-    };
-    if writing.fill_state().await?.is_some() {
-        return Ok(());
-    }
-    let positions = rows::all_heads(service.db.reader()).await?;
-    let fill = Some(FillState { below: Uuid::max(), is_done: positions.is_empty() });
-    writing.commit(Batch { positions, fill, ..Batch::default() }).await
-}
-
-/// Indexes some old messages; returns `false` if none are left.
-async fn index_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bool, AppError> {
-    let Some(writing) = index.acquire_writer().await? else {
-        tokio::time::sleep(LOCK_RETRY_DELAY).await;
-        return Ok(true);
-    };
-    let Some(FillState { below, is_done: false }) = writing.fill_state().await? else { return Ok(false) };
+/// Indexes some old messages, from the newest to the oldest.
+async fn index_old(service: &SearchService, progress: &mut Progress) -> Result<(), AppError> {
+    let Some(below) = progress.state.unfilled_below else { return Ok(()) };
     let ids = rows::ids_below(service.db.reader(), below, BATCH_OLD_MESSAGES).await?;
     let is_done = ids.len() < usize::try_from(BATCH_OLD_MESSAGES).unwrap_or(usize::MAX);
     let below = ids.last().copied().unwrap_or(below);
-    let mut changes = load_changes(service, ids).await?;
-    changes.reverse();
-    let fill = Some(FillState { below, is_done });
-    commit(writing, Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
-    Ok(!is_done)
+    let changes = load_changes(service, ids.into_iter().map(|id| (id, true)).collect()).await?;
+    progress.state.unfilled_below = (!is_done).then_some(below);
+    write(service, progress, changes, Vec::new()).await
+}
+
+/// Result of indexing pending events.
+#[derive(Clone, Copy)]
+struct IndexedPart {
+    changes: u32,
+    /// False if some events became pending again.
+    is_complete: bool,
 }
 
 /// Indexes the pending events of these conversations in batches; the remaining ones become pending again. Returns the
-/// error of a conversation that can't be read; the others are indexed.
+/// number of changes, and the error of a conversation that can't be read; the others are indexed.
 async fn index_conversations(
     service: &SearchService,
-    index: &dyn SearchIndex,
+    progress: &mut Progress,
     news: &PendingWork,
     all: &[(Uuid, PendingHead)],
-) -> Result<Option<AppError>, AppError> {
-    let work = |some: Vec<(Uuid, PendingHead)>| async move {
-        // Another instance may hold the write access for long.
-        if service.stopping.is_cancelled() {
-            return Ok(None);
+) -> Result<(u32, Option<AppError>), AppError> {
+    // The work on one part ends before that on the next one starts.
+    let shared = tokio::sync::Mutex::new((progress, IndexedPart { changes: 0, is_complete: true }));
+    let work = |some: Vec<(Uuid, PendingHead)>| {
+        let shared = &shared;
+        async move {
+            let (progress, indexed) = &mut *shared.lock().await;
+            let part = catch_panic(index_some(service, progress, news, some)).await?;
+            indexed.changes += part.changes;
+            indexed.is_complete &= part.is_complete;
+            Ok(Some(()))
         }
-        catch_panic(index_some(service, index, news, some)).await.map(Some)
     };
     let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_row_error, work).await;
     rest.rows_to_retry().for_each(|(id, head)| news.insert(*id, *head));
+    let (progress, indexed) = shared.into_inner();
     match rest.error {
         Some(error) => Err(error),
-        None => Ok(rest.failed.pop().map(|(_, error)| error)),
+        None => {
+            let failed = rest.failed.pop().map(|(_, error)| error);
+            if failed.is_none() && indexed.is_complete {
+                progress.finish_sweep();
+            }
+            Ok((indexed.changes, failed))
+        }
     }
 }
 
 /// Indexes the pending events of these conversations.
 async fn index_some(
     service: &SearchService,
-    index: &dyn SearchIndex,
+    progress: &mut Progress,
     news: &PendingWork,
     some: Vec<(Uuid, PendingHead)>,
-) -> Result<(), AppError> {
-    let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
-    let before: HashMap<Uuid, i64> = index.positions(ids).await?.into_iter().collect();
-    let is_behind = |(id, head): &(Uuid, PendingHead)| before.get(id).copied().unwrap_or(0) != head.seq;
-    let some: Vec<(Uuid, PendingHead)> = some.into_iter().filter(is_behind).collect();
-    if some.is_empty() {
-        return Ok(());
-    }
-    let Some(writing) = index.acquire_writer().await? else {
-        // The instance that is writing may be indexing the same conversations.
-        for (id, head) in some {
-            news.insert(id, head);
-        }
-        tokio::time::sleep(LOCK_RETRY_DELAY).await;
-        return Ok(());
-    };
-    let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
-    let mut read: HashMap<Uuid, i64> = writing.positions(ids).await?.into_iter().collect();
-    // The announced sequence numbers may be older than the position that another instance has indexed.
-    let heads: HashMap<ConversationId, i64> =
-        events::heads(service.db.reader(), some.iter().map(|(id, _)| ConversationId(*id))).await?.into_iter().collect();
-    let mut behind = Vec::new();
-    for (id, _) in &some {
-        let (seen, head) = (*read.entry(*id).or_default(), heads.get(&ConversationId(*id)).copied().unwrap_or(0));
-        if seen > head {
-            return reset_index(service, writing, "the database is older than the search index").await;
-        }
-        if seen < head {
-            behind.push((ConversationId(*id), seen));
-        }
-    }
+) -> Result<IndexedPart, AppError> {
+    progress.look_up_positions(service, some.iter().map(|(id, _)| *id)).await?;
+    let behind: Vec<(ConversationId, i64)> = some
+        .iter()
+        .map(|(id, head)| (ConversationId(*id), progress.position(*id), head.seq))
+        .filter(|(_, position, head)| position < head)
+        .map(|(id, position, _)| (id, position))
+        .collect();
     if behind.is_empty() {
-        return Ok(());
+        return Ok(IndexedPart { changes: 0, is_complete: true });
     }
     let log = events::subjects_by_conversation(service.db.reader(), &behind, BATCH_EVENTS).await?;
-    if log.is_empty() {
-        return reset_index(service, writing, "events that were not searchable yet are no longer there").await;
-    }
-    let mut batch = Batch::default();
-    let mut touched = BTreeSet::new();
+    let mut positions: HashMap<Uuid, i64> = HashMap::new();
+    let mut removed_conversations = Vec::new();
+    // True for messages that were created by these events.
+    let mut touched: BTreeMap<Uuid, bool> = BTreeMap::new();
     for row in log {
-        let seen = read.entry(row.conversation_id.0).or_default();
-        if row.seq > *seen + 1 {
-            return reset_index(service, writing, "events that were not searchable yet are no longer there").await;
-        }
-        *seen = row.seq;
+        positions.insert(row.conversation_id.0, row.seq);
         if row.kind == "conversation.deleted" {
-            batch.removed_conversations.push(row.conversation_id.0);
-        } else if changes_messages(&row.kind) {
-            touched.extend(message(&row));
+            removed_conversations.push(row.conversation_id.0);
+        } else if changes_messages(&row.kind)
+            && let Some(id) = message(&row)
+        {
+            touched.entry(id).or_insert(row.kind == "message.created");
         }
     }
-    for (id, seen) in &behind {
-        let now = read.get(&id.0).copied().unwrap_or_default();
-        if now > *seen {
-            batch.positions.push((id.0, now));
-        }
-        let head = heads.get(id).copied().unwrap_or_default();
-        if now < head {
-            let since = some.iter().find(|(one, _)| *one == id.0).map_or_else(Instant::now, |(_, head)| head.since);
-            news.insert(id.0, PendingHead { seq: head, since });
+    let mut is_complete = true;
+    for (id, head) in &some {
+        if positions.get(id).is_some_and(|position| *position < head.seq) {
+            news.insert(*id, *head);
+            is_complete = false;
         }
     }
-    batch.changes = load_changes(service, touched.into_iter().collect()).await?;
-    commit(writing, batch).await
+    let touched = touched.into_iter().filter(|(id, _)| progress.has_reached(*id));
+    let touched = touched.map(|(id, is_new)| (id, is_new && progress.is_new(id))).collect();
+    let changes = load_changes(service, touched).await?;
+    let indexed = IndexedPart { changes: u32::try_from(changes.len()).unwrap_or(u32::MAX), is_complete };
+    if !changes.is_empty() || !removed_conversations.is_empty() {
+        write(service, progress, changes, removed_conversations).await?;
+    }
+    progress.advance(positions);
+    Ok(indexed)
 }
 
-async fn commit(writing: Box<dyn IndexWriter>, batch: Batch) -> Result<(), AppError> {
-    let count = batch.changes.len();
-    writing.commit(batch).await?;
+async fn write(
+    service: &SearchService,
+    progress: &mut Progress,
+    changes: Vec<Change>,
+    removed_conversations: Vec<Uuid>,
+) -> Result<(), AppError> {
+    let (count, state) = (changes.len(), progress.state.clone());
+    service.index.write(Batch { changes, removed_conversations, state }).await?;
     metrics().search.record_indexed(count);
+    progress.mark_written();
     Ok(())
 }
 
 /// Indexes messages again that have changed without an event, because their files' texts were extracted.
-async fn index_queued(service: &SearchService, index: &dyn SearchIndex, news: &PendingWork) -> Result<(), AppError> {
-    let again = || {
-        news.is_touched.store(true, Relaxed);
-        news.arrived.notify_one();
-    };
-    let touched = rows::reindex_queue(service.db.reader(), BATCH_QUEUED_MESSAGES).await?;
-    if touched.is_empty() {
-        return Ok(());
+async fn index_queued(service: &SearchService, progress: &mut Progress) -> Result<(), AppError> {
+    let mut after = rows::first_revision(progress.since());
+    loop {
+        let queued = rows::reindex_queue(service.db.reader(), after, BATCH_QUEUED_MESSAGES).await?;
+        let Some(last) = queued.last() else { return Ok(()) };
+        after = last.revision;
+        let new: Vec<_> = queued.iter().filter(|one| progress.is_unhandled(one)).copied().collect();
+        // Messages that the initial fill has not reached are skipped, because it will index their current content.
+        let ids = new.iter().map(|one| one.message_id.0).filter(|id| progress.has_reached(*id));
+        let changes = load_changes(service, ids.map(|id| (id, false)).collect()).await?;
+        if !changes.is_empty() {
+            write(service, progress, changes, Vec::new()).await?;
+        }
+        progress.mark_handled(&new);
+        if queued.len() < usize::try_from(BATCH_QUEUED_MESSAGES).unwrap_or(usize::MAX) {
+            return Ok(());
+        }
     }
-    let is_full = touched.len() >= usize::try_from(BATCH_QUEUED_MESSAGES).unwrap_or(usize::MAX);
-    let Some(writing) = index.acquire_writer().await? else {
-        again();
-        tokio::time::sleep(LOCK_RETRY_DELAY).await;
-        return Ok(());
-    };
-    let Some(fill) = writing.fill_state().await? else { return Ok(()) };
-    // Messages that the initial fill has not reached are skipped, because it will index their current content.
-    let is_in_it = |id: &Uuid| fill.is_done || *id >= fill.below;
-    let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
-    let changes = load_changes(service, ids).await?;
-    commit(writing, Batch { changes, ..Batch::default() }).await?;
-    rows::dequeue(service.db.writer(), &touched).await?;
-    if is_full {
-        again();
-    }
-    Ok(())
 }
 
-/// Clears the index, so that it is filled again from the messages. Used if the log no longer contains the events that
-/// are needed.
-async fn reset_index(service: &SearchService, writing: Box<dyn IndexWriter>, why: &str) -> Result<(), AppError> {
-    tracing::warn!(why, "search index cleared, filling it again");
-    writing.abort().await?;
-    service.index.clear().await
-}
-
-/// Returns the index changes of these messages, ordered by id. An unreadable message is skipped, so that later ones can
-/// still be found.
-async fn load_changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
-    // Ids increase with time. Messages are sorted by id, so that the document numbers of new messages increase with
-    // time too.
-    ids.sort_unstable();
-    let work = |some: Vec<Uuid>| async move {
+/// Returns the index changes of these messages. An unreadable message is skipped, so that later ones can still be found.
+/// The index can't contain the messages whose flag is set.
+async fn load_changes(service: &SearchService, messages: Vec<(Uuid, bool)>) -> Result<Vec<Change>, AppError> {
+    if messages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let work = |some: Vec<(Uuid, bool)>| async move {
         match (catch_panic(tokenize(service, &some)).await, some.as_slice()) {
-            (Err(error), [id]) if is_row_error(&error) => skip_unreadable(service, *id, &error).await.map(Some),
+            (Err(error), [(id, _)]) if is_row_error(&error) => skip_unreadable(service, *id, &error).await.map(Some),
             (read, _) => read.map(Some),
         }
     };
-    let rest = process_with_bisection(&ids, usize::MAX, is_row_error, work).await;
-    if let Some(error) = rest.error {
-        return Err(error);
+    let rest = process_with_bisection(&messages, usize::MAX, is_row_error, work).await;
+    match rest.error {
+        Some(error) => Err(error),
+        None => Ok(rest.outputs.into_iter().flatten().collect()),
     }
-    let mut changes: Vec<Change> = rest.outputs.into_iter().flatten().collect();
-    changes.sort_by_key(Change::id);
-    Ok(changes)
 }
 
 /// Returns the index changes in place of an unreadable message, after checking that only this message is the cause.
@@ -497,23 +436,24 @@ async fn skip_unreadable(service: &SearchService, id: Uuid, error: &AppError) ->
 }
 
 /// Tokenizes messages; yields to the other tasks of the thread in between.
-async fn tokenize(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>, AppError> {
-    let mut found = rows::messages_to_index(service.db.reader(), ids).await?;
-    found.sort_by_key(|row| row.id.0);
-    let there: BTreeSet<Uuid> = found.iter().map(|row| row.id.0).collect();
-    let gone: Vec<Change> = ids.iter().copied().filter(|id| !there.contains(id)).map(Change::Remove).collect();
+async fn tokenize(service: &SearchService, messages: &[(Uuid, bool)]) -> Result<Vec<Change>, AppError> {
+    let ids: Vec<Uuid> = messages.iter().map(|(id, _)| *id).collect();
+    let found = rows::messages_to_index(service.db.reader(), &ids).await?;
+    let mut missing: HashMap<Uuid, bool> = messages.iter().copied().collect();
     let texts = files::texts(service, &found).await?;
     let is_little = found.len() < 20 && texts.is_empty();
-    let nothing = Texts::default();
-    let change = move |row: rows::IndexedMessage| {
-        let said = texts.get(&row.id.0).unwrap_or(&nothing);
-        document::change(row, said)
+    let found: Vec<_> = found.into_iter().map(|row| (missing.remove(&row.id.0), row)).collect();
+    let gone = missing.into_iter().filter(|(_, is_new)| !is_new).map(|(id, _)| Change::Remove(id));
+    let work = move || {
+        let nothing = Texts::default();
+        let change = |(is_new, row): (Option<bool>, rows::IndexedMessage)| {
+            let said = texts.get(&row.id.0).unwrap_or(&nothing);
+            document::change(row, said, is_new.unwrap_or_default())
+        };
+        found.into_iter().filter_map(change).collect::<Vec<_>>()
     };
-    if is_little {
-        return Ok(found.into_iter().map(change).chain(gone).collect());
-    }
-    let work = move || found.into_iter().map(change).collect::<Vec<_>>();
-    let mut changes = tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?;
+    let mut changes =
+        if is_little { work() } else { tokio::task::spawn_blocking(work).await.map_err(AppError::internal)? };
     changes.extend(gone);
     Ok(changes)
 }

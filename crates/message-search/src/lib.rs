@@ -1,8 +1,8 @@
 //! Message search: messages, the texts of their files, and names; and answers and summaries that a model writes from
 //! them.
 //!
-//! Owns the search index and its maintenance. The crate `search` contains the tokenizer, the queries and the index on
-//! SQLite. Uses `event-log` for new events, `files` for text extraction, and `gateway` for models.
+//! Owns the search index and its maintenance. The crate `search` contains the tokenizer, the queries and the matching
+//! of texts. Uses `event-log` for new events, `files` for text extraction, and `gateway` for models.
 //!
 //! An [index](SearchIndex) only returns candidates. Each message is read from the database by a statement that checks
 //! read access, and matched with the query again. So deleted or unreadable messages and earlier versions of edited ones
@@ -33,14 +33,14 @@ mod window;
 
 use std::{
     ops::Deref,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ::files::FilesService;
-use ::search::{Deadline, Dictionary, Interpretation, MAX_QUERY_CHARS, MAX_TERMS};
+use ::search::{Deadline, Interpretation, MAX_QUERY_CHARS, Vocabulary, WordCounts};
 use appcore::{
-    AppError, Timestamp, UserId,
+    AppError, UserId,
     auth::Principal,
     view::{SearchFacets, SearchResults, SearchTotal, SearchType},
 };
@@ -49,19 +49,18 @@ use event_log::EventLogService;
 use gateway::GatewayService;
 use identity::IdentityService;
 use platform::{Core, work_pools::WorkOwner};
-use tokio::time::timeout;
 
 pub use self::{
     answer::{SearchQuestion, answer},
     catch_up::{CatchUpScope, catch_up},
     files::FileTextJob,
     indexer::IndexLag,
-    maintenance::{IndexState, purge, rebuild, remove_file, state},
+    maintenance::{IndexStatus, PurgeRequest, rebuild, remove_unused, status},
     plan::MessageSearchRequest,
 };
 use self::{
     hits::shown_hits,
-    index::SearchIndex,
+    index::{IndexState, SearchIndex},
     indexer::PendingWork,
     plan::{Cursor, parse_query, plan_search, zone},
     rank::find_corrections,
@@ -77,6 +76,9 @@ const TIME_LIMIT: Duration = Duration::from_secs(2);
 const DEFAULT_LIMIT: u64 = 20;
 const MAX_LIMIT: u64 = 50;
 
+/// Words of the index.
+type Words = Arc<dyn Vocabulary + Send + Sync>;
+
 /// State of the message search of an instance. Dereferences to [`Core`].
 pub struct SearchService {
     pub core: Arc<Core>,
@@ -85,9 +87,6 @@ pub struct SearchService {
     pub files: Arc<FilesService>,
     pub gateway: Arc<GatewayService>,
     index: Box<dyn SearchIndex>,
-    dictionary: RwLock<Dictionary>,
-    /// Mutex that serialises updates of the vocabulary.
-    dictionary_update: tokio::sync::Mutex<()>,
     pending_work: Arc<PendingWork>,
 }
 
@@ -97,8 +96,6 @@ impl SearchService {
         let core = Arc::clone(&gateway.core);
         Ok(Arc::new(Self {
             index: index::open(&core.config, &core.db)?,
-            dictionary: RwLock::default(),
-            dictionary_update: tokio::sync::Mutex::default(),
             pending_work: Arc::default(),
             core,
             identity: Arc::clone(&gateway.identity),
@@ -115,38 +112,6 @@ impl SearchService {
 
     pub fn lag(&self) -> IndexLag {
         self.pending_work.lag()
-    }
-
-    /// Returns the current vocabulary. If the deadline passes, it is the part that was read so far.
-    async fn dictionary(&self, deadline: Deadline) -> Result<Dictionary, AppError> {
-        let known = || self.dictionary.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let turn = timeout(deadline.remaining().unwrap_or(Duration::MAX), self.dictionary_update.lock()).await;
-        let Ok(_one) = turn else { return Ok(known()) };
-        let mut known = known();
-        loop {
-            let new = self.index.terms_after(known.last_number()).await?;
-            let is_all = new.len() < MAX_TERMS;
-            if !new.is_empty() {
-                known = run_blocking(move || known.with(new)).await?;
-                *self.dictionary.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
-            }
-            if is_all || deadline.has_passed() {
-                return Ok(known);
-            }
-        }
-    }
-
-    /// Removes the words of removed messages from the index's storage and from this instance's memory.
-    pub(crate) async fn purge(&self) -> Result<(), AppError> {
-        if self.index.purge().await? {
-            self.clear_vocabulary().await;
-        }
-        Ok(())
-    }
-
-    pub(crate) async fn clear_vocabulary(&self) {
-        let _one = self.dictionary_update.lock().await;
-        *self.dictionary.write().unwrap_or_else(PoisonError::into_inner) = Dictionary::default();
     }
 }
 
@@ -211,25 +176,25 @@ async fn messages(
     (cursor, limit): (Option<Cursor>, usize),
     deadline: Deadline,
 ) -> Result<SearchResults, AppError> {
-    let (zone, fill, words, readable) = tokio::try_join!(
+    let (zone, state, readable) = tokio::try_join!(
         zone(service, user, &ask),
-        service.index.fill_state(),
-        service.dictionary(deadline),
+        service.index.state(),
         rows::readable_conversations(service.db.reader(), user)
     )?;
     let query = parse_query(service, &ask, &zone)?;
-    let is_filling = fill.is_none_or(|fill| !fill.is_done);
+    let is_filling = state.as_ref().is_none_or(IndexState::is_filling);
     let total = cursor.is_none().then_some(SearchTotal { count: 0, is_all: true });
     let nothing = SearchResults { is_filling, total, ..SearchResults::default() };
-    if fill.is_none() {
+    if state.is_none() {
         return Ok(nothing);
     }
+    let words = service.index.vocabulary().unwrap_or_else(|| Arc::new(WordCounts::default()));
     let Some(asked) = plan_search(service, user, &ask, (query, zone, deadline), readable).await? else {
         return Ok(nothing);
     };
     let exact = {
-        let (query, words) = (asked.query.clone(), words.clone());
-        run_blocking(move || Interpretation::exact(&query, &words)).await?
+        let (query, words) = (asked.query.clone(), Arc::clone(&words));
+        run_blocking(move || Interpretation::exact(&query, words.as_ref())).await?
     };
     let begin = cursor.unwrap_or(Cursor { is_wide: false, returned: 0, below: i64::MAX });
     let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.returned, begin.below);
@@ -281,7 +246,6 @@ async fn messages(
         }
     };
     let (facets, (items, next, searched_to)) = tokio::try_join!(facets::fill_names(service, facets), pages)?;
-    let searched_to = searched_to.map(Timestamp);
     let (next, is_corrected) = (next.map(Cursor::encode), is_wide);
     Ok(SearchResults {
         items,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ::search::{Days, Deadline, Has, Plan, Query};
+use ::search::{Days, Deadline, Has, Query};
 use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
     view::{ConversationKind, SearchHas, SearchSort, SearchType},
@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use platform::time_zone;
 use uuid::Uuid;
 
-use crate::{SearchService, names, window::WINDOW};
+use crate::{SearchService, index::Plan, names, window::WINDOW};
 
 /// Search request.
 #[derive(Clone, Debug, Default)]

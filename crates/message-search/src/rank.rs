@@ -52,16 +52,27 @@ pub(super) fn find_corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrect
 mod tests {
     use std::collections::BTreeSet;
 
-    use ::search::{Candidate, Match};
+    use ::search::Match;
+    use appcore::Timestamp;
     use uuid::Uuid;
 
     use super::*;
+    use crate::index::Candidate;
 
     fn hit(number: i64, score: u32, instead: Option<&str>) -> Hit {
         let id = Uuid::from_u128(1);
-        let candidate = Candidate { number, message: id, conversation: id, author: None, created_at: number };
+        let candidate = Candidate { number, message: id };
         let found = Match { corrections: vec![instead.map(str::to_owned)], ..Match::default() };
-        Hit { candidate, found, score, has: BTreeSet::new(), is_in_files: false }
+        Hit {
+            candidate,
+            conversation: id,
+            author: None,
+            created_at: Timestamp(number),
+            found,
+            score,
+            has: BTreeSet::new(),
+            is_in_files: false,
+        }
     }
 
     #[test]

@@ -3,17 +3,24 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, HashMap},
+    sync::Arc,
 };
 
-use ::search::{Candidate, Deadline, Dictionary, Has, Interpretation, Is, Match, Matcher, Plan, Query, Term, tokens};
+use ::search::{Deadline, Has, Interpretation, Is, Match, Matcher, Query, WordCounts, tokens};
 use appcore::{
-    AppError,
-    view::{SearchSort, Upload},
+    AppError, Timestamp,
+    view::{SearchSort, SenderKind, Upload},
 };
 use dbcontext::query::search as rows;
 use uuid::Uuid;
 
-use crate::{SearchService, document, files, plan::PlannedSearch, rank::rank, run_blocking};
+use crate::{
+    SearchService, Words, document, files,
+    index::{Candidate, Plan},
+    plan::PlannedSearch,
+    rank::rank,
+    run_blocking,
+};
 
 /// Maximum number of messages matched at once.
 pub(super) const WINDOW: u32 = 500;
@@ -28,6 +35,10 @@ const OWN_CONVERSATION_BONUS: u32 = 1;
 /// Matching message.
 pub(super) struct Hit {
     pub(super) candidate: Candidate,
+    pub(super) conversation: Uuid,
+    /// Author, unless the account was deleted.
+    pub(super) author: Option<Uuid>,
+    pub(super) created_at: Timestamp,
     pub(super) found: Match,
     pub(super) score: u32,
     pub(super) has: BTreeSet<Has>,
@@ -41,7 +52,7 @@ pub(super) struct Window {
     /// Document number below which there may be more.
     pub(super) next: Option<i64>,
     /// Time of the oldest readable message that was examined.
-    pub(super) end: Option<i64>,
+    pub(super) end: Option<Timestamp>,
     /// Interpretation of the query that was used.
     pub(super) reading: Interpretation,
 }
@@ -66,16 +77,16 @@ pub(super) async fn scan_similar(
     service: &SearchService,
     asked: &PlannedSearch,
     exact: Vec<Candidate>,
-    words: &Dictionary,
+    words: &Words,
     below: i64,
 ) -> Result<Window, AppError> {
     let wide = {
-        let (query, words, deadline) = (asked.query.clone(), words.clone(), asked.deadline);
-        run_blocking(move || Interpretation::fuzzy(&query, &words, deadline)).await?
+        let (query, words, deadline) = (asked.query.clone(), Arc::clone(words), asked.deadline);
+        run_blocking(move || Interpretation::fuzzy(&query, words.as_ref(), deadline)).await?
     };
     let mut found = candidates(service, asked, &wide, true, below).await?;
-    let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
-    found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
+    let there: BTreeSet<Uuid> = found.iter().map(|candidate| candidate.message).collect();
+    found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.message)));
     let MatchedWindow { hits, reading, .. } = match_window(service, asked, &wide, true, found).await?;
     Ok(Window { hits, next: None, end: None, reading })
 }
@@ -105,9 +116,7 @@ fn interpret_hits(
 ) -> Interpretation {
     let tokens =
         texts.map(|text| tokens(text.as_ref())).flat_map(|tokens| tokens.words.into_iter().chain(tokens.additional));
-    let words: BTreeSet<String> = tokens.map(|token| token.term).collect();
-    let terms = words.into_iter().zip(1..).map(|(text, number)| Term { number, text, count: 1 });
-    let words = Dictionary::default().with(terms.collect());
+    let words: WordCounts = tokens.map(|token| token.term).collect::<BTreeSet<String>>().into_iter().collect();
     if is_wide { Interpretation::fuzzy(query, &words, deadline) } else { Interpretation::exact(query, &words) }
 }
 
@@ -116,7 +125,7 @@ struct MatchedWindow {
     /// Hits, best first.
     hits: Vec<Hit>,
     /// Time of the oldest readable message. The times of unreadable messages must not be disclosed.
-    end: Option<i64>,
+    end: Option<Timestamp>,
     /// Interpretation of the query that was used.
     reading: Interpretation,
     /// Document number of the last message that was matched before the deadline, if others were left.
@@ -134,7 +143,7 @@ async fn match_window(
     if candidates.is_empty() {
         return Ok(MatchedWindow { hits: Vec::new(), end: None, reading: reading.clone(), stopped_at: None });
     }
-    let has_own_words = service.index.has_builtin_similarity();
+    let has_own_words = service.index.vocabulary().is_none();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
     let texts =
         rows::match_candidates(service.db.reader(), asked.user, &ids, (asked.after_seq, MAX_MATCHED_CHARS)).await?;
@@ -160,7 +169,7 @@ async fn match_window(
             }
             compared_to = Some(candidate.number);
             let Some(text) = texts.remove(&candidate.message) else { continue };
-            end = Some(candidate.created_at);
+            end = Some(text.created_at);
             let is_so = |is: &Is| match is {
                 Is::Thread => text.is_in_thread,
                 Is::Pinned => text.is_pinned,
@@ -174,8 +183,18 @@ async fn match_window(
             // The end of a truncated text is not examined and is assumed to match.
             let is_in_files = found.is_none() && text.has_file_text && !text.is_cut;
             let Some(found) = found.or_else(|| (text.is_cut || is_in_files).then(Match::default)) else { continue };
-            let score = found.score + if own.contains(&candidate.conversation) { OWN_CONVERSATION_BONUS } else { 0 };
-            let hit = Hit { candidate, found, score, has: document::has(&text.content, &files), is_in_files };
+            let conversation = text.conversation_id.0;
+            let score = found.score + if own.contains(&conversation) { OWN_CONVERSATION_BONUS } else { 0 };
+            let hit = Hit {
+                candidate,
+                conversation,
+                author: text.sender_id.filter(|_| text.sender_kind != SenderKind::Deleted),
+                created_at: text.created_at,
+                found,
+                score,
+                has: document::has(&text.content, &files),
+                is_in_files,
+            };
             if is_in_files && open.len() < MAX_MATCHED_FILES {
                 open.push((hit, text.content, files));
             } else {

@@ -13,12 +13,12 @@ use tokio::time::Instant;
 /// would be a sweep every second while the bus is unavailable, since it signals a gap that often.
 const GAP_COOLDOWN: Duration = Duration::from_secs(5);
 /// Interval of full sweeps, which don't rely on timestamps. They find events with wrong timestamps,
-/// and repair an external index that was restored to an earlier state.
+/// and repair positions that were restored to an earlier state.
 const FULL_SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Overlap with the previous sweep. An event may become visible later than its timestamp says: it
 /// carries the start time of its batch, by a clock that may differ between machines, and a batch is
 /// tried twice, for some seconds each.
-const OVERLAP: Duration = Duration::from_secs(60);
+pub const OVERLAP: Duration = Duration::from_secs(60);
 
 /// Schedule of the sweeps; the first one is due at once.
 pub struct SweepSchedule {
@@ -26,8 +26,8 @@ pub struct SweepSchedule {
     next: Instant,
     /// Earliest time of a sweep that is caused by a gap.
     gaps_count_at: Instant,
-    /// Time of the next full sweep.
-    full_sweep_at: Instant,
+    /// Time of the next full sweep; `None` if there is none.
+    full_sweep_at: Option<Instant>,
     /// Start of the latest completed sweep.
     last: Option<Timestamp>,
 }
@@ -37,13 +37,18 @@ pub struct SweepSchedule {
 pub struct SweepWindow {
     /// Start of the time range; `None` for a full sweep.
     pub since: Option<Timestamp>,
-    started_at: Timestamp,
+    pub started_at: Timestamp,
 }
 
 impl SweepSchedule {
     pub fn new(every: Duration) -> Self {
         let now = Instant::now();
-        Self { every, next: now, gaps_count_at: now, full_sweep_at: now, last: None }
+        Self { every, next: now, gaps_count_at: now, full_sweep_at: Some(now), last: None }
+    }
+
+    /// Schedule without full sweeps, of which the last one was at this time.
+    pub fn resuming(every: Duration, last: Timestamp) -> Self {
+        Self { full_sweep_at: None, last: Some(last), ..Self::new(every) }
     }
 
     /// Time until the next sweep is due. `is_incomplete` is set if the bus may have lost messages
@@ -61,7 +66,7 @@ impl SweepSchedule {
         }
         is_incomplete.store(false, Relaxed);
         self.next = Instant::now();
-        let last = self.last.filter(|_| self.next < self.full_sweep_at);
+        let last = self.last.filter(|_| self.full_sweep_at.is_none_or(|at| self.next < at));
         // If the clock was set back, the sweep must not start in the future.
         Some(SweepWindow { since: last.map(|last| last.min(now).minus(OVERLAP)), started_at: now })
     }
@@ -72,7 +77,7 @@ impl SweepSchedule {
         (self.next, self.gaps_count_at) = (now + self.every, now + GAP_COOLDOWN);
         self.last = Some(look.started_at);
         if look.since.is_none() {
-            self.full_sweep_at = now + FULL_SWEEP_INTERVAL;
+            self.full_sweep_at = Some(now + FULL_SWEEP_INTERVAL);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::{
     deadline::Deadline,
-    dictionary::Dictionary,
     query::{Atom, Query, RequiredTerm},
+    vocabulary::Vocabulary,
 };
 
 /// Maximum number of alternatives for a word.
@@ -38,7 +38,7 @@ pub struct Interpretation {
 impl Interpretation {
     /// Interprets the words as typed. The last word may be a prefix.
     #[must_use]
-    pub fn exact(query: &Query, words: &Dictionary) -> Self {
+    pub fn exact(query: &Query, words: &dyn Vocabulary) -> Self {
         let alternatives = query.required.iter().map(|wanted| find_prefixes(wanted, words)).collect();
         Self { alternatives, ..Self::default() }
     }
@@ -48,7 +48,7 @@ impl Interpretation {
     /// Each word is looked up once, and none after the deadline; the remaining words are
     /// interpreted as typed.
     #[must_use]
-    pub fn fuzzy(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
+    pub fn fuzzy(query: &Query, words: &dyn Vocabulary, deadline: Deadline) -> Self {
         let mut known: HashMap<(Option<String>, bool), HashMap<String, Similarity>> = HashMap::new();
         let look_up = |wanted: &RequiredTerm| {
             let mut found = find_prefixes(wanted, words);
@@ -108,7 +108,7 @@ impl Interpretation {
     }
 }
 
-fn find_prefixes(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Similarity> {
+fn find_prefixes(wanted: &RequiredTerm, words: &dyn Vocabulary) -> HashMap<String, Similarity> {
     let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
     let begun = words.with_prefix(word, MAX_ALTERNATIVES).into_iter().filter(|begun| begun != word);
     begun.map(|begun| (begun, Similarity::Prefix)).collect()
@@ -126,12 +126,10 @@ fn uncovered_prefix(wanted: &RequiredTerm, found: &HashMap<String, Similarity>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Matcher, Term};
+    use crate::{Matcher, WordCounts};
 
-    fn dictionary() -> Dictionary {
-        let words = ["whale", "whales", "whole", "narwhale", "plum"];
-        let terms = words.iter().zip(1..).map(|(text, number)| Term { number, text: (*text).to_owned(), count: 1 });
-        Dictionary::default().with(terms.collect())
+    fn vocabulary() -> WordCounts {
+        ["whale", "whales", "whole", "narwhale", "plum"].into_iter().collect()
     }
 
     fn found(alternatives: &HashMap<String, Similarity>) -> Vec<(&str, Similarity)> {
@@ -143,17 +141,17 @@ mod tests {
     #[test]
     fn only_the_last_word_may_be_a_prefix() {
         let query = Query::parse("whal whal", 0).unwrap();
-        let reading = Interpretation::exact(&query, &dictionary());
+        let reading = Interpretation::exact(&query, &vocabulary());
         assert!(reading.alternatives[0].is_empty());
         assert_eq!(found(&reading.alternatives[1]), [("whale", Similarity::Prefix), ("whales", Similarity::Prefix)]);
         let query = Query::parse("whal plum", 0).unwrap();
-        assert!(Interpretation::exact(&query, &dictionary()).alternatives.iter().all(HashMap::is_empty));
+        assert!(Interpretation::exact(&query, &vocabulary()).alternatives.iter().all(HashMap::is_empty));
     }
 
     #[test]
     fn adds_typos_and_substrings_to_typed_words() {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
-        let reading = Interpretation::fuzzy(&query, &dictionary(), Deadline::default());
+        let reading = Interpretation::fuzzy(&query, &vocabulary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "phrases are not corrected");
         let like = [
             ("narwhale", Similarity::Substring),
@@ -168,20 +166,18 @@ mod tests {
     #[test]
     fn interprets_words_as_typed_after_the_deadline() {
         let query = Query::parse("whale plun", 0).unwrap();
-        let reading = Interpretation::fuzzy(&query, &dictionary(), Deadline::after(std::time::Duration::ZERO));
+        let reading = Interpretation::fuzzy(&query, &vocabulary(), Deadline::after(std::time::Duration::ZERO));
         assert!(reading.alternatives.iter().all(HashMap::is_empty));
         assert_eq!(reading.atoms(&query), Interpretation::default().atoms(&query));
     }
 
     #[test]
     fn prefix_matches_all_words_regardless_of_their_number() {
-        let words: Vec<String> = (b'a'..=b'z').map(|letter| format!("project{}", char::from(letter))).collect();
-        let terms = words.iter().zip(1..).map(|(text, number)| Term { number, text: text.clone(), count: 1 });
-        let dictionary = Dictionary::default().with(terms.collect());
+        let words: WordCounts = ('a'..='z').map(|letter| format!("project{letter}")).collect();
         for (asked, text) in [("project", "projectz begins"), ("inv20", "see inv2026")] {
             let query = Query::parse(asked, 0).unwrap();
-            assert!(Matcher::new(&query, &Interpretation::exact(&query, &dictionary)).matches(text).is_none());
-            let wide = Interpretation::fuzzy(&query, &dictionary, Deadline::default());
+            assert!(Matcher::new(&query, &Interpretation::exact(&query, &words)).matches(text).is_none());
+            let wide = Interpretation::fuzzy(&query, &words, Deadline::default());
             assert!(wide.atoms(&query)[0].contains(&Atom::Prefix(asked.to_owned())));
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
@@ -190,13 +186,11 @@ mod tests {
         // query. Nor if the word isn't the last one, as "project" in the second query.
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
-            assert!(
-                Interpretation::fuzzy(&query, &dictionary, Deadline::default()).prefixes.iter().all(Option::is_none)
-            );
+            assert!(Interpretation::fuzzy(&query, &words, Deadline::default()).prefixes.iter().all(Option::is_none));
         }
         let mut reading = Interpretation::default();
         let query = Query::parse("project", 0).unwrap();
-        reading.add(Interpretation::fuzzy(&query, &dictionary, Deadline::default()));
+        reading.add(Interpretation::fuzzy(&query, &words, Deadline::default()));
         assert_eq!(reading.prefix(0), Some("project"));
     }
 }

@@ -201,20 +201,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Deadline, Dictionary, Term};
+    use crate::{Deadline, WordCounts};
 
     const NOW: i64 = 1_790_000_000_000;
 
-    fn dictionary(texts: &[&str]) -> Dictionary {
-        let words = texts.iter().flat_map(|text| tokens(text).words);
-        let terms = words.zip(1..).map(|(token, number)| Term { number, text: token.term, count: 1 });
-        Dictionary::default().with(terms.collect())
+    fn vocabulary(texts: &[&str]) -> WordCounts {
+        texts.iter().flat_map(|text| tokens(text).words).map(|token| token.term).collect()
     }
 
     /// Returns the texts that match, best first, with their highlights.
     fn ranked<'a>(query: &str, texts: &[&'a str]) -> Vec<(&'a str, Vec<&'a str>)> {
         let query = Query::parse(query, NOW).unwrap();
-        let reading = Interpretation::fuzzy(&query, &dictionary(texts), Deadline::default());
+        let reading = Interpretation::fuzzy(&query, &vocabulary(texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let mut found: Vec<(u32, &str, Vec<&str>)> = texts
             .iter()
@@ -264,7 +262,7 @@ mod tests {
     fn reports_the_word_behind_a_typo() {
         let query = Query::parse("dashbord late", NOW).unwrap();
         let texts = ["The Dashboard is late", "a dashbord, late"];
-        let reading = Interpretation::fuzzy(&query, &dictionary(&texts), Deadline::default());
+        let reading = Interpretation::fuzzy(&query, &vocabulary(&texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let instead = |text: &str| matcher.matches(text).unwrap().corrections;
         assert_eq!(instead(texts[0]), [Some("dashboard".to_owned()), None]);
@@ -295,7 +293,7 @@ mod tests {
         #[test]
         fn highlights_lie_within_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
             let query = Query::parse(&asked, NOW).unwrap();
-            let reading = Interpretation::fuzzy(&query, &dictionary(&[&text]), Deadline::default());
+            let reading = Interpretation::fuzzy(&query, &vocabulary(&[&text]), Deadline::default());
             if let Some(found) = Matcher::new(&query, &reading).matches(&text) {
                 let units: Vec<u16> = text.encode_utf16().collect();
                 let mut end = 0;

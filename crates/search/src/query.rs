@@ -1,6 +1,6 @@
 //! Parser of search queries.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use crate::{
     fold::fold_text,
@@ -87,23 +87,6 @@ pub enum Atom {
         terms: Vec<String>,
         is_open: bool,
     },
-}
-
-impl Atom {
-    /// Returns the words of the atom, without prefixes.
-    pub(crate) fn terms(&self) -> &[String] {
-        match self {
-            Self::Word(word) => std::slice::from_ref(word),
-            Self::Prefix(_) => &[],
-            Self::Phrase { terms, is_open } => &terms[..terms.len().saturating_sub(usize::from(*is_open))],
-        }
-    }
-
-    /// Returns an upper bound of the number of messages that match, computed from the document
-    /// frequencies of words; `None` if unknown.
-    pub(crate) fn max_hits(&self, counts: &HashMap<String, i64>) -> Option<i64> {
-        self.terms().iter().map(|term| counts.get(term).copied().unwrap_or_default()).min()
-    }
 }
 
 /// Required word or phrase.
@@ -283,7 +266,7 @@ struct TypedContext {
 }
 
 /// Returns the atoms that match a word or phrase as it was typed. The prefix of a single incomplete
-/// word is expanded with the [`Dictionary`](crate::Dictionary) instead.
+/// word is expanded with the [`Vocabulary`](crate::Vocabulary) instead.
 fn exact(text: &str, TypedContext { is_phrase, may_continue: goes_on }: TypedContext) -> Vec<Atom> {
     let (text, is_beginning) = match text.strip_suffix('*') {
         Some(text) if !is_phrase => (text, true),

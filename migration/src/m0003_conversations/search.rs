@@ -1,4 +1,5 @@
-//! Search index of messages on PostgreSQL. With SQLite, the index is in a separate file.
+//! Search index of messages on PostgreSQL, which `m0010` removes, and the queue of messages to index
+//! again.
 
 use crate::{prelude::*, schema::uuid};
 
@@ -33,8 +34,7 @@ pub fn search_reindex_queue() -> TableCreateStatement {
     Table::create()
         .table("search_reindex_queue")
         .col(uuid("message_id").primary_key())
-        // Random value, renewed by each change of the message. The indexer removes the row only if
-        // the value is unchanged, so that a change during indexing is not lost.
+        // Renewed by each change of the message; increases with time.
         .col(uuid("revision"))
         .to_owned()
 }

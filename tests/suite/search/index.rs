@@ -1,7 +1,7 @@
 //! Search index: what happens if it is killed, rebuilt or blocked, or created later than the
 //! messages.
 
-use support::{Application, Engine, Member, Setup, free_port, wait_until};
+use support::{Application, Member, Setup, free_port, hold_search_index, wait_until};
 
 use super::{ask, finds, found, texts};
 
@@ -24,11 +24,7 @@ async fn a_killed_or_lost_index_catches_up() {
     let said = app.command(&["search", "rebuild"]).await;
     assert!(said.status.success(), "{said:?}");
     app.instances[0].kill().await;
-    if Engine::of_this_run() == Engine::Sqlite {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(app.folder().join(format!("search.db{end}")));
-        }
-    }
+    std::fs::remove_dir_all(app.folder().join("search")).unwrap();
     app.instances[0].start_again().await;
     wait_until("all messages are found again", async || all(here.at(&app.url())).await).await;
     let newest = ask(&here, &[("q", "cormorant"), ("sort", "newest"), ("limit", "2")]).await.data();
@@ -53,7 +49,7 @@ async fn a_stalled_index_does_not_delay_requests() {
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
 
-    let held = app.database.hold_search_index(app.folder()).await;
+    let held = hold_search_index(app.folder()).await;
     // If sending waited for the index, it would block here.
     for n in 1..=MESSAGES {
         anna.send_message(&chat, &format!("gannet {n}")).await;
@@ -61,7 +57,7 @@ async fn a_stalled_index_does_not_delay_requests() {
     wait_until("the metrics report a backlog", async || waiting().await >= 1.0).await;
     assert_eq!(found(&ben, "gannet").await, ["gannet 0"], "searches are answered meanwhile");
 
-    held.release().await;
+    drop(held);
     let count = async || ask(&ben, &[("q", "gannet")]).await.data()["total"]["count"].as_u64().unwrap();
     wait_until("all messages are found", async || count().await == MESSAGES + 1).await;
     wait_until("nothing waits", async || waiting().await < 1.0).await;

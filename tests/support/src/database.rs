@@ -174,25 +174,6 @@ impl TestDatabase {
         found.unwrap_or_default()
     }
 
-    /// Blocks writes to the search index. On SQLite, the index is in this folder.
-    pub async fn hold_search_index(&self, folder: &Path) -> HeldIndex {
-        match self.engine {
-            Engine::Sqlite => {
-                let url = sqlite_url(&folder.join("search.db"));
-                let mut file = SqliteConnection::connect(&url).await.expect("index exists");
-                file.execute("BEGIN IMMEDIATE").await.expect("lock acquired");
-                HeldIndex::File(file)
-            }
-            Engine::Postgres => {
-                let mut tables = PgConnection::connect(&self.url).await.expect("database reachable");
-                // Acquires the lock of the writer of the index.
-                let lock = "SELECT pg_advisory_lock(x'6e61747465720001'::bit(64)::bigint)";
-                tables.execute(lock).await.expect("lock acquired");
-                HeldIndex::Tables(tables)
-            }
-        }
-    }
-
     /// Executes a statement.
     pub async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
@@ -264,22 +245,6 @@ impl Stopped {
         ] {
             self.holder.execute(AssertSqlSafe(sql)).await.expect("valid statement");
         }
-    }
-}
-
-/// Blocks writes to the search index until it is dropped.
-pub enum HeldIndex {
-    File(SqliteConnection),
-    Tables(PgConnection),
-}
-
-impl HeldIndex {
-    pub async fn release(self) {
-        match self {
-            Self::File(mut file) => file.execute("ROLLBACK").await.map(drop),
-            Self::Tables(mut tables) => tables.execute("SELECT pg_advisory_unlock_all()").await.map(drop),
-        }
-        .expect("lock held");
     }
 }
 

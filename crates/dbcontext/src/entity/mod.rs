@@ -84,6 +84,7 @@ pub mod saved_message;
 pub mod scheduled_message;
 pub mod scheduled_upload;
 pub mod search_reindex_queue;
+pub mod search_request;
 pub mod section;
 pub mod signing_key;
 pub mod slow_mode_post;

@@ -8,8 +8,7 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub message_id: MessageId,
-    /// Random value, renewed by each change of the message. The indexer removes the row only if the
-    /// value is unchanged, so that a change during indexing is not lost.
+    /// Renewed by each change of the message; increases with time.
     pub revision: Uuid,
 }
 

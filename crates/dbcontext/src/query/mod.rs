@@ -65,7 +65,6 @@ pub mod revenue;
 pub mod saved;
 pub mod scheduled;
 pub mod search;
-pub mod search_index;
 pub mod second_factors;
 pub mod sections;
 pub mod sessions;

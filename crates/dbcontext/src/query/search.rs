@@ -16,7 +16,10 @@ use super::{
     rows::{Column, Rows, unnest_json},
     single,
 };
-use crate::{constraint::app_error, entity::upload_text};
+use crate::{
+    constraint::app_error,
+    entity::{search_request, upload_text},
+};
 
 /// Message to be indexed.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -158,34 +161,107 @@ pub struct QueuedMessage {
     pub revision: Uuid,
 }
 
-/// Returns some of the messages in the reindex queue.
-pub async fn reindex_queue<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<QueuedMessage>, AppError> {
-    let sql = format!("SELECT message_id, revision FROM search_reindex_queue LIMIT {limit}");
-    raw::find::<_, QueuedMessage>(db, sql, []).await
-}
-
-/// Removes indexed messages from the queue, except those that were queued again meanwhile.
-pub async fn dequeue<C: ConnectionTrait>(db: &C, touched: &[QueuedMessage]) -> Result<(), AppError> {
-    let backend = db.get_database_backend();
-    let columns = [Column::Uuid("id"), Column::Uuid("revision")];
-    let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.revision.into()]));
+/// Returns the messages that were queued from this time on, or after this revision.
+pub async fn reindex_queue<C: ConnectionTrait>(
+    db: &C,
+    after: Uuid,
+    limit: u32,
+) -> Result<Vec<QueuedMessage>, AppError> {
     let sql = format!(
-        "DELETE FROM search_reindex_queue WHERE (message_id, revision) IN (SELECT w.id, w.revision FROM {})",
-        rows.table()
+        "SELECT message_id, revision FROM search_reindex_queue WHERE revision > $1 ORDER BY revision LIMIT {limit}"
     );
-    rows.execute(db, sql).await.map(drop)
+    raw::find::<_, QueuedMessage>(db, sql, [after.into()]).await
 }
 
-/// Returns the last sequence numbers of all conversations.
-pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Head {
-        id: Uuid,
-        last_seq: i64,
+/// Returns the lowest revision of messages that are queued from this time on.
+#[must_use]
+pub fn first_revision(time: Timestamp) -> Uuid {
+    let millis = u64::try_from(time.millis()).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
+}
+
+/// Removes messages that were queued before this time.
+pub async fn trim_reindex_queue<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
+    raw::run(db, "DELETE FROM search_reindex_queue WHERE revision < $1", [first_revision(before).into()]).await
+}
+
+/// Maintenance of the search indexes of all instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexRequest {
+    /// Builds the index again.
+    Rebuild,
+    /// Removes the words of removed messages from the files.
+    Purge,
+}
+
+impl IndexRequest {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Rebuild => "rebuild",
+            Self::Purge => "purge",
+        }
     }
-    let found =
-        raw::find::<_, Head>(db, "SELECT id, last_seq FROM conversations WHERE last_seq > 0".to_owned(), []).await?;
-    Ok(found.into_iter().map(|head| (head.id, head.last_seq)).collect())
+}
+
+/// Requests maintenance of the indexes; returns the id of the request.
+pub async fn request_maintenance<C: ConnectionTrait>(db: &C, request: IndexRequest) -> Result<Uuid, AppError> {
+    let id = Uuid::now_v7();
+    let row = search_request::ActiveModel { kind: Set(request.kind().to_owned()), request: Set(id) };
+    single::upsert(db, row, [search_request::Column::Kind], [search_request::Column::Request]).await?;
+    Ok(id)
+}
+
+/// Latest requests to maintain the indexes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IndexRequests {
+    pub rebuild: Option<Uuid>,
+    pub purge: Option<Uuid>,
+}
+
+pub async fn maintenance_requests<C: ConnectionTrait>(db: &C) -> Result<IndexRequests, AppError> {
+    let rows = search_request::Entity::find().all(db).await.map_err(app_error)?;
+    let find = |request: IndexRequest| rows.iter().find(|row| row.kind == request.kind()).map(|row| row.request);
+    Ok(IndexRequests { rebuild: find(IndexRequest::Rebuild), purge: find(IndexRequest::Purge) })
+}
+
+/// Returns for each of these conversations the sequence number of the last event that was recorded
+/// before this time, or that is no longer in the log.
+pub async fn positions_before<C: ConnectionTrait>(
+    db: &C,
+    ids: &[Uuid],
+    time: Timestamp,
+) -> Result<Vec<(Uuid, i64)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Position {
+        id: Uuid,
+        last: Option<i64>,
+        first: Option<i64>,
+    }
+    let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
+    let time = time.millis();
+    let sql = format!(
+        "SELECT w.id, \
+           (SELECT e.seq FROM conversation_events e WHERE e.conversation_id = w.id AND e.created_at < {time} \
+             ORDER BY e.seq DESC LIMIT 1) AS last, \
+           (SELECT e.seq FROM conversation_events e WHERE e.conversation_id = w.id AND e.seq > 0 \
+             ORDER BY e.seq LIMIT 1) AS first \
+         FROM {}",
+        asked.table()
+    );
+    let found = asked.find::<_, Position>(db, sql).await?;
+    let position = |row: Position| {
+        let trimmed = row.first.map_or(0, |first| first - 1);
+        (row.id, row.last.unwrap_or(0).max(trimmed))
+    };
+    Ok(found.into_iter().map(position).collect())
+}
+
+/// Key of the advisory lock under which instances agree on the writer of a shared index.
+const WRITER_LOCK: i64 = 0x6e61_7474_6572_0001;
+
+/// Waits for the lock of a shared index, on PostgreSQL. It is held until the transaction ends.
+pub async fn lock_shared_index<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
+    raw::run(tx, format!("SELECT pg_advisory_xact_lock({WRITER_LOCK})"), []).await
 }
 
 /// Returns the approximate number of messages, including deleted ones.
@@ -291,6 +367,11 @@ pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Na
 #[derive(Clone, Debug, Deserialize)]
 pub struct MatchCandidate {
     pub id: MessageId,
+    pub conversation_id: ConversationId,
+    pub sender_kind: SenderKind,
+    pub sender_id: Option<Uuid>,
+    #[serde(deserialize_with = "deserialize_timestamp")]
+    pub created_at: Timestamp,
     /// Start of the message text.
     pub content: String,
     pub is_cut: bool,
@@ -315,7 +396,7 @@ pub async fn match_candidates<C: ConnectionTrait>(
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
-        "SELECT m.id, SUBSTR(m.content, 1, {chars}) AS content, LENGTH(m.content) > {chars} AS is_cut, m.attachments, \
+        "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_id, m.created_at, SUBSTR(m.content, 1, {chars}) AS content, LENGTH(m.content) > {chars} AS is_cut, m.attachments, \
            (m.attachments IS NOT NULL AND EXISTS (SELECT 1 FROM message_uploads f JOIN upload_texts t ON t.upload_id = f.upload_id \
              AND t.length > 0 WHERE f.message_id = m.id)) AS has_file_text, \
            (m.thread_id IS NOT NULL OR m.thread IS NOT NULL) AS is_in_thread, m.pinned_at IS NOT NULL AS is_pinned, \
@@ -324,6 +405,10 @@ pub async fn match_candidates<C: ConnectionTrait>(
     );
     let columns = [
         Column::Uuid("id"),
+        Column::Uuid("conversation_id"),
+        Column::Text("sender_kind"),
+        Column::Uuid("sender_id"),
+        Column::Int("created_at"),
         Column::Text("content"),
         Column::Bool("is_cut"),
         Column::Text("attachments"),

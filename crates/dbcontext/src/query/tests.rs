@@ -10,7 +10,7 @@ mod operations;
 
 use std::sync::Mutex;
 
-use appcore::{MessageId, Timestamp};
+use appcore::Timestamp;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, ExecResult, QueryResult, QueryTrait as _, Select, Statement,
@@ -145,10 +145,8 @@ async fn deletes_by_key() {
     db.has("SEARCH credit_holds USING INDEX sqlite_autoindex_credit_holds_1 (id=?)");
     budgets::remove_expired(&db, &[id], Timestamp(5)).await.unwrap();
     db.has("SEARCH budget_holds USING INDEX sqlite_autoindex_budget_holds_1 (id=?)");
-    super::search::dequeue(&db, &[super::search::QueuedMessage { message_id: MessageId(id), revision: id }])
-        .await
-        .unwrap();
-    db.has("SEARCH search_reindex_queue USING INDEX sqlite_autoindex_search_reindex_queue_1 (message_id=?)");
+    super::search::trim_reindex_queue(&db, Timestamp(5)).await.unwrap();
+    db.has("SEARCH search_reindex_queue USING INDEX search_reindex_queue_revision (revision<?)");
     mail_tokens::remove(&db, id).await.unwrap();
     db.has("SEARCH mail_tokens USING INDEX mail_tokens_subject (purpose=? AND subject=?)");
 }

@@ -1,71 +1,15 @@
 //! Indexing of events while some of them are unreadable.
 
-use ::search::{Atom, Candidate, Plan, Term};
-use async_trait::async_trait;
-use dbcontext::Database;
+use ::search::Atom;
+use appcore::Timestamp;
 use sea_orm::ConnectionTrait as _;
 use stage::{Stage, stages, until};
 
 use super::*;
-use crate::instances_for_tests::instance;
-
-/// Index that has indexed all conversations, and panics if it is asked about this one.
-struct Broken(Uuid);
-
-fn unused<T>() -> Result<T, AppError> {
-    Err(AppError::internal(anyhow::anyhow!("unexpected call")))
-}
-
-#[async_trait]
-impl SearchIndex for Broken {
-    async fn candidates(&self, _: Plan) -> Result<Vec<Candidate>, AppError> {
-        unused()
-    }
-
-    async fn terms_after(&self, _: i64) -> Result<Vec<Term>, AppError> {
-        unused()
-    }
-
-    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
-        unused()
-    }
-
-    async fn messages(&self) -> Result<u64, AppError> {
-        unused()
-    }
-
-    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
-        assert!(!ids.contains(&self.0), "simulated failure");
-        Ok(ids.into_iter().map(|id| (id, 1)).collect())
-    }
-
-    async fn incomplete_conversations(&self, _: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
-        unused()
-    }
-
-    async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
-        unused()
-    }
-
-    async fn clear(&self) -> Result<(), AppError> {
-        unused()
-    }
-}
-
-#[tokio::test]
-async fn unreadable_conversation_does_not_block_others() {
-    for stage in stages().await {
-        let service = instance(&stage).await;
-        let news = PendingWork::default();
-        let head = PendingHead { seq: 1, since: Instant::now() };
-        let all: Vec<(Uuid, PendingHead)> = (0..500).map(|_| (Uuid::now_v7(), head)).collect();
-        let (broken, _) = all[250];
-        let failed = index_conversations(&service, &Broken(broken), &news, &all).await.unwrap();
-        assert!(failed.is_some_and(|error| error.to_string().contains("simulated failure")));
-        let left: Vec<Uuid> = news.start_batch().into_iter().map(|(id, _)| id).collect();
-        assert_eq!(left, [broken]);
-    }
-}
+use crate::{
+    index::{IndexState, Plan, SearchIndex},
+    instances_for_tests::instance,
+};
 
 /// Inserts a group with this number of events, bypassing the writer.
 fn group(id: Uuid, events: usize) -> String {
@@ -81,15 +25,20 @@ fn group(id: Uuid, events: usize) -> String {
 const DAMAGED: &str = "CAST(x'ff' AS TEXT)";
 
 /// Inserts a message with this content, and its event; both may be [`DAMAGED`].
-fn put_message(id: Uuid, of: Uuid, seq: usize, content: &str, payload: Option<&str>) -> String {
+fn put_message(id: Uuid, of: Uuid, seq: usize, content: &str, payload: Option<&str>, now: Timestamp) -> String {
+    let now = now.millis();
     let whole = format!("'{{\"message\":{{\"id\":\"{id}\"}}}}'");
     let (id, of, payload) = (id.simple(), of.simple(), payload.unwrap_or(&whole));
     format!(
         "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
-         VALUES (x'{id}', x'{of}', {seq}, 'user', {content}, 'complete', {seq}); \
+         VALUES (x'{id}', x'{of}', {seq}, 'user', {content}, 'complete', {now}); \
          INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
-         VALUES (x'{of}', {seq}, 'message.created', {payload}, {seq});"
+         VALUES (x'{of}', {seq}, 'message.created', {payload}, {now});"
     )
+}
+
+async fn is_filled(index: &dyn SearchIndex) -> bool {
+    index.state().await.unwrap().is_some_and(|state: IndexState| !state.is_filling())
 }
 
 /// Messages of a conversation that contain "heron", newest first.
@@ -108,24 +57,25 @@ async fn skips_unreadable_messages_old_and_new() {
     let ids: Vec<Uuid> = (0..8).map(|_| Uuid::now_v7()).collect();
     let put = |at: usize| {
         let content = if at == 2 || at == 6 { DAMAGED } else { "'a heron'" };
-        put_message(ids[at], conversation, at + 1, content, None)
+        put_message(ids[at], conversation, at + 1, content, None, stage.clock.now())
     };
     let mut old = group(conversation, 5);
     (0..5).for_each(|at| old.push_str(&put(at)));
     service.db.writer().execute_unprepared(&old).await.unwrap();
-    service.index.clear().await.unwrap();
 
-    // The instance fills the index when it starts.
+    // The new instance has no index, and fills it.
     let service = instance(&stage).await;
     let index = service.index.as_ref();
-    until(async || index.fill_state().await.unwrap().is_some_and(|fill| fill.is_done)).await;
+    until(async || is_filled(index).await).await;
     assert_eq!(herons(index, conversation).await, [4, 3, 1, 0].map(|at| ids[at]));
 
     let mut new = (5..8).map(put).collect::<String>();
     new.push_str("UPDATE conversations SET last_seq = 8;");
     service.db.writer().execute_unprepared(&new).await.unwrap();
     let head = PendingHead { seq: 8, since: Instant::now() };
-    index_some(&service, index, &PendingWork::default(), vec![(conversation, head)]).await.unwrap();
+    let mut progress = Progress::resume(&service).await.unwrap();
+    progress.advance([(conversation, 5)]);
+    index_some(&service, &mut progress, &PendingWork::default(), vec![(conversation, head)]).await.unwrap();
     assert_eq!(herons(index, conversation).await, [7, 5, 4, 3, 1, 0].map(|at| ids[at]));
 }
 
@@ -134,20 +84,21 @@ async fn unreadable_event_does_not_block_others() {
     let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
     let service = instance(&stage).await;
     let index = service.index.as_ref();
-    until(async || index.fill_state().await.unwrap().is_some_and(|fill| fill.is_done)).await;
+    until(async || is_filled(index).await).await;
+    let mut progress = Progress::resume(&service).await.unwrap();
     let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let ids: Vec<Uuid> = (0..5).map(|_| Uuid::now_v7()).collect();
     let mut all = group(one, 4) + &group(other, 1);
     for (at, id) in ids[..4].iter().enumerate() {
-        all.push_str(&put_message(*id, one, at + 1, "'a heron'", Some(DAMAGED).filter(|_| at == 2)));
+        all.push_str(&put_message(*id, one, at + 1, "'a heron'", Some(DAMAGED).filter(|_| at == 2), stage.clock.now()));
     }
-    all.push_str(&put_message(ids[4], other, 1, "'a heron'", None));
+    all.push_str(&put_message(ids[4], other, 1, "'a heron'", None, stage.clock.now()));
     service.db.writer().execute_unprepared(&all).await.unwrap();
     let news = PendingWork::default();
     news.announce(one, 4);
     news.announce(other, 1);
     until(async || {
-        let failed = index_conversations(&service, index, &news, &news.start_batch()).await.unwrap();
+        let (_, failed) = index_conversations(&service, &mut progress, &news, &news.start_batch()).await.unwrap();
         assert!(failed.is_none(), "{failed:?}");
         news.is_empty()
     })

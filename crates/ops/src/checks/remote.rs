@@ -71,23 +71,16 @@ pub async fn untrusted_proxies(database: &Database) -> Vec<Check> {
 /// Checks the search index of messages.
 pub async fn search(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Search;
-    match with_timeout(message_search::state(config, database)).await {
-        Ok((None, _)) => Check::ok(ABOUT, "No search index yet. A running server builds it"),
-        Ok((Some(state), _)) if state.is_filling => Check::warning(
+    match with_timeout(message_search::status(config, database)).await {
+        Ok((None, _)) => Check::ok(ABOUT, "No search index on this machine. A running server builds it"),
+        Ok((Some(status), _)) if status.is_filling => Check::warning(
             ABOUT,
             format!(
                 "{} of about {} messages indexed. The rest are being indexed",
-                state.messages, state.expected_messages
+                status.messages, status.expected_messages
             ),
         ),
-        Ok((Some(state), _)) if state.waiting > 0 => Check::warning(
-            ABOUT,
-            format!(
-                "Messages indexed: {}. Conversations waiting: {}. A running server indexes them within a minute",
-                state.messages, state.waiting
-            ),
-        ),
-        Ok((Some(state), _)) => Check::ok(ABOUT, format!("Messages indexed: {}", state.messages)),
+        Ok((Some(status), _)) => Check::ok(ABOUT, format!("Messages indexed: {}", status.messages)),
         Err(error) => {
             let says = failure::summarize(&error);
             Check::fault(ABOUT, format!("{says}. Run natter doctor --fix to rebuild the index"))

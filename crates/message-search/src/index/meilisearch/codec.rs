@@ -1,8 +1,10 @@
 //! JSON of Meilisearch requests and responses.
 
-use ::search::{Atom, Candidate, Document, FillState, Has, Plan};
+use ::search::{Atom, Has};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use crate::index::{Candidate, Document, Plan};
 
 /// Minimum number of letters of a word in which one typo is tolerated, and in which two are.
 const ONE_TYPO: u8 = 4;
@@ -40,7 +42,7 @@ pub(super) fn document(document: &Document) -> Value {
         "number": document_number(document.message),
         "conversation": document.conversation,
         "author": document.author,
-        "created_at": document.created_at,
+        "created_at": document.created_at.millis(),
         "has": has,
         EXACT: words,
         SIMILAR: words,
@@ -69,7 +71,7 @@ pub(super) fn encode_query(plan: &Plan) -> Value {
         "limit": plan.limit,
         "matchingStrategy": "all",
         "attributesToSearchOn": [if plan.is_wide { SIMILAR } else { EXACT }],
-        "attributesToRetrieve": ["id", "number", "conversation", "author", "created_at"],
+        "attributesToRetrieve": ["id", "number"],
     })
 }
 
@@ -96,22 +98,7 @@ pub(super) fn one_of(field: &str, ids: &[Uuid]) -> String {
 }
 
 pub(super) fn candidate(hit: &Value) -> Option<Candidate> {
-    let id = |field: &str| hit[field].as_str()?.parse().ok();
-    Some(Candidate {
-        number: hit["number"].as_i64()?,
-        message: id("id")?,
-        conversation: id("conversation")?,
-        author: id("author"),
-        created_at: hit["created_at"].as_i64()?,
-    })
-}
-
-pub(super) fn position(document: &Value) -> Option<(Uuid, i64)> {
-    Some((document["id"].as_str()?.parse().ok()?, document["seq"].as_i64()?))
-}
-
-pub(super) fn fill(document: &Value) -> Option<FillState> {
-    Some(FillState { below: document["below"].as_str()?.parse().ok()?, is_done: document["is_done"].as_bool()? })
+    Some(Candidate { number: hit["number"].as_i64()?, message: hit["id"].as_str()?.parse().ok()? })
 }
 
 const fn flag(has: Has) -> &'static str {
@@ -126,6 +113,7 @@ const fn flag(has: Has) -> &'static str {
 #[cfg(test)]
 mod tests {
     use ::search::tokens;
+    use appcore::Timestamp;
 
     use super::*;
 
@@ -172,18 +160,13 @@ mod tests {
             message: id(MESSAGE),
             conversation: id(CONVERSATION),
             author: None,
-            created_at: 7,
+            created_at: Timestamp(7),
             has: [Has::File].into(),
             tokens: tokens("getName — Đặng"),
         });
         assert_eq!((&written["exact"], &written["has"]), (&json!("get name dang getname"), &json!(["file"])));
         let found = candidate(&written).unwrap();
-        assert_eq!((found.message, found.conversation, found.author), (id(MESSAGE), id(CONVERSATION), None));
-        assert_eq!(found.number, document_number(id(MESSAGE)));
-        assert_eq!(position(&json!({ "id": CONVERSATION, "seq": 4 })), Some((id(CONVERSATION), 4)));
-        assert_eq!(position(&json!({ "id": "fill", "below": MESSAGE, "is_done": true })), None);
-        let read = fill(&json!({ "id": "fill", "below": MESSAGE, "is_done": true }));
-        assert_eq!(read, Some(FillState { below: id(MESSAGE), is_done: true }));
+        assert_eq!((found.message, found.number), (id(MESSAGE), document_number(id(MESSAGE))));
     }
 
     #[test]

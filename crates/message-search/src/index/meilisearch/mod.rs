@@ -1,10 +1,11 @@
 //! Index in the operator's Meilisearch (`search.url`).
 //!
 //! Meilisearch receives the same words as the other indexes, and no texts. It determines similar words itself, so
-//! words are indexed twice: in an attribute with typo tolerance and in one without. The indexed positions in the event
-//! logs are also stored there, in a separate index: if Meilisearch loses its data, the index is filled again.
+//! words are indexed twice: in an attribute with typo tolerance and in one without. The state of the index is also
+//! stored there, in a separate index: if Meilisearch loses its data, the index is filled again. It names the instance
+//! that writes, and until when.
 //!
-//! Meilisearch executes requests asynchronously, as a queue of tasks. Positions are advanced only after the preceding
+//! Meilisearch executes requests asynchronously, as a queue of tasks. The state is changed only after the preceding
 //! tasks are done.
 
 mod codec;
@@ -17,29 +18,34 @@ use std::{
     time::Duration,
 };
 
-use ::search::{Batch, Candidate, Change, FillState, Plan, Term};
+use ::search::Vocabulary;
 use anyhow::anyhow;
-use appcore::{AppError, config::Config, secret::Secret};
+use appcore::{AppError, Timestamp, clock::Clock, config::Config, secret::Secret};
 use async_trait::async_trait;
-use dbcontext::{Database, Transaction, constraint::app_error};
+use dbcontext::{Database, constraint::app_error, query::search as rows};
 use reqwest::{Client, Method, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
-use super::{IndexWriter, SearchIndex, postgres};
+use super::{Batch, Candidate, Change, IndexState, Plan, SearchIndex};
 
 /// Maximum time to wait for a response, and for the end of a task.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const TASK_TIMEOUT: Duration = Duration::from_secs(120);
 const TASK_POLL_INTERVAL: Duration = Duration::from_millis(30);
-/// Number of positions read per page.
-const POSITIONS_PER_PAGE: usize = 1_000;
+/// Time for which an instance stays the writer, and after which it renews that.
+const LEASE_TIME: Duration = Duration::from_secs(30);
+const LEASE_RENEWAL: Duration = Duration::from_secs(10);
 /// Name of the index; increment the number with every change of the tokenizer or of the indexed content.
 const MESSAGES: &str = "natter_messages_1";
-const STATE: &str = "natter_state_1";
-/// Document in [`STATE`] with the state of the initial fill.
-const FILL: &str = "fill";
+const STATE: &str = "natter_state_2";
+/// The document in [`STATE`].
+const STATE_ID: &str = "state";
 
 #[derive(Clone)]
 pub(super) struct MeilisearchIndex {
@@ -48,7 +54,21 @@ pub(super) struct MeilisearchIndex {
     url: String,
     key: Option<Secret>,
     db: Database,
+    clock: Clock,
     is_prepared: Arc<AtomicBool>,
+    /// This instance as a writer.
+    writer: Uuid,
+    /// Time at which this instance became the writer or renewed that; `None` if another one is.
+    leased_at: Arc<Mutex<Option<Instant>>>,
+}
+
+/// State of the index, with the instance that writes it.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredState {
+    id: String,
+    writer: Uuid,
+    renewed_at: Timestamp,
+    state: Option<IndexState>,
 }
 
 impl MeilisearchIndex {
@@ -58,7 +78,16 @@ impl MeilisearchIndex {
         let client = Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build()?;
         let url = url.as_str().trim_end_matches('/').to_owned();
         let key = config.search.key.clone();
-        Ok(Some(Self { client, url, key, db: db.clone(), is_prepared: Arc::default() }))
+        Ok(Some(Self {
+            client,
+            url,
+            key,
+            db: db.clone(),
+            clock: Clock::system(),
+            is_prepared: Arc::default(),
+            writer: Uuid::now_v7(),
+            leased_at: Arc::default(),
+        }))
     }
 
     /// Sends a request; returns `None` for 404.
@@ -109,7 +138,7 @@ impl MeilisearchIndex {
 
     /// Creates the indexes unless they exist.
     async fn prepare(&self) -> Result<(), AppError> {
-        if self.is_prepared.load(Relaxed) && self.read_fill().await?.is_some() {
+        if self.is_prepared.load(Relaxed) && self.stored_state().await?.is_some() {
             return Ok(());
         }
         for (index, settings) in [(MESSAGES, codec::settings_of_messages()), (STATE, codec::settings_of_state())] {
@@ -126,34 +155,24 @@ impl MeilisearchIndex {
         Ok(())
     }
 
-    async fn documents(&self, body: &Value) -> Result<Vec<Value>, AppError> {
-        let path = format!("/indexes/{STATE}/documents/fetch");
-        let mut found = self.call(Method::POST, &path, Some(body)).await?.unwrap_or_default();
-        Ok(match found["results"].take() {
-            Value::Array(found) => found,
-            _ => Vec::new(),
-        })
+    async fn stored_state(&self) -> Result<Option<StoredState>, AppError> {
+        let found = self.call(Method::GET, &format!("/indexes/{STATE}/documents/{STATE_ID}"), None).await?;
+        // An unreadable state is that of another version.
+        Ok(found.and_then(|found| serde_json::from_value(found).ok()))
     }
 
-    async fn read_positions(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, AppError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let body = json!({ "filter": [codec::one_of("id", ids)], "limit": ids.len() });
-        Ok(self.documents(&body).await?.iter().filter_map(codec::position).collect())
+    async fn store_state(&self, state: Option<IndexState>) -> Result<(), AppError> {
+        let stored = StoredState { id: STATE_ID.to_owned(), writer: self.writer, renewed_at: self.clock.now(), state };
+        let body = json!([stored]);
+        self.run_task_or_fail(Method::POST, &format!("/indexes/{STATE}/documents"), Some(&body)).await
     }
 
-    async fn read_fill(&self) -> Result<Option<FillState>, AppError> {
-        let found = self.call(Method::GET, &format!("/indexes/{STATE}/documents/{FILL}"), None).await?;
-        Ok(found.as_ref().and_then(codec::fill))
-    }
-
-    async fn apply(&self, batch: &Batch) -> Result<(), AppError> {
+    async fn apply(&self, batch: Batch) -> Result<(), AppError> {
         let path = format!("/indexes/{MESSAGES}/documents");
         let (mut put, mut removed) = (Vec::new(), Vec::new());
-        for change in &batch.changes {
+        for change in batch.changes {
             match change {
-                Change::Upsert(document) => put.push(codec::document(document)),
+                Change::Add(document) | Change::Replace(document) => put.push(codec::document(&document)),
                 Change::Remove(message) => removed.push(json!(message)),
             }
         }
@@ -167,12 +186,20 @@ impl MeilisearchIndex {
             let body = json!({ "filter": codec::one_of("conversation", &batch.removed_conversations) });
             self.run_task_or_fail(Method::POST, &format!("{path}/delete"), Some(&body)).await?;
         }
-        let mut state: Vec<Value> = batch.positions.iter().map(|(id, seq)| json!({ "id": id, "seq": seq })).collect();
-        state.extend(batch.fill.map(|fill| json!({ "id": FILL, "below": fill.below, "is_done": fill.is_done })));
-        if state.is_empty() {
-            return Ok(());
+        self.store_state(Some(batch.state)).await
+    }
+
+    /// Becomes the writer if there is none, or renews this instance's lease.
+    async fn lease(&self) -> Result<bool, AppError> {
+        self.prepare().await?;
+        let now = self.clock.now();
+        let stored = self.stored_state().await?;
+        let is_held = |stored: &StoredState| stored.writer != self.writer && stored.renewed_at.plus(LEASE_TIME) > now;
+        if stored.as_ref().is_some_and(is_held) {
+            return Ok(false);
         }
-        self.run_task_or_fail(Method::POST, &format!("/indexes/{STATE}/documents"), Some(&state.into())).await
+        self.store_state(stored.and_then(|stored| stored.state)).await?;
+        Ok(true)
     }
 }
 
@@ -187,16 +214,12 @@ impl SearchIndex for MeilisearchIndex {
         Ok(found["hits"].as_array().into_iter().flatten().filter_map(codec::candidate).collect())
     }
 
-    fn has_builtin_similarity(&self) -> bool {
-        true
+    fn vocabulary(&self) -> Option<Arc<dyn Vocabulary + Send + Sync>> {
+        None
     }
 
-    async fn terms_after(&self, _number: i64) -> Result<Vec<Term>, AppError> {
-        Ok(Vec::new())
-    }
-
-    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
-        self.read_fill().await
+    async fn state(&self) -> Result<Option<IndexState>, AppError> {
+        Ok(self.stored_state().await?.and_then(|stored| stored.state))
     }
 
     async fn messages(&self) -> Result<u64, AppError> {
@@ -204,73 +227,40 @@ impl SearchIndex for MeilisearchIndex {
         Ok(found["numberOfDocuments"].as_u64().unwrap_or_default())
     }
 
-    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
-        self.read_positions(&ids).await
-    }
-
-    async fn incomplete_conversations(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
-        let mut read = Vec::new();
-        for page in 0.. {
-            let found =
-                self.documents(&json!({ "offset": page * POSITIONS_PER_PAGE, "limit": POSITIONS_PER_PAGE })).await?;
-            read.extend(found.iter().filter_map(codec::position));
-            if found.len() < POSITIONS_PER_PAGE {
-                break;
-            }
+    async fn is_writer(&self) -> Result<bool, AppError> {
+        let mut leased_at = self.leased_at.lock().await;
+        if leased_at.is_some_and(|at| at.elapsed() < LEASE_RENEWAL) {
+            return Ok(true);
         }
-        super::incomplete(db, read).await
-    }
-
-    async fn acquire_writer(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
+        *leased_at = None;
+        // Only one instance at a time reads and changes the lease.
         let lock = if self.db.is_sqlite() {
             None
         } else {
-            let Some(held) = postgres::begin_locked(&self.db).await? else { return Ok(None) };
-            Some(held)
+            let tx = self.db.begin().await.map_err(app_error)?;
+            rows::lock_shared_index(&tx).await?;
+            Some(tx)
         };
-        self.prepare().await?;
-        let writing = MeilisearchWriter { engine: self.clone(), lock };
-        Ok(Some(Box::new(writing) as Box<dyn IndexWriter>))
+        let is_writer = self.lease().await?;
+        if let Some(lock) = lock {
+            lock.commit().await.map_err(app_error)?;
+        }
+        *leased_at = is_writer.then(Instant::now);
+        Ok(is_writer)
+    }
+
+    async fn write(&self, batch: Batch) -> Result<(), AppError> {
+        let stored = self.stored_state().await?;
+        if stored.is_none_or(|stored| stored.writer != self.writer) {
+            *self.leased_at.lock().await = None;
+            return Err(AppError::unavailable(anyhow!("search engine lost its data, or another instance writes")));
+        }
+        self.apply(batch).await
     }
 
     async fn clear(&self) -> Result<(), AppError> {
         self.prepare().await?;
-        // The state is deleted last, because the index is filled again as soon as it is missing.
-        for index in [MESSAGES, STATE] {
-            self.run_task_or_fail(Method::DELETE, &format!("/indexes/{index}/documents"), None).await?;
-        }
-        Ok(())
-    }
-}
-
-/// Write access. In a cluster the writer holds a lock in the database.
-struct MeilisearchWriter {
-    engine: MeilisearchIndex,
-    lock: Option<Transaction>,
-}
-
-#[async_trait]
-impl IndexWriter for MeilisearchWriter {
-    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
-        self.engine.read_positions(&ids).await
-    }
-
-    async fn fill_state(&self) -> Result<Option<FillState>, AppError> {
-        self.engine.read_fill().await
-    }
-
-    async fn abort(self: Box<Self>) -> Result<(), AppError> {
-        match self.lock {
-            Some(lock) => lock.rollback().await.map_err(app_error),
-            None => Ok(()),
-        }
-    }
-
-    async fn commit(self: Box<Self>, batch: Batch) -> Result<(), AppError> {
-        self.engine.apply(&batch).await?;
-        match self.lock {
-            Some(lock) => lock.commit().await.map_err(app_error),
-            None => Ok(()),
-        }
+        self.run_task_or_fail(Method::DELETE, &format!("/indexes/{MESSAGES}/documents"), None).await?;
+        self.store_state(None).await
     }
 }
