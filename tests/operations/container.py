@@ -12,12 +12,11 @@ import uuid
 from pathlib import Path
 
 import yaml
-from machine import Machine, call, enter, expect, generated_password, sign_in, stop, until
+from machine import PASSWORD, Machine, call, data, enter, expect, generated_password, sign_in, sign_up, stop, until
 
 ROOT = Path(__file__).parents[2]
 BASE = "http://127.0.0.1:8080"
 VOLUME = "/var/lib/natter"
-PASSWORD = "Correct-Horse-9-Battery"
 
 
 def last_stage():
@@ -86,19 +85,17 @@ class Container:
 
 def an_account_needs_the_setup_token(it):
     token = it.exec("cat", f"{VOLUME}/setup-token").strip()
-    first = {"email": "you@example.org", "password": PASSWORD, "display_name": "You"}
-    status, refused = call(BASE, "/r1/auth/signup", first)
+    status, refused = call(BASE, "/r1/auth/signup", {"email": "you@example.org", "password": PASSWORD, "display_name": "You"})
     expect(status >= 400, f"the first account needs no token: {refused}")
-    status, answer = call(BASE, "/r1/auth/signup", {**first, "setup_token": token})
-    expect(status == 201 and answer["data"]["user"]["role"] == "admin", f"the first account: {status} {answer}")
-    return answer["data"]["access_token"]
+    first = sign_up(BASE, "you@example.org", setup_token=token)
+    expect(first["user"]["role"] == "admin", f"the first account: {first}")
+    return first["access_token"]
 
 
 def the_demo_answers(token):
-    _, chat = call(BASE, "/r1/conversations", {"kind": "assistant"}, token)
-    path = f"/r1/conversations/{chat['data']['id']}/messages"
-    call(BASE, path, {"client_id": str(uuid.uuid4()), "content": "Hello?"}, token)
-    until("the demo answers", lambda: "demo assistant" in str(call(BASE, path, token=token)[1]))
+    path = f"/r1/conversations/{data(BASE, '/r1/conversations', {'kind': 'assistant'}, token)['id']}/messages"
+    data(BASE, path, {"client_id": str(uuid.uuid4()), "content": "Hello?"}, token)
+    until("the demo answers", lambda: "demo assistant" in str(data(BASE, path, token=token)))
 
 
 def commands_act_on_the_installation(it):

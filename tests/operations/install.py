@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from machine import Machine, call, enter, expect, generated_password, sign_in, stop, until
+from machine import Machine, call, enter, expect, generated_password, sign_in, sign_up, stop, until
 from package import build
 
 BASE = "http://127.0.0.1:8080"
-EMAIL, PASSWORD = "you@example.org", "Correct-Horse-9-Battery"
+EMAIL = "you@example.org"
 CONFIG, SECRETS = "/etc/natter/config.toml", "/etc/natter/environment"
 # An environment of a caller; natterctl must not take its settings from there.
 CALLER = {"PATH": os.environ["PATH"], "NATTER__SERVER__PORT": "1", "NATTER__DATABASE__URL": "sqlite:///tmp/other.db"}
@@ -76,8 +76,8 @@ def secrets_apply_to_service_and_commands(it):
     it.start()
     password = generated_password(it.natterctl("admin", "create", "--email", EMAIL))
     expect(sign_in(BASE, EMAIL, password)["user"]["role"] == "admin", "the account is no administrator's")
-    _, other = call(BASE, "/r1/auth/signup", {"email": "second@example.org", "password": PASSWORD, "display_name": "Second"})
-    expect(other["data"]["user"]["role"] == "user", f"the second account has {other}")
+    second = sign_up(BASE, "second@example.org")
+    expect(second["user"]["role"] == "user", f"the second account: {second}")
     listed = it.natterctl("admin", "users", "list")
     expect(EMAIL in listed and "second@example.org" in listed, f"the accounts are {listed}")
     settings = it.natterctl("config")

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+PASSWORD = "Correct-Horse-9-Battery"
 INSIDE = "NATTER_TEST_MACHINE"
 # Timeout in seconds for a start and for a stop.
 PATIENCE = 120
@@ -87,6 +88,39 @@ class Machine:
         return found.st_uid, found.st_gid, found.st_mode & 0o777
 
 
+class Postgres:
+    """A database server of the machine, with the user `natter` and the password SECRET."""
+
+    SECRET = "hunter22"
+
+    def __init__(self, machine, folder, port):
+        self.machine, self.folder, self.port = machine, folder, port
+        machine.run("install", "-d", "-o", "postgres", folder)
+        machine.run("sh", "-c", f"echo {self.SECRET} >{folder}/password; chown postgres {folder}/password")
+
+    def run(self, tool, *arguments):
+        tools = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+        secret = f"PGPASSWORD={self.SECRET}"
+        return self.machine.run("runuser", "-u", "postgres", "--", "env", secret, tools / tool, *arguments, folder=self.folder)
+
+    def create(self):
+        self.run("initdb", f"--pgdata={self.folder}/data", "--username=natter", "--auth=scram-sha-256", f"--pwfile={self.folder}/password")
+
+    def copy(self, primary):
+        """Copies a running server, as its replica."""
+        source = f"host=127.0.0.1 port={primary.port} user=natter password={self.SECRET} application_name=replica"
+        self.run("pg_basebackup", f"--pgdata={self.folder}/data", f"--dbname={source}", "--write-recovery-conf", "--checkpoint=fast")
+
+    def control(self, *arguments):
+        self.run("pg_ctl", "--silent", "--wait", f"--pgdata={self.folder}/data", f"--log={self.folder}/log", *arguments)
+
+    def start(self, options=""):
+        self.control("-o", f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self.folder} {options}", "start")
+
+    def url(self, database="postgres", password=SECRET, port=None):
+        return f"postgres://natter:{password}@127.0.0.1:{port or self.port}/{database}"
+
+
 def fail(sentence):
     sys.exit(f"{Path(sys.argv[0]).name}: {sentence[:EXCERPT]}")
 
@@ -121,10 +155,19 @@ def call(base, path, body=None, token=None):
         return error.code, json.load(error)
 
 
-def sign_in(base, email, password):
-    status, answer = call(base, "/r1/auth/signin", {"email": email, "password": password})
-    expect(status == 200, f"{email} can't sign in: {status} {answer}")
+def data(base, path, body=None, token=None):
+    """Like `call`, for a request that succeeds. Returns its data."""
+    status, answer = call(base, path, body, token)
+    expect(status in (200, 201), f"{path}: {status} {answer}")
     return answer["data"]
+
+
+def sign_up(base, email, **more):
+    return data(base, "/r1/auth/signup", {"email": email, "password": PASSWORD, "display_name": email.split("@")[0], **more})
+
+
+def sign_in(base, email, password):
+    return data(base, "/r1/auth/signin", {"email": email, "password": password})
 
 
 def generated_password(output):
