@@ -14,6 +14,6 @@ pub mod transfer;
 
 pub use connection::Database;
 pub use liveness_lock::LivenessLock;
-pub use sqlite::{check_sqlite, copy_sqlite, open_snapshot, sqlite_file};
+pub use sqlite::{check_sqlite, copy_sqlite, finish_snapshot, open_snapshot, sqlite_file, sqlite_url};
 pub use timeout::Connections;
 pub use transaction::{LogTransaction, Transaction};

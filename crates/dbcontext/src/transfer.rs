@@ -1,15 +1,17 @@
 //! Copies all rows of one database to another, between SQLite and PostgreSQL.
 //!
 //! Tables are copied in the order of their creation, so that foreign keys always refer to rows that
-//! are there already. Nothing may write to either database meanwhile. An interrupted transfer goes
-//! on where it stopped: complete tables are skipped, and a table that was begun is continued after
-//! its last key.
+//! are there already. Nothing may write to the target meanwhile. A source on PostgreSQL can be
+//! copied as of one moment ([`copy_snapshot`]); otherwise nothing may write to it either. An
+//! interrupted transfer goes on where it stopped: complete tables are skipped, and a table that was
+//! begun is continued after its last key.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use anyhow::{Context as _, bail, ensure};
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, QueryResult, Statement, TransactionTrait as _, Value,
+    AccessMode, ConnectionTrait, DatabaseBackend, DatabaseConnection, IsolationLevel, QueryResult, Statement,
+    TransactionTrait as _, Value,
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -22,8 +24,13 @@ const NOT_COPIED: [&str; 2] = ["seaql_migrations", "instances"];
 const SEARCH_PREFIX: &str = "search_";
 /// Table that marks a target that a transfer has begun.
 const MARKER: &str = "transfer_in_progress";
-/// Number of rows that are read at once.
-const ROWS_PER_READ: usize = 2_000;
+/// Origin of a target that is filled from a snapshot.
+const SNAPSHOT: &str = "snapshot";
+/// Number of rows that are read first from a table, and maximum number of rows that are read at once.
+const FIRST_PAGE_ROWS: usize = 50;
+const MAX_PAGE_ROWS: usize = 2_000;
+/// Number of bytes that are read at once if the rows of a table have the same size.
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// Maximum number of parameters of a statement. SQLite accepts 32,766.
 const MAX_PARAMETERS: usize = 30_000;
 
@@ -62,6 +69,15 @@ pub struct TableDigest {
     pub digest: String,
 }
 
+/// Rows of a table in pages, in the order of the primary key.
+struct Pages<'a, C> {
+    db: &'a C,
+    table: &'a Table,
+    /// Key of the last row that was read.
+    after: Option<Vec<Value>>,
+    rows: usize,
+}
+
 /// Copies all rows from `source` to `target`, both of which have the current schema. `origin`
 /// identifies the source in the target, so that another source is refused. Calls `progress` with the
 /// name of each table and the number of its rows that are copied.
@@ -71,28 +87,63 @@ pub async fn copy(
     origin: &str,
     mut progress: impl FnMut(&str, u64),
 ) -> anyhow::Result<()> {
-    let (from, to) = (source.schema(), target.schema());
+    copy_rows(source.schema(), target.schema(), origin, &mut progress).await
+}
+
+/// Copies all rows of a PostgreSQL database as of one moment to an empty database, and compares
+/// their digests. Other sessions may write to the source meanwhile, but not change its schema.
+pub async fn copy_snapshot(
+    source: &Database,
+    target: &Database,
+    mut progress: impl FnMut(&str, u64),
+) -> anyhow::Result<()> {
+    let (isolation, access) = (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly));
+    let snapshot = source.schema().begin_with_config(isolation, access).await?;
+    let names: Vec<String> = tables(&snapshot).await?.into_iter().map(|table| table.name).collect();
+    ensure!(!names.is_empty(), "The database has no tables.");
+    // A schema change waits for this lock, and would not be part of the snapshot.
+    run(&snapshot, format!("LOCK TABLE {} IN ACCESS SHARE MODE", names.join(", "))).await?;
+    copy_rows(&snapshot, target.schema(), SNAPSHOT, &mut progress).await?;
+    for (before, after) in compare(&snapshot, target.schema()).await? {
+        ensure!(before == after, "The copy of the table {} differs.", before.table);
+    }
+    Ok(snapshot.rollback().await?)
+}
+
+/// Computes the digests of all copied tables in both databases, the source first.
+pub async fn digests(source: &Database, target: &Database) -> anyhow::Result<Vec<(TableDigest, TableDigest)>> {
+    compare(source.schema(), target.schema()).await
+}
+
+async fn copy_rows<C: ConnectionTrait>(
+    from: &C,
+    to: &DatabaseConnection,
+    origin: &str,
+    progress: &mut impl FnMut(&str, u64),
+) -> anyhow::Result<()> {
     let tables = common_tables(from, to).await?;
     mark(to, &tables, origin).await?;
     for (from_table, to_table) in &tables {
-        copy_table(from, to, from_table, to_table, &mut progress)
+        copy_table(from, to, from_table, to_table, progress)
             .await
             .with_context(|| format!("Failed to copy the table {}", to_table.name))?;
     }
     run(to, format!("DROP TABLE {MARKER}")).await
 }
 
-/// Computes the digests of all copied tables in both databases, the source first.
-pub async fn digests(source: &Database, target: &Database) -> anyhow::Result<Vec<(TableDigest, TableDigest)>> {
+async fn compare<C: ConnectionTrait>(
+    from: &C,
+    to: &DatabaseConnection,
+) -> anyhow::Result<Vec<(TableDigest, TableDigest)>> {
     let mut pairs = Vec::new();
-    for (from_table, to_table) in common_tables(source.schema(), target.schema()).await? {
-        pairs.push((digest(source.schema(), &from_table).await?, digest(target.schema(), &to_table).await?));
+    for (from_table, to_table) in common_tables(from, to).await? {
+        pairs.push((digest(from, &from_table).await?, digest(to, &to_table).await?));
     }
     Ok(pairs)
 }
 
 /// The tables that are copied, as the source and as the target describe them.
-async fn common_tables(from: &DatabaseConnection, to: &DatabaseConnection) -> anyhow::Result<Vec<(Table, Table)>> {
+async fn common_tables<C: ConnectionTrait>(from: &C, to: &DatabaseConnection) -> anyhow::Result<Vec<(Table, Table)>> {
     let (from, to) = (tables(from).await?, tables(to).await?);
     let names = |tables: &[Table]| tables.iter().map(|table| table.name.clone()).collect::<BTreeSet<_>>();
     ensure!(
@@ -111,7 +162,7 @@ async fn common_tables(from: &DatabaseConnection, to: &DatabaseConnection) -> an
 }
 
 /// Lists the tables in the order of their creation.
-async fn tables(db: &DatabaseConnection) -> anyhow::Result<Vec<Table>> {
+async fn tables<C: ConnectionTrait>(db: &C) -> anyhow::Result<Vec<Table>> {
     let backend = db.get_database_backend();
     let sql = if backend == DatabaseBackend::Postgres {
         "SELECT CAST(t.relname AS text) AS of, CAST(a.attname AS text) AS name, CAST(y.typname AS text) AS kind, \
@@ -186,8 +237,8 @@ async fn mark(to: &DatabaseConnection, tables: &[(Table, Table)], origin: &str) 
     Ok(tx.commit().await?)
 }
 
-async fn copy_table(
-    from: &DatabaseConnection,
+async fn copy_table<C: ConnectionTrait>(
+    from: &C,
     to: &DatabaseConnection,
     from_table: &Table,
     to_table: &Table,
@@ -202,15 +253,13 @@ async fn copy_table(
     }
     // Texts are ordered differently by the two databases, so their last key says nothing.
     let is_resumable = key_columns(to_table).iter().all(|(_, column)| column.kind != Kind::Text);
-    let mut last = if copied > 0 && is_resumable { last_key(to, to_table).await? } else { None };
+    let last = if copied > 0 && is_resumable { last_key(to, to_table).await? } else { None };
     if copied > 0 && last.is_none() {
         run(to, format!("DELETE FROM {name}")).await?;
         copied = 0;
     }
-    loop {
-        let rows = read(from, from_table, last.as_deref()).await?;
-        let Some(row) = rows.last() else { break };
-        last = Some(key(from_table, row));
+    let mut pages = Pages::after(from, from_table, last);
+    while let Some(rows) = pages.next().await? {
         let tx = to.begin().await?;
         for part in rows.chunks((MAX_PARAMETERS / to_table.columns.len()).max(1)) {
             tx.execute_raw(insert(to.get_database_backend(), to_table, part)?).await?;
@@ -223,20 +272,47 @@ async fn copy_table(
     Ok(())
 }
 
-/// Reads the rows after a key, in the order of the key.
-async fn read(db: &DatabaseConnection, table: &Table, after: Option<&[Value]>) -> anyhow::Result<Vec<Vec<Value>>> {
-    let backend = db.get_database_backend();
-    let keys = keys(table).join(", ");
-    let mut sql = format!("SELECT {} FROM {}", columns(table), table.name);
-    if let Some(after) = after {
-        let marks: Vec<String> = (1..=after.len()).map(|number| format!("${number}")).collect();
-        // Writing to a `String` can't fail.
-        let _ = write!(sql, " WHERE ({keys}) > ({})", marks.join(", "));
+impl<'a, C: ConnectionTrait> Pages<'a, C> {
+    const fn after(db: &'a C, table: &'a Table, key: Option<Vec<Value>>) -> Self {
+        Self { db, table, after: key, rows: FIRST_PAGE_ROWS }
     }
-    let _ = write!(sql, " ORDER BY {keys} LIMIT {ROWS_PER_READ}");
-    let values = after.unwrap_or_default().to_vec();
-    let rows = db.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
-    rows.iter().map(|row| table.columns.iter().map(|column| value(row, column)).collect()).collect()
+
+    /// Reads the next page; `None` after the last row.
+    async fn next(&mut self) -> anyhow::Result<Option<Vec<Vec<Value>>>> {
+        let table = self.table;
+        let keys = keys(table).join(", ");
+        let mut sql = format!("SELECT {} FROM {}", columns(table), table.name);
+        if let Some(after) = &self.after {
+            let marks: Vec<String> = (1..=after.len()).map(|number| format!("${number}")).collect();
+            // Writing to a `String` can't fail.
+            let _ = write!(sql, " WHERE ({keys}) > ({})", marks.join(", "));
+        }
+        let _ = write!(sql, " ORDER BY {keys} LIMIT {}", self.rows);
+        let values = self.after.clone().unwrap_or_default();
+        let statement = Statement::from_sql_and_values(self.db.get_database_backend(), sql, values);
+        let rows: anyhow::Result<Vec<Vec<Value>>> = self
+            .db
+            .query_all_raw(statement)
+            .await?
+            .iter()
+            .map(|row| table.columns.iter().map(|column| value(row, column)).collect())
+            .collect();
+        let rows = rows?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        self.after = Some(key(table, last));
+        let bytes: usize = rows.iter().flatten().map(size).sum();
+        self.rows = (PAGE_BYTES * rows.len() / bytes.max(1)).clamp(1, MAX_PAGE_ROWS);
+        Ok(Some(rows))
+    }
+}
+
+/// Approximate size of a value in bytes.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Bytes(Some(bytes)) => bytes.len(),
+        Value::String(Some(text)) => text.len(),
+        _ => size_of::<Uuid>(),
+    }
 }
 
 /// Key of the last row, or `None` if there is none.
@@ -286,18 +362,16 @@ fn narrow(kind: Kind, value: &Value) -> anyhow::Result<Value> {
     })
 }
 
-async fn digest(db: &DatabaseConnection, table: &Table) -> anyhow::Result<TableDigest> {
-    let (mut rows, mut sum, mut last) = (0_u64, 0_u128, None);
-    loop {
-        let read = read(db, table, last.as_deref()).await?;
-        let Some(row) = read.last() else { break };
-        last = Some(key(table, row));
-        for row in &read {
+async fn digest<C: ConnectionTrait>(db: &C, table: &Table) -> anyhow::Result<TableDigest> {
+    let (mut rows, mut sum) = (0_u64, 0_u128);
+    let mut pages = Pages::after(db, table, None);
+    while let Some(page) = pages.next().await? {
+        for row in &page {
             let hash = Sha256::digest(format!("{row:?}"));
             let first: [u8; 16] = hash.first_chunk().copied().unwrap_or_default();
             sum = sum.wrapping_add(u128::from_be_bytes(first));
         }
-        rows += read.len() as u64;
+        rows += page.len() as u64;
     }
     Ok(TableDigest { table: table.name.clone(), rows, digest: format!("{sum:032x}") })
 }
@@ -322,14 +396,49 @@ fn key(table: &Table, row: &[Value]) -> Vec<Value> {
     key_columns(table).into_iter().map(|(at, _)| row[at].clone()).collect()
 }
 
-async fn count(db: &DatabaseConnection, table: &Table) -> anyhow::Result<u64> {
+async fn count<C: ConnectionTrait>(db: &C, table: &Table) -> anyhow::Result<u64> {
     let sql = format!("SELECT COUNT(*) AS rows FROM {}", table.name);
     let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     let rows: i64 = row.context("A count has no row.")?.try_get("", "rows")?;
     Ok(u64::try_from(rows)?)
 }
 
-async fn run(db: &DatabaseConnection, sql: String) -> anyhow::Result<()> {
+async fn run<C: ConnectionTrait>(db: &C, sql: String) -> anyhow::Result<()> {
     db.execute_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use migration::{Migrator, MigratorTrait as _};
+
+    use super::*;
+    use crate::sqlite_url;
+
+    async fn open(file: &Path) -> Database {
+        let database = Database::connect(&sqlite_url(file).unwrap(), 1).await.unwrap();
+        Migrator::up(database.schema(), None).await.unwrap();
+        database
+    }
+
+    #[tokio::test]
+    async fn copies_tables_of_many_pages() {
+        const ROWS: u64 = 5_000;
+        let folder = tempfile::tempdir().unwrap();
+        let (source, target) = (open(&folder.path().join("a.db")).await, open(&folder.path().join("b.db")).await);
+        // Long names, so that the size of a page limits the number of its rows.
+        let insert = "INSERT INTO figures (step, at, name, value) WITH RECURSIVE n(i) AS \
+                      (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+                      SELECT 'minute', i, 'figure' || hex(zeroblob(i % 1000)), i FROM n";
+        run(source.schema(), insert.to_owned()).await.unwrap();
+        let mut copied = Vec::new();
+        let progress = |table: &str, rows| copied.extend((table == "figures").then_some(rows));
+        copy(&source, &target, "origin", progress).await.unwrap();
+        assert!(copied.len() > 3 && copied.is_sorted() && copied.last() == Some(&ROWS), "{copied:?}");
+        let digests = digests(&source, &target).await.unwrap();
+        assert!(digests.iter().all(|(before, after)| before == after));
+        assert!(digests.iter().any(|(_, after)| after.table == "figures" && after.rows == ROWS));
+    }
 }

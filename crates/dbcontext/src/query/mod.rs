@@ -42,6 +42,7 @@ pub mod mentions;
 pub mod messages;
 pub mod model_lists;
 pub mod moderation;
+pub mod namespaces;
 pub mod notes;
 pub mod notifications;
 pub mod notifier;

@@ -19,6 +19,12 @@ pub fn sqlite_file(url: &str) -> anyhow::Result<PathBuf> {
     Ok(options.get_filename().to_owned())
 }
 
+/// Returns the `sqlite://` URL of a file.
+pub fn sqlite_url(file: &Path) -> anyhow::Result<String> {
+    let path = file.to_str().context("path of the database is not UTF-8")?;
+    Ok(format!("sqlite://{}", path.replace('%', "%25").replace('?', "%3F")))
+}
+
 /// Writes a consistent snapshot of the database to a new file and returns the migrations that are
 /// applied in it. Doesn't block writers; the write-ahead log grows until the copy is done.
 pub async fn copy_sqlite(from: &Path, to: &Path) -> anyhow::Result<Vec<String>> {
@@ -26,10 +32,19 @@ pub async fn copy_sqlite(from: &Path, to: &Path) -> anyhow::Result<Vec<String>> 
     let target = to.to_str().context("path of the copy is not UTF-8")?;
     sqlx::query("VACUUM INTO ?").bind(target).execute(&mut connection).await.context("failed to copy database")?;
     connection.close().await?;
-    let mut copy = open(to).await?;
-    let steps = sqlx::query_scalar("SELECT version FROM seaql_migrations ORDER BY version").fetch_all(&mut copy).await;
-    copy.close().await?;
-    let written = to.to_owned();
+    finish_snapshot(to).await
+}
+
+/// Moves everything that a closed database has in its write-ahead log to the file, syncs the file,
+/// and returns the migrations that are applied in it.
+pub async fn finish_snapshot(file: &Path) -> anyhow::Result<Vec<String>> {
+    let mut connection = open(file).await?;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode = DELETE").fetch_one(&mut connection).await?;
+    ensure!(mode == "delete", "{} is still in use", file.display());
+    let steps =
+        sqlx::query_scalar("SELECT version FROM seaql_migrations ORDER BY version").fetch_all(&mut connection).await;
+    connection.close().await?;
+    let written = file.to_owned();
     tokio::task::spawn_blocking(move || File::open(written)?.sync_all()).await??;
     steps.context("not a Natter database")
 }
@@ -57,4 +72,16 @@ pub async fn open_snapshot(file: &Path) -> anyhow::Result<DatabaseConnection> {
 async fn open(file: &Path) -> anyhow::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(false);
     options.connect().await.with_context(|| format!("failed to open {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_a_file_names_the_file() {
+        for file in ["/var/lib/natter/natter.db", "/tmp/100%/what?/ö.db"] {
+            assert_eq!(sqlite_file(&sqlite_url(Path::new(file)).unwrap()).unwrap(), Path::new(file));
+        }
+    }
 }

@@ -31,7 +31,7 @@ use crate::{
     statement::Piece,
 };
 use committer::{Committer, ConnectionOpener};
-pub use copy::{check_sqlite, copy_sqlite, open_snapshot, sqlite_file};
+pub use copy::{check_sqlite, copy_sqlite, finish_snapshot, open_snapshot, sqlite_file, sqlite_url};
 pub(crate) use write_lock::{WriteGuard, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
