@@ -16,6 +16,7 @@ mod probe;
 #[cfg(feature = "profiling")]
 mod profile;
 mod program;
+mod progress;
 mod prometheus;
 mod ready;
 mod schema;

@@ -9,7 +9,7 @@ use dbcontext::{Database, transfer};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::{alive, schema, tls};
+use crate::{alive, progress::Progress, schema, tls};
 
 /// Result of a transfer or of a comparison.
 #[derive(Debug, Serialize)]
@@ -21,12 +21,7 @@ pub struct Transferred {
 
 /// Copies the configured database to the one at `url`, and compares both. With `compares_only`,
 /// nothing is copied. The source is not changed. Fails while a server runs.
-pub async fn run(
-    config: &Config,
-    url: &str,
-    compares_only: bool,
-    progress: impl FnMut(&str, u64),
-) -> anyhow::Result<Transferred> {
+pub async fn run(config: &Config, url: &str, compares_only: bool, progress: Progress) -> anyhow::Result<Transferred> {
     ensure!(
         ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme)),
         "--to must be an address such as postgres://user:password@host/database or sqlite:///FILE."
@@ -43,9 +38,18 @@ pub async fn run(
     schema::require_current(&target).await?;
     if !compares_only {
         let origin = hex::encode(Sha256::digest(own));
-        transfer::copy(&source, &target, &origin, progress).await?;
+        transfer::copy(&source, &target, &origin, |table, rows| progress.show_rows(table, rows)).await?;
     }
-    let compared = transfer::digests(&source, &target).await?;
+    progress.show(|| "Comparing both databases".to_owned());
+    let transferred = compare(&source, &target).await?;
+    target.close().await?;
+    source.close().await?;
+    Ok(transferred)
+}
+
+/// Compares both databases by digests, and verifies the ledger of the target.
+pub async fn compare(source: &Database, target: &Database) -> anyhow::Result<Transferred> {
+    let compared = transfer::digests(source, target).await?;
     for (before, after) in &compared {
         ensure!(
             before == after,
@@ -55,10 +59,8 @@ pub async fn run(
             after.rows
         );
     }
-    let (_, differences) = credits::verify(&target).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let (_, differences) = credits::verify(target).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
     ensure!(differences.is_empty(), "The credit ledger of the target is inconsistent.");
-    target.close().await?;
-    source.close().await?;
     let tables: BTreeMap<String, u64> = compared.into_iter().map(|(_, after)| (after.table, after.rows)).collect();
     Ok(Transferred { rows: tables.values().sum(), tables })
 }
@@ -87,7 +89,7 @@ impl Transferred {
 }
 
 /// Opens a database without time limits for statements.
-async fn open(url: &str) -> anyhow::Result<Database> {
+pub async fn open(url: &str) -> anyhow::Result<Database> {
     match Database::connect_for_schema(url).await.map_err(tls::advised)? {
         Some(database) => Ok(database),
         None => Database::connect(url, 1).await.map_err(tls::advised),

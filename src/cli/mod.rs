@@ -339,10 +339,7 @@ async fn restore(config: Config, archive: &str, key: Option<PathBuf>, output: Ou
 
 async fn move_to(config: Config, url: &str, compares_only: bool, output: Output) -> anyhow::Result<()> {
     require_database(&config)?;
-    let progress = |table: &str, rows: u64| output.progress(&format!("{table}: {rows} rows"));
-    let done = transfer::run(&config, url, compares_only, progress).await;
-    output.progress("");
-    let done = done?;
+    let done = transfer::run(&config, url, compares_only, output.progress()).await?;
     output.result(&done.text(&config, url), &json!(done))
 }
 

@@ -6,6 +6,8 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
 
+use crate::progress::Progress;
+
 /// Options of all commands.
 #[derive(Args, Clone, Copy)]
 pub struct Output {
@@ -34,13 +36,9 @@ impl Output {
         if self.json { self.text(&serde_json::to_string_pretty(json)?) } else { self.text(text) }
     }
 
-    /// Shows a line about the progress at a terminal, in the place of the last one.
-    pub fn progress(self, line: &str) {
-        let mut terminal = io::stderr().lock();
-        if !self.quiet && terminal.is_terminal() {
-            // A failure to show it is harmless.
-            let _ = write!(terminal, "\r\u{1b}[K{line}").and_then(|()| terminal.flush());
-        }
+    /// Progress of a long command. It is shown to people only.
+    pub fn progress(self) -> Progress {
+        if self.quiet || self.json { Progress::hidden() } else { Progress::at_terminal() }
     }
 
     /// Prints a list: a table, or its JSON.
