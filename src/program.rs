@@ -75,7 +75,7 @@ pub async fn schema(config: &Config, database: &Database) -> Check {
     }
 }
 
-/// Checks the scheduled backups; `None` on PostgreSQL, which Natter doesn't back up.
+/// Checks the scheduled backups; `None` if none are configured on PostgreSQL, which has its own tools.
 pub async fn backups(config: &Config) -> Option<Check> {
     const ABOUT: CheckAbout = CheckAbout::Backups;
     let schedule = match Schedule::of(config) {

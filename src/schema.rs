@@ -57,6 +57,12 @@ pub async fn migrate(url: &str, database: &Database) -> anyhow::Result<()> {
     done
 }
 
+/// Applies the pending migrations to a database that no other process uses, such as a copy. Logs
+/// nothing.
+pub async fn upgrade_copy(database: &Database) -> anyhow::Result<()> {
+    Migrator::up(database.schema(), None).await.context("Failed to upgrade the schema of a copy")
+}
+
 /// Applies the pending migrations. If a newer program has migrated the database, this program can
 /// nevertheless run with it, because migrations only add to the schema.
 async fn migrate_up(database: &Database) -> anyhow::Result<()> {

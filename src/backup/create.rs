@@ -14,34 +14,49 @@ use tar::{Builder, Header};
 
 use super::{
     BUFFER_SIZE, DATABASE, Digesting, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, Part, UPLOADS, database_file,
-    folder_of, key_file_of, sync_folder, uploads_folder, with_suffix,
+    folder_of, key_file_of, postgres, sync_folder, uploads_folder, with_suffix,
 };
+use crate::progress::Progress;
 
 /// Creates the archive and returns a message for the operator. If that fails, nothing is left
 /// behind.
-pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
+pub async fn create(config: &Config, archive: &Path, progress: Progress) -> anyhow::Result<String> {
     let database = database_file(config)?;
-    ensure!(database.exists(), "There is no database at {}.", database.display());
+    if let Some(file) = &database {
+        ensure!(file.exists(), "There is no database at {}.", file.display());
+    }
     ensure!(!archive.exists(), "{} already exists. Name another file.", archive.display());
+    let location = match &config.auth.key_encryption_secret {
+        Some(_) => KeyLocation::Setting,
+        None if database.is_some() => KeyLocation::File,
+        None => KeyLocation::Absent,
+    };
     let key =
-        match &config.auth.key_encryption_secret {
-            Some(_) => None,
-            None => {
+        match location {
+            KeyLocation::File => {
                 let file = config.server.data_dir.join(KEY);
-                Some(fs::read(&file).with_context(|| {
+                let read = fs::read(&file);
+                Some(read.with_context(|| {
                     format!("Failed to read the encryption key of the database at {}", file.display())
                 })?)
             }
+            KeyLocation::Setting | KeyLocation::Absent => None,
         };
     let unfinished = UnfinishedArchive::new(archive)?;
     let copied = unfinished.sibling("database");
-    let schema = dbcontext::copy_sqlite(&database, &copied).await?;
+    let schema = match &database {
+        Some(file) => {
+            progress.show(|| "Copying the database".to_owned());
+            dbcontext::copy_sqlite(file, &copied).await?
+        }
+        None => postgres::write_snapshot(config, &copied, progress.clone()).await?,
+    };
     let mut manifest = Manifest {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         created_at: Clock::system().now().to_string(),
         schema,
-        key: if key.is_some() { KeyLocation::File } else { KeyLocation::Setting },
+        key: location,
         parts: BTreeMap::new(),
     };
     let uploads = uploads_folder(config);
@@ -50,7 +65,7 @@ pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
         None => " The archive does not contain the uploaded files, which are in S3: back them up as well.".to_owned(),
     };
     let (unfinished, manifest) = tokio::task::spawn_blocking(move || {
-        write(&unfinished, &copied, uploads.as_deref(), &mut manifest)?;
+        write(&unfinished, &copied, uploads.as_deref(), &mut manifest, &progress)?;
         anyhow::Ok((unfinished, manifest))
     })
     .await??;
@@ -59,6 +74,9 @@ pub async fn create(config: &Config, archive: &Path) -> anyhow::Result<String> {
         write_private(&file, &key).with_context(|| format!("Failed to write the key to {}", file.display()))?;
         let advice = "keep it in another place, because whoever has both can decrypt everything";
         said.push_str(&format!(" Its encryption key is in {}: {advice}.", file.display()));
+    }
+    if location == KeyLocation::Absent {
+        said.push_str(" The secrets in it are not encrypted, because auth.key_encryption_secret is not set.");
     }
     unfinished.finish(archive)?;
     let files = manifest.parts.keys().filter(|name| name.starts_with(UPLOADS)).count();
@@ -117,6 +135,7 @@ fn write(
     database: &Path,
     uploads: Option<&Path>,
     manifest: &mut Manifest,
+    progress: &Progress,
 ) -> anyhow::Result<()> {
     let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unfinished.path);
     let file = file.with_context(|| format!("{} can't be written", unfinished.path.display()))?;
@@ -127,12 +146,15 @@ fn write(
         }
         Ok(())
     };
+    progress.show(|| "Adding the database to the archive".to_owned());
     add(DATABASE, database)?;
     if let Some(folder) = uploads {
         let mut files = Vec::new();
         list(folder, &mut files)?;
         files.sort();
-        for path in files {
+        let total = files.len();
+        for (count, path) in files.into_iter().enumerate() {
+            progress.show(|| format!("Adding uploaded files to the archive: {count} of {total}"));
             let Some(name) = path.strip_prefix(folder).ok().and_then(Path::to_str) else { continue };
             add(&format!("{UPLOADS}/{name}"), &path)?;
         }

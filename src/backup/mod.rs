@@ -1,15 +1,17 @@
 //! `natter backup` and `natter restore`: archives with all data of an installation, locally or in S3.
 //!
-//! An archive belongs to an installation on SQLite, and its encryption key is in a separate file.
+//! An archive can be restored into SQLite and into PostgreSQL, whatever database it was made of.
 //!
-//! The archive is a tar file. First comes a consistent snapshot of the database, which is copied
-//! while the server runs. The uploaded files follow; they are read after the snapshot, so that the
+//! The archive is a tar file. First comes a consistent snapshot of the database as an SQLite file,
+//! which is copied while the server runs. The uploaded files follow; they are read after the snapshot, so that the
 //! file of every row is included. Last comes the [`Manifest`] with the length and digest of each
 //! part, which reveals whether an archive is truncated. The key that encrypts the secrets in the
 //! database is in a separate file, so that the archive alone doesn't reveal them. Settings are not
 //! included, because they may contain secrets.
 
 mod create;
+mod placement;
+mod postgres;
 mod restore;
 mod schedule;
 mod store;
@@ -22,7 +24,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::ensure;
 use appcore::config::Config;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -67,6 +68,8 @@ enum KeyLocation {
     File,
     /// Setting `auth.key_encryption_secret`; it is not part of the backup.
     Setting,
+    /// No key is configured, so the secrets in the database are not encrypted.
+    Absent,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -108,13 +111,9 @@ fn copy(from: impl Read, to: &mut impl Write) -> io::Result<Part> {
     Ok(from.part())
 }
 
-/// Path of the SQLite database. Returns an error for PostgreSQL, which Natter doesn't back up.
-fn database_file(config: &Config) -> anyhow::Result<PathBuf> {
-    ensure!(
-        config.is_embedded(),
-        "The database is PostgreSQL. Back it up with pg_dump, together with the files of uploads.url, as docs/operations.md describes."
-    );
-    dbcontext::sqlite_file(config.database.url.expose())
+/// Path of the SQLite database; `None` on PostgreSQL.
+fn database_file(config: &Config) -> anyhow::Result<Option<PathBuf>> {
+    config.is_embedded().then(|| dbcontext::sqlite_file(config.database.url.expose())).transpose()
 }
 
 /// Folder of uploaded files; `None` if they are in S3.

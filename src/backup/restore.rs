@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Component, Path, PathBuf},
 };
 
@@ -16,10 +16,14 @@ use appcore::{
 use tar::Archive;
 
 use super::{
-    BUFFER_SIZE, DATABASE, FORMAT, KeyLocation, MANIFEST, Manifest, Part, UPLOADS, copy, folder_of, key_file_of,
-    store::download_from, sync_folder, uploads_folder, with_suffix,
+    BUFFER_SIZE, DATABASE, FORMAT, KeyLocation, MANIFEST, Manifest, Part, UPLOADS, copy, database_file, folder_of,
+    key_file_of,
+    placement::{PlacedFiles, StagingFolder, make_folder, move_folder},
+    postgres::RestoreTarget,
+    store::download_from,
+    sync_folder, uploads_folder, with_suffix,
 };
-use crate::{data_dir_lock, keys, schema};
+use crate::{data_dir_lock, keys, progress::Progress, schema};
 
 /// Maximum size of the manifest, in bytes.
 const MAX_MANIFEST_LEN: u64 = 1024 * 1024 * 1024;
@@ -31,98 +35,196 @@ const CUT_SHORT: &str = "The archive is cut short.";
 pub enum Existing {
     /// Fail, and change nothing.
     Keep,
-    /// Move it to a folder `replaced-<time>` in `server.data_dir`.
+    /// Move files to a folder `replaced-<time>` in `server.data_dir`, and tables of PostgreSQL to a
+    /// namespace `replaced_natter_<time>`.
     SetAside,
 }
 
-/// Returns the database or the folder of files that a restore would replace, if there is one.
-pub fn existing_data(config: &Config) -> anyhow::Result<Option<PathBuf>> {
-    let database = dbcontext::sqlite_file(config.database.url.expose())?;
+/// Returns the name of the database or of the folder of files that a restore would replace, if there
+/// is one.
+pub async fn existing_data(config: &Config) -> anyhow::Result<Option<String>> {
+    let database = match database_file(config)? {
+        Some(file) => file.exists().then(|| file.display().to_string()),
+        None => {
+            let target = RestoreTarget::open(config).await?;
+            let title = target.has_tables.then(|| target.title());
+            target.close().await?;
+            title
+        }
+    };
     let uploads = uploads_folder(config).filter(|folder| !is_empty(folder));
-    Ok(Some(database).filter(|file| file.exists()).or(uploads))
+    Ok(database.or(uploads.map(|folder| folder.display().to_string())))
 }
 
-/// Restores an archive to the configured locations and returns a message for the operator. `archive`
-/// is a file, or the address of a file in S3. Everything is verified before anything is moved to its
-/// place, including that the key decrypts the database. If it fails, nothing is left behind.
-/// Existing files are never overwritten.
-pub async fn restore(config: &Config, archive: &str, key: Option<&Path>, existing: Existing) -> anyhow::Result<String> {
-    ensure!(
-        config.is_embedded(),
-        "natter restore is for SQLite. Restore a PostgreSQL database with pg_restore, together with the files of uploads.url, as docs/operations.md describes."
-    );
-    let database = dbcontext::sqlite_file(config.database.url.expose())?;
-    let uploads = uploads_folder(config);
-    let _lock = data_dir_lock::acquire_existing(config)?;
-    if existing == Existing::Keep {
-        ensure!(
-            !database.exists(),
-            "There is already a database at {}. Move it away, or restore into another folder (server.data_dir).",
-            database.display()
-        );
-        if let Some(folder) = uploads.as_ref().filter(|folder| !is_empty(folder)) {
-            bail!("There are already files in {}. Move them away first.", folder.display());
+/// Restores an archive to the configured database and folders, and returns a message for the
+/// operator. `archive` is a file, or the address of a file in S3. Everything is verified before
+/// anything is put in its place, including that the key decrypts the database. If it fails, nothing
+/// is left behind. Existing data is never overwritten.
+pub async fn restore(
+    config: &Config,
+    archive: &str,
+    key: Option<&Path>,
+    existing: Existing,
+    progress: Progress,
+) -> anyhow::Result<String> {
+    if let Some(file) = database_file(config)? {
+        let restore = Restore { config, archive, key, existing, progress };
+        return restore.run(&Destination::File(file)).await;
+    }
+    let target = RestoreTarget::open(config).await?;
+    let restore = Restore { config, archive, key, existing, progress };
+    let destination = Destination::Postgres(target);
+    let restored = restore.run(&destination).await;
+    let Destination::Postgres(target) = destination else { return restored };
+    match &restored {
+        Ok(_) => target.close().await?,
+        // The failure of the restore is reported. The next restore discards what is left.
+        Err(_) => _ = target.discard().await,
+    }
+    restored
+}
+
+/// Database into which an archive is restored.
+enum Destination {
+    /// SQLite file.
+    File(PathBuf),
+    Postgres(RestoreTarget),
+}
+
+impl Destination {
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Postgres(_) => None,
         }
     }
-    let mut placed = PlacedFiles::default();
-    placed.make_folder(folder_of(&database))?;
-    let staged = StagingFolder::new(&with_suffix(&database, ".restoring"))?;
-    let archive = match archive {
-        address if address.starts_with("s3://") => download_from(config, address, staged.path()).await?,
-        file => PathBuf::from(file),
-    };
-    let unpacked = staged.path().join("unpacked");
-    let manifest = unpack_and_check(&archive, &unpacked).await?;
-    let copied = unpacked.join(DATABASE);
-    let key = find_key(config, &manifest, &archive, key, existing)?;
-    verify_key(&copied, &key).await?;
-    let files = manifest.parts.keys().filter(|name| name.starts_with(UPLOADS)).count();
-    ensure!(
-        files == 0 || uploads.is_some(),
-        "The archive has uploaded files, and uploads.url is S3. Restore with uploads.url set to a folder, then copy that to S3."
-    );
 
-    // Moves everything to its place. The database comes last, because the server can start as soon
-    // as it is there.
-    placed.make_folder(&config.server.data_dir)?;
-    let replaced = match existing {
-        Existing::Keep => None,
-        Existing::SetAside => set_aside(config, &database, uploads.as_deref(), &key, &mut placed)?,
-    };
-    if let Some(place) = &key.file {
-        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(place)?;
-        placed.paths.push(place.clone());
-        io::Write::write_all(&mut file, format!("{}\n", key.secret.expose()).as_bytes())?;
-        file.sync_all()?;
+    fn title(&self) -> String {
+        match self {
+            Self::File(file) => file.display().to_string(),
+            Self::Postgres(target) => target.title(),
+        }
     }
-    if let Some(folder) = uploads.filter(|_| files > 0) {
-        // The folder is empty, or was moved away.
-        let _ = fs::remove_dir(&folder);
-        placed.make_folder(folder_of(&folder))?;
-        placed.trees.push(folder.clone());
-        move_folder(&unpacked.join(UPLOADS), &folder)?;
-        sync_folder(folder_of(&folder))?;
+
+    /// Fails if there is a database already.
+    fn require_empty(&self) -> anyhow::Result<()> {
+        match self {
+            Self::File(file) => ensure!(
+                !file.exists(),
+                "There is already a database at {}. Move it away, or restore into another folder (server.data_dir).",
+                file.display()
+            ),
+            Self::Postgres(target) => {
+                ensure!(!target.has_tables, "{} has tables already. Name an empty database.", target.title());
+            }
+        }
+        Ok(())
     }
-    // Removes the search index, because it belongs to another database.
-    message_search::remove_unused(&config.server.data_dir)?;
-    placed.paths.push(database.clone());
-    placed.adopt_owner_of(&config.server.data_dir, &copied)?;
-    fs::rename(copied, &database)?;
-    placed.confirm();
-    sync_folder(folder_of(&database))?;
-    let replaced = replaced.map_or_else(String::new, |folder| format!(" The former data is in {}.", folder.display()));
-    Ok(format!(
-        "{} restored: the database as of {} and {files} uploaded files, all verified.{replaced} Next, run natter admin ledger verify, then natter serve.\n",
-        database.display(),
-        manifest.created_at
-    ))
+}
+
+/// Restore of an archive.
+struct Restore<'a> {
+    config: &'a Config,
+    archive: &'a str,
+    /// Key file that the operator named.
+    key: Option<&'a Path>,
+    existing: Existing,
+    progress: Progress,
+}
+
+impl Restore<'_> {
+    async fn run(self, destination: &Destination) -> anyhow::Result<String> {
+        let Self { config, archive, key, existing, progress } = self;
+        let uploads = uploads_folder(config);
+        let _lock = data_dir_lock::acquire_existing(config)?;
+        if existing == Existing::Keep {
+            destination.require_empty()?;
+            if let Some(folder) = uploads.as_ref().filter(|folder| !is_empty(folder)) {
+                bail!("There are already files in {}. Move them away first.", folder.display());
+            }
+        }
+        let mut placed = PlacedFiles::default();
+        let staging = match destination.file() {
+            Some(file) => with_suffix(file, ".restoring"),
+            None => config.server.data_dir.join("restoring"),
+        };
+        placed.make_folder(folder_of(&staging))?;
+        let staged = StagingFolder::new(&staging)?;
+        let archive = match archive {
+            address if address.starts_with("s3://") => download_from(config, address, staged.path(), &progress).await?,
+            file => PathBuf::from(file),
+        };
+        let unpacked = staged.path().join("unpacked");
+        let manifest = unpack_and_check(&archive, &unpacked, progress.clone()).await?;
+        let copied = unpacked.join(DATABASE);
+        let key = find_key(config, &manifest, &archive, key, existing)?;
+        verify_key(&copied, &key).await?;
+        let files = manifest.parts.keys().filter(|name| name.starts_with(UPLOADS)).count();
+        ensure!(
+            files == 0 || uploads.is_some(),
+            "The archive has uploaded files, and uploads.url is S3. Restore with uploads.url set to a folder, then copy that to S3."
+        );
+        if let Destination::Postgres(target) = destination {
+            let origin = manifest.parts.get(DATABASE).map(|part| part.sha256.as_str());
+            target.fill(copied.clone(), origin.unwrap_or_default(), &progress).await?;
+        }
+
+        // Puts everything in its place. The database comes last, because the server can start as
+        // soon as it is there.
+        placed.make_folder(&config.server.data_dir)?;
+        let folder = match existing {
+            Existing::Keep => None,
+            Existing::SetAside => set_aside(config, destination.file(), uploads.as_deref(), &key, &mut placed)?,
+        };
+        if let Some((place, secret)) = key.file.as_ref().zip(key.secret.as_ref()) {
+            let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(place)?;
+            placed.paths.push(place.clone());
+            io::Write::write_all(&mut file, format!("{}\n", secret.expose()).as_bytes())?;
+            file.sync_all()?;
+        }
+        if let Some(folder) = uploads.filter(|_| files > 0) {
+            // The folder is empty, or was moved away.
+            let _ = fs::remove_dir(&folder);
+            placed.make_folder(folder_of(&folder))?;
+            placed.trees.push(folder.clone());
+            move_folder(&unpacked.join(UPLOADS), &folder)?;
+            sync_folder(folder_of(&folder))?;
+        }
+        let mut replaced: Vec<String> = folder.iter().map(|folder| folder.display().to_string()).collect();
+        match destination {
+            Destination::File(file) => {
+                // Removes the search index, because it belongs to another database.
+                message_search::remove_unused(&config.server.data_dir)?;
+                placed.paths.push(file.clone());
+                placed.adopt_owner_of(&config.server.data_dir, &copied)?;
+                fs::rename(copied, file)?;
+                placed.confirm();
+                sync_folder(folder_of(file))?;
+            }
+            Destination::Postgres(target) => {
+                placed.adopt_owner_of(&config.server.data_dir, &copied)?;
+                let namespace = target.replace_tables(config).await?;
+                placed.confirm();
+                replaced.extend(namespace.map(|namespace| format!("the schema {namespace}")));
+            }
+        }
+        let replaced = match replaced.is_empty() {
+            true => String::new(),
+            false => format!(" The former data is in {}.", replaced.join(" and ")),
+        };
+        Ok(format!(
+            "{} restored: the database as of {} and {files} uploaded files, all verified.{replaced} Next, run natter admin ledger verify, then natter serve.\n",
+            destination.title(),
+            manifest.created_at
+        ))
+    }
 }
 
 /// Unpacks an archive and verifies it, except for its key.
-pub(super) async fn unpack_and_check(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
+pub(super) async fn unpack_and_check(archive: &Path, to: &Path, progress: Progress) -> anyhow::Result<Manifest> {
     make_folder(to)?;
     let (from, into) = (archive.to_owned(), to.to_owned());
-    let manifest = tokio::task::spawn_blocking(move || unpack(&from, &into))
+    let manifest = tokio::task::spawn_blocking(move || unpack(&from, &into, &progress))
         .await?
         .with_context(|| format!("{} can't be restored", archive.display()))?;
     ensure!(!migration::is_unreleased(&manifest.schema), schema::UNRELEASED);
@@ -141,17 +243,20 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
 }
 
-/// Moves the existing installation to a folder beside it, and returns that folder; `None` if there
+/// Moves the files of the existing installation to a folder beside them, and returns that folder; `None` if there
 /// is nothing to move.
 fn set_aside(
     config: &Config,
-    database: &Path,
+    database: Option<&Path>,
     uploads: Option<&Path>,
     key: &ArchiveKey,
     placed: &mut PlacedFiles,
 ) -> anyhow::Result<Option<PathBuf>> {
-    let mut existing: Vec<PathBuf> = ["-wal", "-shm"].map(|suffix| with_suffix(database, suffix)).into();
-    existing.push(database.to_owned());
+    let mut existing: Vec<PathBuf> = Vec::new();
+    if let Some(database) = database {
+        existing.extend(["-wal", "-shm"].map(|suffix| with_suffix(database, suffix)));
+        existing.push(database.to_owned());
+    }
     existing.extend(uploads.filter(|folder| !is_empty(folder)).map(Path::to_owned));
     existing.extend(key.file.clone());
     existing.retain(|path| path.exists());
@@ -171,111 +276,10 @@ fn set_aside(
     Ok(Some(folder))
 }
 
-/// Files and folders that a restore has created or moved. Dropping it undoes everything, unless
-/// [`confirm`](Self::confirm) was called.
-#[derive(Default)]
-struct PlacedFiles {
-    paths: Vec<PathBuf>,
-    /// Folders that are removed with everything in them.
-    trees: Vec<PathBuf>,
-    /// New and former path of existing files, in the order in which they were moved.
-    moved: Vec<(PathBuf, PathBuf)>,
-}
-
-impl PlacedFiles {
-    /// Creates a folder. On drop it is removed if it is empty.
-    fn make_folder(&mut self, folder: &Path) -> anyhow::Result<()> {
-        if !folder.exists() {
-            make_folder(folder)?;
-            self.paths.push(folder.to_owned());
-        }
-        Ok(())
-    }
-
-    /// If this process runs as root and the folder belongs to another user, makes that user the
-    /// owner of the database and of all files that were created, so that the server can read them.
-    fn adopt_owner_of(&self, folder: &Path, database: &Path) -> anyhow::Result<()> {
-        let owner = fs::metadata(folder)?;
-        if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
-            return Ok(());
-        }
-        for path in self.paths.iter().chain(&self.trees).map(PathBuf::as_path).chain([database]) {
-            change_owner(path, (owner.uid(), owner.gid()))?;
-        }
-        Ok(())
-    }
-
-    fn confirm(&mut self) {
-        self.paths.clear();
-        self.trees.clear();
-        self.moved.clear();
-    }
-}
-
-impl Drop for PlacedFiles {
-    fn drop(&mut self) {
-        for tree in &self.trees {
-            let _ = fs::remove_dir_all(tree);
-        }
-        // Newest first. A failure leaves the rest in place: the error that caused it is reported.
-        for path in self.paths.iter().rev() {
-            let is_set_aside = self.moved.iter().any(|(moved, _)| moved.starts_with(path));
-            let _ = match path.is_dir() {
-                _ if is_set_aside => Ok(()),
-                true => fs::remove_dir(path),
-                false => fs::remove_file(path),
-            };
-        }
-        for (moved, former) in self.moved.iter().rev() {
-            let _ = fs::rename(moved, former);
-            let _ = moved.parent().map(fs::remove_dir);
-        }
-    }
-}
-
-/// Changes the owner of a file, or of a folder and everything in it.
-fn change_owner(path: &Path, (user, group): (u32, u32)) -> anyhow::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    chown(path, Some(user), Some(group))
-        .with_context(|| format!("Failed to change the owner of {}", path.display()))?;
-    if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            change_owner(&entry?.path(), (user, group))?;
-        }
-    }
-    Ok(())
-}
-
-/// Temporary folder for data that is not verified yet, on the file system of the target. It is
-/// removed on drop.
-pub(super) struct StagingFolder(PathBuf);
-
-impl StagingFolder {
-    pub(super) fn new(folder: &Path) -> anyhow::Result<Self> {
-        if folder.exists() {
-            // Removes the folder of a command that was killed.
-            fs::remove_dir_all(folder)?;
-        }
-        make_folder(folder)?;
-        Ok(Self(folder.to_owned()))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for StagingFolder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// Unpacks the archive and verifies each part against the manifest.
-fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
+fn unpack(archive: &Path, to: &Path, progress: &Progress) -> anyhow::Result<Manifest> {
     let file = File::open(archive)?;
+    let (mut done, total) = (0, file.metadata()?.len());
     let mut found: BTreeMap<String, Part> = BTreeMap::new();
     let mut manifest: Option<Manifest> = None;
     let mut entries = Archive::new(io::BufReader::with_capacity(BUFFER_SIZE, file));
@@ -303,6 +307,8 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
         })?;
         ensure!(part.bytes == entry.size(), CUT_SHORT);
         file.sync_all()?;
+        done += part.bytes;
+        progress.show_bytes("Unpacking the archive", done, total);
         found.insert(name, part);
     }
     let manifest = manifest.with_context(|| if found.is_empty() { NO_ARCHIVE } else { CUT_SHORT })?;
@@ -327,7 +333,8 @@ fn unreadable(error: &io::Error, is_first: bool) -> anyhow::Error {
 
 /// Key of the database in an archive.
 struct ArchiveKey {
-    secret: Secret,
+    /// `None` if the secrets in the database are not encrypted.
+    secret: Option<Secret>,
     /// Place of the key, for error messages.
     source: String,
     /// Key file to write; `None` if it exists, or if the key is a setting.
@@ -335,7 +342,7 @@ struct ArchiveKey {
 }
 
 /// Finds the key of the archive: the setting, the named file, the file beside the archive, or the
-/// existing key file.
+/// existing key file. On PostgreSQL, the key must be a setting.
 fn find_key(
     config: &Config,
     manifest: &Manifest,
@@ -343,12 +350,19 @@ fn find_key(
     named: Option<&Path>,
     existing: Existing,
 ) -> anyhow::Result<ArchiveKey> {
-    if let Some(secret) = &config.auth.key_encryption_secret {
-        return Ok(ArchiveKey { secret: secret.clone(), source: "auth.key_encryption_secret".to_owned(), file: None });
+    let setting = config.auth.key_encryption_secret.as_ref();
+    if setting.is_some() || manifest.key == KeyLocation::Absent {
+        let source = "auth.key_encryption_secret".to_owned();
+        return Ok(ArchiveKey { secret: setting.cloned(), source, file: None });
     }
     ensure!(
-        manifest.key != KeyLocation::Setting,
+        manifest.key != KeyLocation::Setting || (named.is_some() && config.is_embedded()),
         "Set auth.key_encryption_secret to its value when the archive was created. The database can't be decrypted without it."
+    );
+    ensure!(
+        config.is_embedded(),
+        "Set auth.key_encryption_secret to the content of the key file of the archive ({}). The database can't be decrypted without it.",
+        key_file_of(archive).display()
     );
     let place = config.key_file();
     let present = key_file::read(&place)?;
@@ -367,13 +381,14 @@ fn find_key(
         "There is already another key at {}. Move it away first.",
         place.display()
     );
-    Ok(ArchiveKey { secret, source: source.display().to_string(), file: (!is_present).then_some(place) })
+    let file = (!is_present).then_some(place);
+    Ok(ArchiveKey { secret: Some(secret), source: source.display().to_string(), file })
 }
 
 /// Fails if the key doesn't decrypt the database of the archive.
 async fn verify_key(database: &Path, key: &ArchiveKey) -> anyhow::Result<()> {
     let snapshot = dbcontext::open_snapshot(database).await?;
-    let unreadable = keys::unreadable_kinds(&snapshot, Some(&key.secret)).await;
+    let unreadable = keys::unreadable_kinds(&snapshot, key.secret.as_ref()).await;
     snapshot.close().await?;
     let unreadable = unreadable?;
     ensure!(
@@ -382,30 +397,5 @@ async fn verify_key(database: &Path, key: &ArchiveKey) -> anyhow::Result<()> {
         key.source,
         unreadable.join(", ")
     );
-    Ok(())
-}
-
-fn make_folder(folder: &Path) -> anyhow::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("Failed to create the folder {}", folder.display()))
-}
-
-/// Renames the folder. If the target is on another file system, copies it file by file instead.
-fn move_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
-        moved => return moved.with_context(|| format!("Failed to move the files to {}", to.display())),
-    }
-    make_folder(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let place = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            move_folder(&entry.path(), &place)?;
-        } else {
-            fs::copy(entry.path(), &place)?;
-            File::open(&place)?.sync_all()?;
-        }
-    }
     Ok(())
 }

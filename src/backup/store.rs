@@ -18,6 +18,7 @@ use time::{
 use url::Url;
 
 use super::{BUFFER_SIZE, create, key_file_of};
+use crate::progress::Progress;
 
 /// Maximum number of parts that are uploaded to S3 at the same time.
 const MAX_CONCURRENT_PARTS: usize = 2;
@@ -65,6 +66,16 @@ impl ArchiveStore {
         Ok(Self { config: config.clone(), folder, store, is_remote })
     }
 
+    /// Configuration of the installation that the archives belong to.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// True if there are more archives than `backup.keep`.
+    pub const fn has_surplus(&self, archives: &[StoredArchive]) -> bool {
+        archives.len() > self.config.backup.keep
+    }
+
     /// Lists the archives, oldest first.
     pub async fn list(&self) -> anyhow::Result<Vec<StoredArchive>> {
         let listed = self.store.list_with_delimiter(None).await.context("failed to list backups")?;
@@ -78,14 +89,14 @@ impl ArchiveStore {
     }
 
     /// Creates an archive and returns a message for the operator.
-    pub async fn create(&self, now: Timestamp) -> anyhow::Result<String> {
+    pub async fn create(&self, now: Timestamp, progress: Progress) -> anyhow::Result<String> {
         let name = OffsetDateTime::from_unix_timestamp(now.seconds())?.format(ARCHIVE_NAME)?;
         let archive = self.folder.join(&name);
-        let said = create(&self.config, &archive).await?;
+        let said = create(&self.config, &archive, progress.clone()).await?;
         if !self.is_remote {
             return if self.config.backup.with_key { Ok(said) } else { remove_key(&archive) };
         }
-        let sent = self.upload(&archive, &Path::from(name.as_str())).await;
+        let sent = self.upload(&archive, &Path::from(name.as_str()), &progress).await;
         // The key file stays in the local folder, so that access to the bucket doesn't reveal the
         // secrets in the archive.
         for file in [key_file_of(&archive), archive] {
@@ -130,16 +141,17 @@ impl ArchiveStore {
     }
 
     /// Returns a file with the archive, which is downloaded to `folder` if the destination is remote.
-    pub async fn fetch(&self, name: &str, folder: &FilePath) -> anyhow::Result<PathBuf> {
+    pub async fn fetch(&self, name: &str, folder: &FilePath, progress: &Progress) -> anyhow::Result<PathBuf> {
         if !self.is_remote {
             return Ok(self.folder.join(name));
         }
-        download(&*self.store, name, folder).await
+        download(&*self.store, name, folder, progress).await
     }
 
-    async fn upload(&self, archive: &FilePath, path: &Path) -> anyhow::Result<()> {
+    async fn upload(&self, archive: &FilePath, path: &Path, progress: &Progress) -> anyhow::Result<()> {
         let mut upload = WriteMultipart::new(self.store.put_multipart(path).await?);
         let mut file = fs::File::open(archive)?;
+        let (mut sent, total) = (0, file.metadata()?.len());
         loop {
             let reading = tokio::task::spawn_blocking(move || read_piece(file));
             let (piece, rest) = reading.await??;
@@ -152,6 +164,8 @@ impl ArchiveStore {
                 return Err(error.into());
             }
             upload.write(&piece);
+            sent += piece.len() as u64;
+            progress.show_bytes("Uploading the archive", sent, total);
         }
         upload.finish().await?;
         Ok(())
@@ -159,22 +173,35 @@ impl ArchiveStore {
 }
 
 /// Downloads `s3://bucket/path/natter-….tar` to the folder, and returns the file.
-pub async fn download_from(config: &Config, address: &str, folder: &FilePath) -> anyhow::Result<PathBuf> {
+pub async fn download_from(
+    config: &Config,
+    address: &str,
+    folder: &FilePath,
+    progress: &Progress,
+) -> anyhow::Result<PathBuf> {
     let (place, name) = address.rsplit_once('/').filter(|(_, name)| !name.is_empty()).with_context(|| {
         format!("{address} names no archive. Name one as s3://bucket/path/natter-2026-11-23T140509Z.tar")
     })?;
     let url = Url::parse(place).with_context(|| format!("{address} is not a valid URL"))?;
-    download(&*files::uploads::open_s3(config, &url)?, name, folder).await
+    download(&*files::uploads::open_s3(config, &url)?, name, folder, progress).await
 }
 
-async fn download(store: &dyn ObjectStore, name: &str, folder: &FilePath) -> anyhow::Result<PathBuf> {
+async fn download(
+    store: &dyn ObjectStore,
+    name: &str,
+    folder: &FilePath,
+    progress: &Progress,
+) -> anyhow::Result<PathBuf> {
     ensure!(!name.contains(['/', '\\']), "{name} is not the name of an archive.");
     let found = store.get(&Path::from(name)).await.with_context(|| format!("{name} can't be downloaded"))?;
     let path = folder.join(name);
     let mut file = fs::File::create(&path).with_context(|| format!("{} can't be written", path.display()))?;
+    let (mut received, total) = (0, found.meta.size);
     let mut pieces = found.into_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece.with_context(|| format!("the download of {name} was interrupted"))?;
+        received += piece.len() as u64;
+        progress.show_bytes("Downloading the archive", received, total);
         file = tokio::task::spawn_blocking(move || file.write_all(&piece).map(|()| file)).await??;
     }
     Ok(path)

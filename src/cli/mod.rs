@@ -54,7 +54,7 @@ enum Command {
         #[arg(long)]
         fix: bool,
     },
-    /// Back up an installation on SQLite, while the server may be running
+    /// Back up an installation, while the server may be running
     #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
     Backup {
         #[command(subcommand)]
@@ -63,7 +63,7 @@ enum Command {
         #[arg(hide = true)]
         file: Option<PathBuf>,
     },
-    /// Restore an archive; existing data is set aside, after a confirmation
+    /// Restore an archive to SQLite or PostgreSQL; existing data is set aside, after a confirmation
     Restore {
         /// Archive: a file, or s3://bucket/path/natter-2026-11-23T140509Z.tar
         file: String,
@@ -294,8 +294,8 @@ async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Resu
     match action {
         Backup::Create { file } => {
             let said = match &file {
-                Some(file) => backup::create(&config, file).await?,
-                None => ArchiveStore::open(&config)?.create(Clock::system().now()).await?,
+                Some(file) => backup::create(&config, file, output.progress()).await?,
+                None => ArchiveStore::open(&config)?.create(Clock::system().now(), output.progress()).await?,
             };
             output.result(&said, &json!({ "file": file, "says": said.trim_end() }))
         }
@@ -305,7 +305,7 @@ async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Resu
             output.list(archives, &[("name", "/name"), ("created", "/created_at"), ("bytes", "/bytes")])
         }
         Backup::Verify { archive } => {
-            let verified = backup::verify(&config, archive.as_deref()).await?;
+            let verified = backup::verify(&config, archive.as_deref(), output.progress()).await?;
             let Verified { name, version, created_at, files, bytes } = &verified;
             let said = format!(
                 "{name} is intact: the database as of {created_at} and {files} uploaded files, {bytes} bytes, by version {version}."
@@ -326,14 +326,14 @@ async fn back_up(config: Config, action: Backup, output: Output) -> anyhow::Resu
 }
 
 async fn restore(config: Config, archive: &str, key: Option<PathBuf>, output: Output) -> anyhow::Result<()> {
-    let existing = match backup::existing_data(&config)? {
-        Some(path) => {
-            output.confirm(&format!("{} and what belongs to it will be set aside", path.display()))?;
+    let existing = match backup::existing_data(&config).await? {
+        Some(what) => {
+            output.confirm(&format!("{what} and what belongs to it will be set aside"))?;
             Existing::SetAside
         }
         None => Existing::Keep,
     };
-    let said = backup::restore(&config, archive, key.as_deref(), existing).await?;
+    let said = backup::restore(&config, archive, key.as_deref(), existing, output.progress()).await?;
     output.result(&said, &json!({ "archive": archive, "says": said.trim_end() }))
 }
 

@@ -4,6 +4,7 @@ mod backup;
 mod checks;
 mod faults;
 mod moves;
+mod portable_backup;
 mod storage;
 mod traces;
 mod upgrades;

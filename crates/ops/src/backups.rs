@@ -40,8 +40,7 @@ impl BackupMonitor {
     #[must_use]
     pub fn of(config: &Config, started_at: Timestamp) -> Option<Self> {
         let hours = config.backup.every_hours;
-        (hours > 0 && config.is_embedded())
-            .then(|| Self::new(Duration::from_secs(u64::from(hours) * 3_600), started_at))
+        (hours > 0).then(|| Self::new(Duration::from_secs(u64::from(hours) * 3_600), started_at))
     }
 
     fn new(every: Duration, started_at: Timestamp) -> Self {

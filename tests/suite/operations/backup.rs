@@ -171,9 +171,6 @@ async fn restore_names_archives_that_are_cut_short_and_other_files() {
         let (is_done, said) = run(elsewhere.path(), &["restore", damaged.to_str().unwrap()]).await;
         assert!(!is_done && said.contains(sentence), "{said}");
     }
-    let settings = [("database.url", "postgres://nobody@127.0.0.1:9/nothing")];
-    let (is_done, said) = natter(elsewhere.path(), &settings, &["restore", &archive]).await;
-    assert!(!is_done && said.contains("natter restore is for SQLite"), "{said}");
 }
 
 #[tokio::test]
@@ -367,18 +364,6 @@ async fn backups_may_be_stored_without_the_key() {
     assert!(app.folder().join("encryption-key").exists());
 }
 
-#[tokio::test]
-async fn warns_at_start_up_that_postgresql_is_not_backed_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = [
-        ("database.url", "postgres://nobody@127.0.0.1:9/nothing"),
-        ("backup.every_hours", "24"),
-        ("server.data_dir", folder.path().to_str().unwrap()),
-    ];
-    let (is_done, said) = natter(folder.path(), &settings, &["serve"]).await;
-    assert!(!is_done && said.contains("backup.every_hours is set, but the database is PostgreSQL"), "{said}");
-}
-
 /// The test follows the procedure in docs/operations.md.
 #[tokio::test]
 async fn restores_a_postgresql_dump_elsewhere() {
@@ -415,7 +400,4 @@ async fn restores_a_postgresql_dump_elsewhere() {
     let anna = anna.at(&instance.url());
     assert!(anna.history(&chat).await.iter().any(|message| message["id"] == last["id"]));
     anna.send_message(&chat, "and on it goes").await;
-    // The command supports only SQLite.
-    let (is_done, said) = natter(app.folder(), &pairs, &["backup", "x.tar"]).await;
-    assert!(!is_done && said.contains("pg_dump"), "{said}");
 }

@@ -84,20 +84,20 @@ impl Uploads {
     }
 }
 
-/// Settings of the automatic backups, which exist only on SQLite.
+/// Settings of the automatic backups.
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("backup")]
 #[serde(deny_unknown_fields)]
 pub struct Backup {
-    /// Interval of automatic backups, in hours. Only on SQLite, since PostgreSQL has its own
-    /// backups. 0: none.
+    /// Interval of automatic backups, in hours. 0: none.
     #[setting(Number(0, 8_760), default = 0)]
     pub every_hours: u32,
     /// Number of backups to keep; older ones are deleted.
     #[setting(Number(1, 10_000), default = 7)]
     pub keep: usize,
     /// Storage of backups: a directory on another disk, or s3://bucket/prefix with the credentials
-    /// in uploads.s3_…. Not set: backups in server.data_dir, where they are lost if the disk fails.
+    /// in uploads.s3_…. Several instances (redis.url) need a directory or storage that all of them
+    /// can reach. Not set: backups in server.data_dir, where they are lost if the disk fails.
     #[setting(Text, example = "s3://natter-backups")]
     #[serde(default)]
     pub url: Option<String>,
