@@ -1,10 +1,12 @@
-//! Operations: `natter doctor`, backups, and a full disk.
+//! Operations: `natter doctor`, keys, backups, and a full disk.
 
 mod backup;
 mod checks;
 mod faults;
+mod keys;
 mod moves;
 mod portable_backup;
+mod repairs;
 mod storage;
 mod traces;
 mod upgrades;
