@@ -1,5 +1,7 @@
 //! Commands below `natter admin`.
 
+mod access;
+
 use anyhow::{Context as _, ensure};
 use appcore::{Clock, Language, auth::Email, config::LoadedConfig, view::UserRole};
 use clap::{Args, Subcommand, ValueEnum};
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 
 use billing::credits;
 
+use self::access::{Invitations, Keys};
 use super::{
     Output, Password, connect, explain,
     operator::{Operator, require_database},
@@ -50,6 +53,12 @@ pub enum Admin {
     /// Manage workspaces; WORKSPACE is an id, or the exact name if only one workspace has it
     #[command(subcommand)]
     Workspaces(Workspaces),
+    /// Manage invitations to workspaces
+    #[command(subcommand)]
+    Invitations(Invitations),
+    /// Manage the API keys of accounts
+    #[command(subcommand)]
+    Keys(Keys),
     /// Test the delivery of e-mails
     #[command(subcommand)]
     Mail(Mail),
@@ -208,6 +217,12 @@ pub async fn run(loaded: LoadedConfig, action: Admin, output: Output) -> anyhow:
         Admin::Workspaces(command) => {
             as_operator(loaded, async |operator| workspaces(operator, command, output).await).await
         }
+        Admin::Invitations(command) => {
+            as_operator(loaded, async |operator| access::invitations(operator, command, output).await).await
+        }
+        Admin::Keys(command) => {
+            as_operator(loaded, async |operator| access::keys(operator, command, output).await).await
+        }
         Admin::Bans(Bans::List) => {
             let list = async |operator: &Operator| {
                 let columns = [("address", "/address"), ("reason", "/reason"), ("expires", "/expires_at")];
@@ -347,12 +362,18 @@ async fn jobs(operator: &Operator, command: Jobs, output: Output) -> anyhow::Res
     }
 }
 
+/// Returns the workspace with this id or exact name.
+async fn find_workspace(operator: &Operator, name: &str) -> anyhow::Result<Value> {
+    let found = operator.list("/r1/admin/workspaces", &[("q", name)]).await?;
+    let mut meant = found.into_iter().filter(|one| one["id"] == name || one["name"] == name);
+    let workspace = meant.next().with_context(|| format!("There is no workspace {name}."))?;
+    ensure!(meant.next().is_none(), "Several workspaces are called {name}. Name one by its id.");
+    Ok(workspace)
+}
+
 async fn workspaces(operator: &Operator, command: Workspaces, output: Output) -> anyhow::Result<()> {
     let find = async |name: &str| {
-        let found = operator.list("/r1/admin/workspaces", &[("q", name)]).await?;
-        let mut meant = found.into_iter().filter(|one| one["id"] == name || one["name"] == name);
-        let workspace = meant.next().with_context(|| format!("There is no workspace {name}."))?;
-        ensure!(meant.next().is_none(), "Several workspaces are called {name}. Name one by its id.");
+        let workspace = find_workspace(operator, name).await?;
         anyhow::Ok((format!("/r1/admin/workspaces/{}", word(&workspace, "id")), workspace))
     };
     match command {

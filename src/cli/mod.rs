@@ -93,7 +93,7 @@ enum Command {
         #[arg(long)]
         reference: bool,
     },
-    /// Manage accounts, bans, jobs, workspaces and the credit ledger, with or without a running server
+    /// Manage accounts, API keys, workspaces, invitations, bans, jobs and the credit ledger, with or without a running server
     Admin {
         #[command(subcommand)]
         action: admin::Admin,

@@ -126,6 +126,100 @@ async fn bans_jobs_and_workspaces_are_managed() {
 }
 
 #[tokio::test]
+async fn invitations_are_created_listed_and_revoked() {
+    let app = Application::start().await;
+    let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
+    let team = anna.post("/r1/workspaces", json!({ "name": "Team of invitations" })).await.data_with(201);
+    let create = ["admin", "invitations", "create", "Team of invitations", "--role", "guest"];
+    let link = done(&app, &[&create[..], &["--max-uses", "3", "--days", "2"]].concat()).await;
+    // The operator has no account, so the invitation is that of the owner.
+    assert_eq!((&link["role"], &link["created_by"]), (&json!("guest"), &json!(anna.id)));
+    assert!(link["url"].as_str().unwrap().contains("/invite?token="), "{link}");
+    let email = new_email("invited");
+    let mailed = done(&app, &[&create[..], &["--email", &email]].concat()).await;
+    app.outbox(&email, "Team of invitations").await;
+
+    let list = ["admin", "invitations", "list", "--workspace", "Team of invitations"];
+    let listed = done(&app, &list).await;
+    let ids: Vec<&Value> = listed.as_array().unwrap().iter().map(|invitation| &invitation["id"]).collect();
+    assert_eq!(ids, [&mailed["id"], &link["id"]]);
+    assert_eq!((&listed[0]["email"], &listed[0]["workspace"]["id"]), (&json!(email), &team["id"]));
+    assert!(listed[0].get("token").is_none() && listed[0].get("url").is_none(), "{listed}");
+    assert!(done(&app, &["admin", "invitations", "list"]).await.as_array().unwrap().len() >= 2);
+
+    done(&app, &["admin", "invitations", "revoke", link["id"].as_str().unwrap()]).await;
+    let accepted = ben.post("/r1/invitations/accept", json!({ "token": link["token"] })).await;
+    accepted.refused(410, "invitation_expired");
+    assert_eq!(done(&app, &list).await.as_array().unwrap().len(), 1);
+    let refusal = refused(&app, &["admin", "invitations", "revoke", link["id"].as_str().unwrap()]).await;
+    assert!(!refusal.is_empty());
+    let log = admin.get(&format!("/r1/admin/audit_log?target={}", link["id"].as_str().unwrap())).await.data();
+    let actions: Vec<&Value> = log["items"].as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
+    assert_eq!(actions, [&json!("workspace.invitation_revoked"), &json!("workspace.invitation_created")]);
+    assert!(log["items"].as_array().unwrap().iter().all(|entry| entry["actor"].is_null()), "{log}");
+    for wrong in [&create[..], &[&create[..], &["--max-uses", "1", "--email", &email]].concat()] {
+        assert_eq!(run(&app, wrong).await.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn administrators_invite_people_to_workspaces_of_others() {
+    let app = Application::start().await;
+    let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
+    let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
+    let wanted = |role: &str| json!({ "workspace_id": team["id"], "max_uses": 1, "role": role });
+    anna.post("/r1/admin/invitations", wanted("member")).await.refused(403, "forbidden");
+    admin.post("/r1/admin/invitations", wanted("owner")).await.names_field("role");
+    let unknown = json!({ "workspace_id": support::new_id(), "max_uses": 1 });
+    admin.post("/r1/admin/invitations", unknown).await.names_field("workspace_id");
+    let made = admin.post("/r1/admin/invitations", wanted("member")).await.data_with(201);
+    assert_eq!(made["created_by"], json!(admin.id));
+    let led_to = ben.post("/r1/invitations/accept", json!({ "token": made["token"] })).await.data();
+    assert_eq!((&led_to["workspace"]["id"], &led_to["role"]), (&team["id"], &json!("member")));
+    // It is used up.
+    let listed = admin.get(&format!("/r1/admin/invitations?workspace_id={}", team["id"].as_str().unwrap())).await;
+    assert_eq!(listed.data()["total"], 0);
+    let mine = anna.get("/r1/workspaces").await.data();
+    let personal = mine["items"].as_array().unwrap().iter().find(|workspace| workspace["personal"] == true).unwrap();
+    let wanted = json!({ "workspace_id": personal["id"], "max_uses": 1 });
+    admin.post("/r1/admin/invitations", wanted).await.refused(409, "wrong_state");
+}
+
+#[tokio::test]
+async fn api_keys_of_users_are_listed_and_revoked() {
+    let app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let (program, other) = (anna.program(&["read"]).await, anna.program(&["read"]).await);
+    let keys = done(&app, &["admin", "keys", "list", &anna.email]).await;
+    assert_eq!(keys, anna.get("/r1/api_keys").await.data()["items"]);
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    assert_eq!(done(&app, &["admin", "keys", "list", &ben.id]).await, json!([]));
+
+    program.get("/r1/users/me").await.data();
+    let (newest, oldest) = (&keys[0], &keys[1]);
+    let revoked = done(&app, &["admin", "keys", "revoke", &anna.email, oldest["id"].as_str().unwrap()]).await;
+    assert_eq!(revoked["id"], oldest["id"]);
+    program.get("/r1/users/me").await.refused(401, "unauthenticated");
+    other.get("/r1/users/me").await.data();
+    // The first characters name a key too.
+    done(&app, &["admin", "keys", "revoke", &anna.email, newest["prefix"].as_str().unwrap()]).await;
+    other.get("/r1/users/me").await.refused(401, "unauthenticated");
+    let refusal = refused(&app, &["admin", "keys", "revoke", &anna.email, "nk_absent"]).await;
+    assert!(refusal.contains("has no API key nk_absent"), "{refusal}");
+
+    let admin = app.admin().await;
+    let key = ben.post("/r1/api_keys", json!({ "name": "Robot", "scopes": ["read"] })).await.data_with(201);
+    let path = |user: &str| format!("/r1/admin/users/{user}/api_keys/{}", key["id"].as_str().unwrap());
+    admin.get(&format!("/r1/admin/users/{}/api_keys", support::new_id())).await.refused(404, "not_found");
+    admin.delete(&path(&anna.id)).await.refused(404, "not_found");
+    anna.delete(&path(&ben.id)).await.refused(403, "forbidden");
+    admin.delete(&path(&ben.id)).await.data();
+    let log = admin.get(&format!("/r1/admin/audit_log?target={}", key["id"].as_str().unwrap())).await.data();
+    let entry = &log["items"][0];
+    assert_eq!((&entry["action"], &entry["actor"]), (&json!("auth.api_key_revoked"), &json!(admin.id)), "{log}");
+}
+
+#[tokio::test]
 async fn no_command_creates_a_database() {
     let folder = tempfile::tempdir().unwrap();
     for arguments in [

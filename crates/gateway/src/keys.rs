@@ -4,7 +4,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use appcore::{
-    ApiKeyId, AppError, Code, Secret, Timestamp,
+    ApiKeyId, AppError, Code, Secret, Timestamp, UserId,
     auth::{Principal, Scope, Scopes, token},
     page::{Page, PageRequest},
     text_field::parse_line,
@@ -212,7 +212,21 @@ fn prefix(key: &str) -> String {
 
 /// Lists the caller's keys, newest first.
 pub async fn list(service: &GatewayService, by: &Principal, page: PageRequest) -> Result<Page<ApiKey>, AppError> {
-    let (keys, total) = rows::list(service.db.reader(), by.user_id, page).await?;
+    list_of(service, by.user_id, page).await
+}
+
+/// Lists the keys of a user, newest first, for administrators.
+pub async fn list_for_user(
+    service: &GatewayService,
+    owner: UserId,
+    page: PageRequest,
+) -> Result<Page<ApiKey>, AppError> {
+    users::by_id(service.db.reader(), owner).await?.ok_or(Code::NotFound)?;
+    list_of(service, owner, page).await
+}
+
+async fn list_of(service: &GatewayService, owner: UserId, page: PageRequest) -> Result<Page<ApiKey>, AppError> {
+    let (keys, total) = rows::list(service.db.reader(), owner, page).await?;
     let ids: Vec<Uuid> = keys.iter().map(|key| key.id.0).collect();
     let budgets = budget_rows::of_keys(service.db.reader(), &ids).await?;
     let mut budgets: HashMap<Uuid, budget::Model> = budgets.into_iter().map(|row| (row.scope_id, row)).collect();

@@ -18,6 +18,13 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
         ),
         sample(&["ResetAccountPassword", "RemoveAccountSecondFactor"], async |_| Args::id(new_id())),
         sample(&["EndAccountSession"], async |_| Args::id(new_id()).with("session_id", new_id())),
+        sample(&["ListAccountKeys"], async |_| Args::id(new_id())),
+        sample(&["RevokeAccountKey"], async |_| Args::id(new_id()).with("key_id", new_id())),
+        plain(&["ListAllInvitations"]),
+        sample(&["InviteToAnyWorkspace"], async |world| {
+            Args::body(json!({ "workspace_id": world.workspace, "max_uses": 3 }))
+        }),
+        sample(&["RevokeAnyInvitation"], async |_| Args::id(new_id())),
         sample(&["ChangeAccount"], async |_| Args::id(new_id()).with_body(json!({ "role": "user", "reason": "Spam" }))),
         sample(&["ShowAnyWorkspace", "ListAnyMembers"], async |_| Args::id(new_id())),
         sample(&["ShowAnyConversation", "ListAnyConversationMembers"], async |_| Args::id(new_id())),

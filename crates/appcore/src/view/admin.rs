@@ -175,7 +175,7 @@ pub struct AdminConversation {
     pub archived_at: Option<Timestamp>,
 }
 
-/// Workspace of a conversation.
+/// Workspace of a conversation or of an invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AdminPlace)]
 pub struct WorkspaceReference {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{OfferedWorkspace, WorkspaceRole};
+use super::{OfferedWorkspace, WorkspaceReference, WorkspaceRole};
 use crate::{InvitationId, Timestamp, UserId};
 
 /// Invitation. Its token is returned only at its creation.
@@ -19,6 +19,14 @@ pub struct Invitation {
     pub expires_at: Timestamp,
     pub created_by: UserId,
     pub created_at: Timestamp,
+}
+
+/// Invitation with its workspace, for administrators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AdminInvitation {
+    #[serde(flatten)]
+    pub invitation: Invitation,
+    pub workspace: WorkspaceReference,
 }
 
 /// Details of an invitation, for the invited person.

@@ -80,7 +80,7 @@ pub use gateway::{
     ModelSampling, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, RestrictedParameter,
     ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
 };
-pub use invitation::{Invitation, InvitationDetails};
+pub use invitation::{AdminInvitation, Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};
 pub use knowledge::{
     AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeContributor, KnowledgeFile, KnowledgeLimits,

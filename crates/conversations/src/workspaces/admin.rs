@@ -2,15 +2,18 @@
 //! Messages are never shown to them.
 
 use appcore::{
-    AppError, Code, UserId, WorkspaceId,
+    AppError, Code, InvitationId, UserId, WorkspaceId,
     page::{Page, PageRequest},
     text_field::validate_search_text,
-    view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceRole},
+    view::{
+        AdminInvitation, AdminWorkspace, AdminWorkspaceMember, Invitation, WorkspaceKind, WorkspaceReference,
+        WorkspaceRole,
+    },
 };
 pub use dbcontext::query::admin_workspaces::Filter;
 use dbcontext::{
     constraint::app_error,
-    query::{admin_workspaces as seen, workspaces as rows},
+    query::{admin_workspaces as seen, invitations as invitation_rows, users, workspaces as rows},
 };
 use identity::{
     accounts::Confirmed,
@@ -18,7 +21,11 @@ use identity::{
 };
 use platform::audit::{self, Action, NewAuditEntry};
 
-use super::{delete_rows, departure, invitations, wrong_state};
+use super::{
+    delete_rows, departure,
+    invitations::{self, CreatedInvitation, NewInvitation},
+    wrong_state,
+};
 use crate::ConversationsService;
 
 /// Workspaces, newest first.
@@ -83,6 +90,77 @@ pub async fn set_owner(
     WorkspaceChangeEvent::of(id, [former.unwrap_or(owner), owner]).publish(&service.identity);
     channel.publish(&service.identity);
     seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Open invitations of all workspaces or of one of them, newest first.
+pub async fn invitations_of(
+    service: &ConversationsService,
+    workspace: Option<WorkspaceId>,
+    page: PageRequest,
+) -> Result<Page<AdminInvitation>, AppError> {
+    let (found, total) = invitation_rows::list_all(service.db.reader(), workspace, service.clock.now(), page).await?;
+    let view = |row: invitation_rows::NamedInvitation| AdminInvitation {
+        invitation: Invitation {
+            id: row.id,
+            email: row.email,
+            role: row.role,
+            uses: row.uses,
+            max_uses: row.max_uses,
+            expires_at: row.expires_at,
+            created_by: row.created_by,
+            created_at: row.created_at,
+        },
+        workspace: WorkspaceReference { id: row.workspace_id, name: row.workspace_name, kind: row.workspace_kind },
+    };
+    Ok(Page::new(found.into_iter().map(view).collect(), page, total))
+}
+
+/// Creates an invitation to a workspace of which the caller need not be a member. The operator has no
+/// account, so their invitations are those of the owner of the workspace.
+pub async fn invite(
+    service: &ConversationsService,
+    by: &Confirmed,
+    id: WorkspaceId,
+    new: NewInvitation,
+    base_url: &str,
+) -> Result<CreatedInvitation, AppError> {
+    let now = service.clock.now();
+    let new = new.validate(now)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let unknown = || AppError::field("workspace_id", "not_found", "This workspace doesn't exist.");
+    let workspace = seen::find(&tx, id).await?.ok_or_else(unknown)?;
+    if workspace.kind == WorkspaceKind::Personal {
+        return Err(wrong_state("People can't be invited to a personal workspace."));
+    }
+    if new.role == WorkspaceRole::Owner {
+        let message = "A new member can't be the owner. Add them first, then make them the owner.";
+        return Err(AppError::field("role", "invalid", message));
+    }
+    invitations::check_room(&tx, id, new.role, now).await?;
+    let maker = by.account_id().or(workspace.owner.map(|owner| owner.id));
+    let maker =
+        maker.ok_or_else(|| wrong_state("This workspace has no owner in whose name you could invite people."))?;
+    let inviter = users::by_id(&tx, maker).await?;
+    let created = invitations::insert(&tx, by, (id, maker), inviter, new, now, base_url).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    Ok(created)
+}
+
+/// Revokes an invitation to any workspace. Members who joined by it stay.
+pub async fn revoke_invitation(
+    service: &ConversationsService,
+    by: &Confirmed,
+    id: InvitationId,
+) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let workspace = invitation_rows::by_id(&tx, id).await?.ok_or(Code::NotFound)?.workspace_id;
+    if !invitation_rows::revoke(&tx, workspace, id, service.clock.now()).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, NewAuditEntry::by_principal(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)
 }
 
 /// Deletes a workspace with all its conversations. `name` must match, as a safeguard against

@@ -57,6 +57,47 @@ pub struct CreatedInvitation {
     pub url: String,
 }
 
+/// Valid request for an invitation.
+pub(super) struct ValidInvitation {
+    email: Option<Email>,
+    max_uses: i64,
+    pub(super) role: WorkspaceRole,
+    expires_at: Timestamp,
+}
+
+impl NewInvitation {
+    pub(super) fn validate(self, now: Timestamp) -> Result<ValidInvitation, AppError> {
+        let (email, max_uses) = match (&self.email, self.max_uses) {
+            (Some(email), None | Some(1)) => {
+                (Some(Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?), 1)
+            }
+            (Some(_), Some(_)) => {
+                return Err(AppError::field(
+                    "max_uses",
+                    "invalid",
+                    "An email invitation can only be used by one person.",
+                ));
+            }
+            (None, Some(uses)) if (1..=MAX_USES).contains(&uses) => (None, uses),
+            (None, Some(_)) => {
+                return Err(AppError::field(
+                    "max_uses",
+                    "invalid",
+                    format!("A link can be used by 1 to {MAX_USES} people."),
+                ));
+            }
+            (None, None) => {
+                return Err(AppError::field("max_uses", "required", "Provide an email, or max_uses for a link."));
+            }
+        };
+        let expires_at = self.expires_at.unwrap_or_else(|| now.plus(DEFAULT_TTL));
+        if expires_at <= now || expires_at > now.plus(MAX_TTL) {
+            return Err(AppError::field("expires_at", "invalid", "Choose an expiration date within the next year."));
+        }
+        Ok(ValidInvitation { email, max_uses, role: self.role.unwrap_or(WorkspaceRole::Member), expires_at })
+    }
+}
+
 /// Creates an invitation to a workspace, and mails it if it is for an address. The returned link
 /// starts with `base_url`, links in mails with `server.public_url`.
 pub async fn create(
@@ -67,50 +108,57 @@ pub async fn create(
     base_url: &str,
 ) -> Result<CreatedInvitation, AppError> {
     let now = service.clock.now();
-    let role = new.role.unwrap_or(WorkspaceRole::Member);
-    let (email, max_uses) = match (&new.email, new.max_uses) {
-        (Some(email), None | Some(1)) => {
-            (Some(Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?), 1)
-        }
-        (Some(_), Some(_)) => {
-            return Err(AppError::field("max_uses", "invalid", "An email invitation can only be used by one person."));
-        }
-        (None, Some(uses)) if (1..=MAX_USES).contains(&uses) => (None, uses),
-        (None, Some(_)) => {
-            return Err(AppError::field(
-                "max_uses",
-                "invalid",
-                format!("A link can be used by 1 to {MAX_USES} people."),
-            ));
-        }
-        (None, None) => {
-            return Err(AppError::field("max_uses", "required", "Provide an email, or max_uses for a link."));
-        }
-    };
-    let expires_at = new.expires_at.unwrap_or_else(|| now.plus(DEFAULT_TTL));
-    if expires_at <= now || expires_at > now.plus(MAX_TTL) {
-        return Err(AppError::field("expires_at", "invalid", "Choose an expiration date within the next year."));
-    }
+    let new = new.validate(now)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, workspace_id).await?;
-    check_may_add(&tx, by, workspace_id, role).await?;
-    identity::membership::quota::check_members(&tx, workspace_id, role, now).await?;
-    if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
+    check_may_add(&tx, by, workspace_id, new.role).await?;
+    check_room(&tx, workspace_id, new.role, now).await?;
+    let inviter = match &new.email {
+        Some(_) => Some(check_may_mail(&tx, by, now).await?),
+        None => None,
+    };
+    let created = insert(&tx, by, (workspace_id, by.user_id), inviter, new, now, base_url).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    Ok(created)
+}
+
+/// Checks that a member with this role fits into the plan of the workspace, and that it may have
+/// another invitation.
+pub(super) async fn check_room<C: ConnectionTrait>(
+    db: &C,
+    workspace_id: WorkspaceId,
+    role: WorkspaceRole,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    identity::membership::quota::check_members(db, workspace_id, role, now).await?;
+    if rows::count(db, workspace_id, now).await? >= MAX_OPEN {
         return Err(AppError::refused(
             Code::WrongState,
             format!("You have {MAX_OPEN} open invitations. Revoke some first."),
         ));
     }
-    let inviter = match &email {
-        Some(_) => Some(check_may_mail(&tx, by, now).await?),
-        None => None,
-    };
+    Ok(())
+}
+
+/// Stores an invitation by `maker`, enqueues its mail in the name of `inviter`, and writes the audit
+/// entry of `by`. Refuses the address of a member.
+pub(super) async fn insert<C: ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    (workspace_id, maker): (WorkspaceId, UserId),
+    inviter: Option<user::Model>,
+    new: ValidInvitation,
+    now: Timestamp,
+    base_url: &str,
+) -> Result<CreatedInvitation, AppError> {
+    let ValidInvitation { email, max_uses, role, expires_at } = new;
     let known = match &email {
-        Some(email) => users::by_email(&tx, email.as_str()).await?,
+        Some(email) => users::by_email(db, email.as_str()).await?,
         None => None,
     };
     if let Some(known) = &known
-        && workspaces::role(&tx, workspace_id, known.id).await?.is_some()
+        && workspaces::role(db, workspace_id, known.id).await?.is_some()
     {
         return Err(Code::AlreadyMember.into());
     }
@@ -123,26 +171,24 @@ pub async fn create(
         token_hash: token::hash_token(&token),
         uses: 0,
         max_uses,
-        created_by: by.user_id,
+        created_by: maker,
         created_at: now,
         expires_at,
         revoked_at: None,
     };
-    rows::insert(&tx, row.clone()).await?;
+    rows::insert(db, row.clone()).await?;
     if let (Some(email), Some(inviter)) = (email, inviter) {
         let reader = known.as_ref().unwrap_or(&inviter);
         let to = Recipient::Address { email, language: Language::from_stored_tag(&reader.language) };
         let letter = MailContent::Invitation {
             invitation_id: row.id.0,
-            workspace: workspaces::name(&tx, workspace_id).await?.unwrap_or_default(),
+            workspace: workspaces::name(db, workspace_id).await?.unwrap_or_default(),
             inviter: inviter.display_name,
             expires_at,
         };
-        mail::enqueue(&tx, now, to, letter).await?;
+        mail::enqueue(db, now, to, letter).await?;
     }
-    audit::record(&tx, NewAuditEntry::by_principal(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
-    tx.commit().await.map_err(app_error)?;
-    service.wake_workers();
+    audit::record(db, NewAuditEntry::by_principal(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
     let url = format!("{base_url}/invite?token={token}");
     Ok(CreatedInvitation { invitation: view(row), token: token.into(), url })
 }

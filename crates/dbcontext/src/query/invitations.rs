@@ -1,14 +1,21 @@
 //! Invitations. Managers list those of their workspace; invited people look one up by its token.
 
-use appcore::{AppError, InvitationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
+use appcore::{
+    AppError, InvitationId, Timestamp, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{WorkspaceKind, WorkspaceRole},
+};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel, JoinType, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, RelationDef, Select, sea_query::Expr,
 };
 
 use crate::{
     constraint::app_error,
-    entity::invitation::{Column, Entity, Model},
+    entity::{
+        invitation::{Column, Entity, Model},
+        workspace,
+    },
 };
 
 pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
@@ -24,6 +31,44 @@ pub async fn list<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
     super::page::select(db, valid_query(id, now).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
+}
+
+/// Invitation with the name of its workspace.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct NamedInvitation {
+    pub id: InvitationId,
+    pub workspace_id: WorkspaceId,
+    pub workspace_name: String,
+    pub workspace_kind: WorkspaceKind,
+    pub email: Option<String>,
+    pub role: WorkspaceRole,
+    pub uses: i64,
+    pub max_uses: i64,
+    pub created_by: UserId,
+    pub expires_at: Timestamp,
+    pub created_at: Timestamp,
+}
+
+/// Lists the valid invitations of all workspaces or of one of them, newest first.
+pub async fn list_all<C: ConnectionTrait>(
+    db: &C,
+    workspace: Option<WorkspaceId>,
+    now: Timestamp,
+    page: PageRequest,
+) -> Result<(Vec<NamedInvitation>, u64), AppError> {
+    let mut query = valid(now)
+        .join(JoinType::InnerJoin, to_workspace())
+        .filter(workspace::Column::IsDeleted.eq(false))
+        .column_as(workspace::Column::Name, "workspace_name")
+        .column_as(workspace::Column::Kind, "workspace_kind");
+    if let Some(id) = workspace {
+        query = query.filter(Column::WorkspaceId.eq(id));
+    }
+    super::page::select(db, query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
+}
+
+fn to_workspace() -> RelationDef {
+    Entity::belongs_to(workspace::Entity).from(Column::WorkspaceId).to(workspace::Column::Id).into()
 }
 
 /// Number of a workspace's valid invitations.
@@ -118,9 +163,12 @@ pub async fn mailed_since<C: ConnectionTrait>(
 }
 
 fn valid_query(id: WorkspaceId, now: Timestamp) -> Select<Entity> {
+    valid(now).filter(Column::WorkspaceId.eq(id))
+}
+
+fn valid(now: Timestamp) -> Select<Entity> {
     Entity::find()
-        .filter(Column::WorkspaceId.eq(id))
         .filter(Column::RevokedAt.is_null())
         .filter(Column::ExpiresAt.gt(now))
-        .filter(Expr::col(Column::Uses).lt(Expr::col(Column::MaxUses)))
+        .filter(Expr::col((Entity, Column::Uses)).lt(Expr::col((Entity, Column::MaxUses))))
 }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use appcore::{
-    AppError, Language, SessionId, Timestamp, UserId,
+    ApiKeyId, AppError, Language, SessionId, Timestamp, UserId,
     page::{Page, PageRequest},
     view::{
-        AdminUser, AdminUserDetails, ChangedAccounts, Export, InvitedUser, SentLink, UserRole, UserSession, UserStatus,
+        AdminUser, AdminUserDetails, ApiKey, ChangedAccounts, Export, InvitedUser, SentLink, UserRole, UserSession,
+        UserStatus,
     },
 };
 use conversations::offboarding;
+use gateway::keys;
 use identity::accounts::{
-    Confirmed,
+    Confirmed, api_keys,
     user_admin::{self, AccountChange, BulkAction, Filter, NewAccount},
 };
 use natter_macro::{dto, endpoint};
@@ -32,6 +34,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListAccountSessions>(),
     EndpointDef::of::<EndAccountSessions>(),
     EndpointDef::of::<EndAccountSession>(),
+    EndpointDef::of::<ListAccountKeys>(),
+    EndpointDef::of::<RevokeAccountKey>(),
     EndpointDef::of::<ResetAccountPassword>(),
     EndpointDef::of::<RemoveAccountSecondFactor>(),
 ];
@@ -265,6 +269,49 @@ impl Endpoint for EndAccountSession {
 
     async fn handle(ctx: &Ctx, request: EndAccountSessionRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
         user_admin::terminate_session(ctx.identity(), by, request.id, request.session_id).await?;
+        Ok(Reply::of(NoData))
+    }
+}
+
+#[dto(request)]
+pub struct ListAccountKeysRequest {
+    #[from(path)]
+    pub id: UserId,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// List the API keys of an account
+///
+/// The secrets are not included.
+#[endpoint(GET "/r1/admin/users/{id}/api_keys", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ListAccountKeys {
+    type Request = ListAccountKeysRequest;
+    type Response = Page<ApiKey>;
+
+    async fn handle(ctx: &Ctx, request: ListAccountKeysRequest) -> Result<Reply<Page<ApiKey>>, AppError> {
+        Ok(Reply::of(keys::list_for_user(ctx.gateway(), request.id, request.page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct RevokeAccountKeyRequest {
+    #[from(path)]
+    pub id: UserId,
+    #[from(path)]
+    pub key_id: ApiKeyId,
+}
+
+/// Revoke an API key of an account
+///
+/// Applies at once; connections opened with the key are closed. Requires a fresh sign-in.
+#[endpoint(DELETE "/r1/admin/users/{id}/api_keys/{key_id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
+impl Endpoint for RevokeAccountKey {
+    type Request = RevokeAccountKeyRequest;
+    type Response = NoData;
+
+    async fn handle(ctx: &Ctx, request: RevokeAccountKeyRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
+        api_keys::revoke_for_user(ctx.identity(), by, request.id, request.key_id).await?;
         Ok(Reply::of(NoData))
     }
 }

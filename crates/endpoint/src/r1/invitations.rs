@@ -5,7 +5,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Invitation, InvitationDetails, WorkspaceRole},
 };
-use conversations::workspaces::invitations::{self, NewInvitation as Wanted};
+use conversations::workspaces::invitations::{self, CreatedInvitation, NewInvitation as Wanted};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -68,6 +68,12 @@ pub struct NewInvitation {
     pub url: String,
 }
 
+impl From<CreatedInvitation> for NewInvitation {
+    fn from(created: CreatedInvitation) -> Self {
+        Self { invitation: created.invitation, token: created.token.expose().to_owned(), url: created.url }
+    }
+}
+
 /// Create an invitation to a workspace
 ///
 /// Sent by e-mail, or shared as a link.
@@ -84,11 +90,7 @@ impl Endpoint for CreateInvitation {
             expires_at: request.expires_at,
         };
         let made = invitations::create(ctx.conversations(), ctx.user()?, request.id, wanted, &ctx.base_url()).await?;
-        Ok(Reply::of(NewInvitation {
-            invitation: made.invitation,
-            token: made.token.expose().to_owned(),
-            url: made.url,
-        }))
+        Ok(Reply::of(made.into()))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod admin;
 mod admin_conversations;
+mod admin_invitations;
 mod admin_jobs;
 mod admin_payments;
 mod admin_users;
@@ -128,6 +129,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     admin_users::ENDPOINTS,
     admin_workspaces::ENDPOINTS,
     admin_conversations::ENDPOINTS,
+    admin_invitations::ENDPOINTS,
     admin_jobs::ENDPOINTS,
     setup::ENDPOINTS,
     console::ENDPOINTS,

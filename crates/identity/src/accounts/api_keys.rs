@@ -12,7 +12,7 @@ use std::{
 };
 
 use appcore::{
-    ApiKeyId, AppError, Code, Timestamp,
+    ApiKeyId, AppError, Code, Timestamp, UserId,
     auth::{Credential, Principal, Scope, Scopes, token},
     event::{BusMessage, Signal},
     view::UserRole,
@@ -27,6 +27,7 @@ use super::{
     authenticate::LAST_USE_RESOLUTION,
     credential_status::{CachedKey, Fingerprint},
     key_policy::KeyPolicy,
+    reauthenticate::Confirmed,
 };
 use crate::IdentityService;
 
@@ -40,8 +41,22 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Revokes one of the caller's keys, and closes the connections opened with it.
 pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> Result<(), AppError> {
     by.require_session()?;
+    revoke_of(service, by, by.user_id, id).await
+}
+
+/// Revokes a key of another user, and closes the connections opened with it.
+pub async fn revoke_for_user(
+    service: &IdentityService,
+    by: &Confirmed,
+    owner: UserId,
+    id: ApiKeyId,
+) -> Result<(), AppError> {
+    revoke_of(service, by, owner, id).await
+}
+
+async fn revoke_of(service: &IdentityService, by: &Principal, owner: UserId, id: ApiKeyId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
-    if !rows::revoke(&tx, by.user_id, id, service.clock.now()).await? {
+    if !rows::revoke(&tx, owner, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
     audit::record(&tx, NewAuditEntry::by_principal(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
