@@ -205,6 +205,10 @@ impl Restore<'_> {
                 placed.adopt_owner_of(&config.server.data_dir, &copied)?;
                 let namespace = target.replace_tables(config).await?;
                 placed.confirm();
+                // The indexes of all machines belong to the former tables.
+                let database = Database::connect(config.database.url.expose(), 1).await?;
+                message_search::rebuild(&database).await?;
+                database.close().await?;
                 replaced.extend(namespace.map(|namespace| format!("the schema {namespace}")));
             }
         }

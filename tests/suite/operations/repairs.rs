@@ -53,12 +53,12 @@ async fn the_doctor_replaces_a_broken_search_index() {
     anna.send_message(&chat, "a cormorant").await;
     finds(&ben, "cormorant", &["a cormorant"]).await;
     app.instances[0].terminate().await;
-    for end in ["-wal", "-shm"] {
-        let _ = fs::remove_file(app.folder().join(format!("search.db{end}")));
-    }
-    fs::write(app.folder().join("search.db"), "no database".repeat(1_000)).unwrap();
+    let files = fs::read_dir(app.folder().join("search/0")).unwrap().map(|entry| entry.unwrap().path());
+    let terms = files.filter(|path| path.extension().is_some_and(|end| end == "term")).last().unwrap();
+    fs::write(terms, "no terms").unwrap();
     let (is_well, result) = fix(&app).await;
     assert!(is_well, "{result}");
+    assert!(result["fixed"].to_string().contains("search index"), "{result}");
     let checks = result["checks"].as_array().unwrap();
     assert!(checks.iter().all(|check| check["verdict"] != "fault"), "{result}");
     app.instances[0].start_again().await;
