@@ -76,6 +76,8 @@ struct Shared {
     folder: PathBuf,
     files: RwLock<Arc<IndexFiles>>,
     writer: Mutex<Writer>,
+    /// State of the last commit.
+    committed: RwLock<Option<IndexState>>,
     lists: Arc<WordLists>,
     /// Locked until the instance ends.
     _lock: File,
@@ -91,8 +93,6 @@ struct IndexFiles {
 
 struct Writer {
     open: Option<OpenWriter>,
-    /// State of the last commit.
-    committed: Option<IndexState>,
     flushed_at: Instant,
 }
 
@@ -132,7 +132,8 @@ impl LocalIndex {
         let shared = Arc::new(Shared {
             folder,
             files: RwLock::new(Arc::new(files)),
-            writer: Mutex::new(Writer { open: None, committed, flushed_at: Instant::now() }),
+            writer: Mutex::new(Writer { open: None, flushed_at: Instant::now() }),
+            committed: RwLock::new(committed),
             lists: Arc::default(),
             _lock: lock,
         });
@@ -176,7 +177,7 @@ impl SearchIndex for LocalIndex {
     }
 
     async fn state(&self) -> Result<Option<IndexState>, AppError> {
-        self.run(|shared| Ok(shared.writer().committed.clone())).await
+        Ok(self.0.committed())
     }
 
     async fn messages(&self) -> Result<u64, AppError> {
@@ -239,6 +240,14 @@ impl Shared {
         Arc::clone(&self.files.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn committed(&self) -> Option<IndexState> {
+        self.committed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_committed(&self, state: Option<IndexState>) {
+        *self.committed.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
     fn writer(&self) -> std::sync::MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -262,9 +271,9 @@ impl Shared {
         };
         // After an error, the writer is dropped together with the changes since the last commit.
         open.add(&files, batch)?;
-        let is_due = !is_filling || writer.committed.is_none() || open.committed_at.elapsed() >= FILL_COMMIT_INTERVAL;
+        let is_due = !is_filling || self.committed().is_none() || open.committed_at.elapsed() >= FILL_COMMIT_INTERVAL;
         if is_due {
-            writer.committed = open.commit(&files)?;
+            self.set_committed(open.commit(&files)?);
             self.lists.retain(&files.reader.searcher());
         }
         writer.open = Some(open);
@@ -284,7 +293,7 @@ impl Shared {
         let files = self.files();
         if let Some(mut open) = writer.open.take() {
             if open.state.is_some() {
-                writer.committed = open.commit(&files)?;
+                self.set_committed(open.commit(&files)?);
             }
             open.writer.wait_merging_threads()?;
             files.reader.reload()?;
@@ -335,7 +344,7 @@ impl Shared {
         writer.open = None;
         remove_content(&self.folder)?;
         let (files, committed) = IndexFiles::open(&self.folder)?;
-        writer.committed = committed;
+        self.set_committed(committed);
         *self.files.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(files);
         self.lists.clear();
         Ok(())
