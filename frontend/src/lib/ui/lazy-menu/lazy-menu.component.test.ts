@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
 import { elementOf, render, text } from '#lib/testing/render.svelte.ts';
 import MenuForTests from '#lib/testing/menu.svelte';
@@ -68,4 +68,31 @@ it('hangs at the start of its button', async () => {
   await expect.element(menu).toBeVisible();
   const startOf = (element: HTMLElement) => Math.round(element.getBoundingClientRect().left);
   await expect.poll(() => startOf(elementOf(menu))).toBe(startOf(elementOf(button)));
+});
+
+it('returns the focus to the element that its owner names', async () => {
+  const link = document.createElement('a');
+  link.href = '#row';
+  document.body.append(link);
+  onTestFinished(() => link.remove());
+  render(LazyMenu, { load, returnTo: () => link, children: text('Actions') });
+  await button.click();
+  await expect.element(page.getByRole('menuitem', { name: 'Rename' })).toBeVisible();
+  await userEvent.keyboard('{Escape}');
+  await expect.element(menu).not.toBeInTheDocument();
+  await expect.poll(() => document.activeElement).toBe(link);
+});
+
+it('returns the focus to its button from a menu opened elsewhere', async () => {
+  const field = document.createElement('input');
+  document.body.append(field);
+  onTestFinished(() => field.remove());
+  render(LazyMenu, { load, children: text('Actions') });
+  field.focus();
+  // Unlike that of the mouse, this click leaves the focus where it is, as a right click on a row does.
+  elementOf(button).click();
+  await expect.element(menu).toBeVisible();
+  await userEvent.keyboard('{ArrowDown}{Escape}');
+  await expect.element(menu).not.toBeInTheDocument();
+  await expect.element(button).toHaveFocus();
 });
