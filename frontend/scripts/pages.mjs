@@ -34,6 +34,7 @@ export const DEFERRED = {
     'features/billing/credits-entry.svelte',
     'features/shell/components/dialogs.svelte',
     'features/shell/components/rail-work.svelte',
+    'features/shell/components/shell-input.ts',
     'features/shell/components/side-panel.svelte',
     'features/threads/threads-entry.svelte',
     'features/conversations/draft-sync.svelte.ts'

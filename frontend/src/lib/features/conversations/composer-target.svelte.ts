@@ -39,7 +39,7 @@ export class ComposerTarget {
     this.replyTo = null;
     if (id === null) return;
     try {
-      const message = await log.requests.fetch(id);
+      const message = await log.fetch(id);
       // The user may have replied to another message meanwhile.
       if (drafts.replyOf(key) === id) this.setReply(message);
     } catch {

@@ -20,7 +20,6 @@ import { GapRepair } from './logic/gap-repair.ts';
 import { appendThought, type Thoughts } from './logic/thoughts.ts';
 import { StallWatch } from '#lib/realtime/stall-watch.ts';
 import type { Person } from '#lib/features/people/people.svelte.ts';
-import { MessageRequests } from './stores/message-requests.ts';
 import type { OutboxStore } from './stores/outbox.svelte.ts';
 import { ReadPositionsStore } from './stores/read-positions.svelte.ts';
 
@@ -49,7 +48,6 @@ export class ConversationLog {
   #olderError = $state.raw<unknown>(null);
   #unreadFrom = $state<number | null>(null);
   readonly positions: ReadPositionsStore;
-  readonly requests: MessageRequests;
   /** Reasoning of models, by the id of the answer. */
   readonly thoughts = new SvelteMap<string, Thoughts>();
 
@@ -81,7 +79,6 @@ export class ConversationLog {
   ) {
     this.host = host;
     this.positions = new ReadPositionsStore(() => host.me().id);
-    this.requests = new MessageRequests(host.api, this);
     this.#state = { ...EMPTY, line: root };
   }
 
@@ -178,6 +175,19 @@ export class ConversationLog {
 
   isGone(id: string): boolean {
     return this.#state.deletedIds.has(id);
+  }
+
+  /** Returns a message, which is fetched if it isn't loaded; null if it was deleted. */
+  async fetch(id: string): Promise<Message | null> {
+    const have = this.find(id);
+    if (have || this.isGone(id)) return have;
+    try {
+      const message = await this.host.api.get(`/messages/${id}`);
+      return message.deleted_at ? null : message;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null;
+      throw error;
+    }
   }
 
   // ── History ──

@@ -1,23 +1,19 @@
 import type { Component, ComponentProps } from 'svelte';
 import type { App } from '#lib/app/app.ts';
-import type { actionsOf } from './logic/actions.ts';
-import type { messageActionsOf } from './message-actions.svelte.ts';
+import type { handleConversationKey, handleMessageKey } from './components/conversation-keys.ts';
+import type { Pacer } from './logic/stream-pacer.ts';
 import type { longPress } from '#lib/ui/long-press.ts';
 import type { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';
 import type { ConversationView } from './conversation-view.svelte.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type AttachmentsType from '#lib/features/files/attachment-list.svelte';
 import type AnswerEndType from './messages/answer-end.svelte';
+import type LiveFootType from './messages/live-foot.svelte';
+import type MessageControlsType from './messages/message-controls.svelte';
+import type MessagePartsType from './messages/message-parts.svelte';
 import type MessageToolsType from './messages/message-tools.svelte';
-import type MessageDoubtsType from './messages/message-doubts.svelte';
-import type PreviewsType from './messages/previews.svelte';
-import type ReactionsType from '#lib/features/reactions/reactions.svelte';
-import type PollType from '#lib/features/polls/poll.svelte';
+import type ThinkingType from './messages/thinking.svelte';
 import type CatchUpType from '#lib/features/search/catch-up-in-conversation.svelte';
-import type ForwardedType from '#lib/features/forwarding/forwarded.svelte';
-import type LinkedType from '#lib/features/forwarding/linked.svelte';
-import type MessageFootType from '#lib/features/bookmarks/message-foot.svelte';
 import type ThreadRuleType from '#lib/features/threads/thread-rule.svelte';
 import type ScheduledRowsType from '#lib/features/scheduling/scheduled-rows.svelte';
 import type ComposerType from './composer.svelte';
@@ -30,17 +26,13 @@ import type VersionsType from './messages/versions.svelte';
 
 type Composer = Component<ComponentProps<typeof ComposerType>, { offer: (content: string) => void }>;
 type TypingIndicator = Component<ComponentProps<typeof TypingIndicatorType>>;
+type LiveFoot = Component<ComponentProps<typeof LiveFootType>>;
+type MessageControls = Component<ComponentProps<typeof MessageControlsType>>;
+type MessageParts = Component<ComponentProps<typeof MessagePartsType>>;
 type MessageTools = Component<ComponentProps<typeof MessageToolsType>>;
-type MessageDoubts = Component<ComponentProps<typeof MessageDoubtsType>>;
+type Thinking = Component<ComponentProps<typeof ThinkingType>>;
 type AnswerEnd = Component<ComponentProps<typeof AnswerEndType>>;
-type Attachments = Component<ComponentProps<typeof AttachmentsType>>;
-type Previews = Component<ComponentProps<typeof PreviewsType>>;
-type Reactions = Component<ComponentProps<typeof ReactionsType>>;
-type Forwarded = Component<ComponentProps<typeof ForwardedType>>;
-type Linked = Component<ComponentProps<typeof LinkedType>>;
-type Poll = Component<ComponentProps<typeof PollType>>;
 type CatchUp = Component<ComponentProps<typeof CatchUpType>>;
-type MessageFoot = Component<ComponentProps<typeof MessageFootType>>;
 type ThreadRule = Component<ComponentProps<typeof ThreadRuleType>>;
 type ScheduledRows = Component<ComponentProps<typeof ScheduledRowsType>>;
 type ComposerAbout = Component<ComponentProps<typeof ComposerAboutType>>;
@@ -53,17 +45,13 @@ type Versions = Component<ComponentProps<typeof VersionsType>>;
 interface DeferredComponents {
   Composer: Composer | null;
   TypingIndicator: TypingIndicator | null;
+  LiveFoot: LiveFoot | null;
+  MessageControls: MessageControls | null;
+  MessageParts: MessageParts | null;
   MessageTools: MessageTools | null;
-  MessageDoubts: MessageDoubts | null;
+  Thinking: Thinking | null;
   AnswerEnd: AnswerEnd | null;
-  Attachments: Attachments | null;
-  Previews: Previews | null;
-  Reactions: Reactions | null;
-  Forwarded: Forwarded | null;
-  Linked: Linked | null;
-  Poll: Poll | null;
   CatchUp: CatchUp | null;
-  MessageFoot: MessageFoot | null;
   ThreadRule: ThreadRule | null;
   ScheduledRows: ScheduledRows | null;
   ComposerAbout: ComposerAbout | null;
@@ -73,10 +61,10 @@ interface DeferredComponents {
   Versions: Versions | null;
   /** Parser for answers that are being streamed. */
   GrowingMarkdown: typeof GrowingMarkdown | null;
-  /** Returns the actions of a message, for keyboard shortcuts. */
-  actionsOf: typeof actionsOf | null;
-  /** Returns the object that runs these actions. */
-  messageActionsOf: typeof messageActionsOf | null;
+  /** Reveals an answer that is being streamed. */
+  Pacer: typeof Pacer | null;
+  handleConversationKey: typeof handleConversationKey | null;
+  handleMessageKey: typeof handleMessageKey | null;
   /** Attachment that recognises a long press, for touch screens. */
   longPress: typeof longPress | null;
   /** Whether loading has failed, so that messages are shown without attachments. */
@@ -86,17 +74,13 @@ interface DeferredComponents {
 export const deferredComponents = $state<DeferredComponents>({
   Composer: null,
   TypingIndicator: null,
+  LiveFoot: null,
+  MessageControls: null,
+  MessageParts: null,
   MessageTools: null,
-  MessageDoubts: null,
+  Thinking: null,
   AnswerEnd: null,
-  Attachments: null,
-  Previews: null,
-  Reactions: null,
-  Forwarded: null,
-  Linked: null,
-  Poll: null,
   CatchUp: null,
-  MessageFoot: null,
   ThreadRule: null,
   ScheduledRows: null,
   ComposerAbout: null,
@@ -105,8 +89,9 @@ export const deferredComponents = $state<DeferredComponents>({
   Strips: null,
   Versions: null,
   GrowingMarkdown: null,
-  actionsOf: null,
-  messageActionsOf: null,
+  Pacer: null,
+  handleConversationKey: null,
+  handleMessageKey: null,
   longPress: null,
   isLate: false
 });
@@ -126,7 +111,7 @@ export async function loadDeferredComponents(app: App, conversationView: Convers
       linkChannels(app, conversationView);
     })
   ]);
-  deferredComponents.isLate = deferredComponents.Attachments === null;
+  deferredComponents.isLate = deferredComponents.MessageParts === null;
   // Components that aren't visible at first are loaded after the visible ones.
   await Promise.allSettled([
     // Needed while offline and in empty conversations.

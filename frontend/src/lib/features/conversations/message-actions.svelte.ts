@@ -9,6 +9,7 @@ import type { ConversationView } from './conversation-view.svelte.ts';
 import type { Action } from './logic/actions.ts';
 import { attemptAction } from './logic/attempt-action.ts';
 import { stopAnswer } from './logic/stop-answer.ts';
+import { requestsOf } from './message-requests.ts';
 import { perView } from './per-view.ts';
 import type { MessageView } from './rows.ts';
 
@@ -71,7 +72,7 @@ export class MessageActions {
       case 'details':
         return void (dialogs.detailed = dialogs.detailed === message.key ? null : message.key);
       case 'stop':
-        return void stopAnswer(log, message.id ?? '');
+        return void stopAnswer(this.#view, message.id ?? '');
       case 'discard':
         return log.outbox.discard(message.clientId ?? '');
       case 'delete':
@@ -137,16 +138,16 @@ export class MessageActions {
     dialogs.deleting = null;
     composerTargetOf(this.#view).release(message);
     navigation.focus();
-    if (message.id) await attemptAction(() => log.requests.remove(message.id as string));
+    if (message.id) await attemptAction(() => requestsOf(this.#view).remove(message.id as string));
   }
 
   async showVersion(id: string, index: number): Promise<void> {
     this.#view.navigation.keepPosition();
-    await attemptAction(() => this.#view.log.requests.showVersion(id, index));
+    await attemptAction(() => requestsOf(this.#view).showVersion(id, index));
   }
 
   async regenerate(id: string, model?: string): Promise<boolean> {
-    const isAsked = await attemptAction(() => this.#view.log.requests.regenerate(id, model));
+    const isAsked = await attemptAction(() => requestsOf(this.#view).regenerate(id, model));
     if (isAsked) this.#view.navigation.scrollToEnd();
     return isAsked;
   }
@@ -157,7 +158,7 @@ export class MessageActions {
   }
 
   async decide(messageId: string, callId: string, decision: ToolDecision, more?: ToolAllowance): Promise<boolean> {
-    return attemptAction(() => this.#view.log.requests.decide(messageId, callId, decision, more));
+    return attemptAction(() => requestsOf(this.#view).decide(messageId, callId, decision, more));
   }
 }
 

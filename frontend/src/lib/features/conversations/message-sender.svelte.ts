@@ -9,6 +9,7 @@ import type { ConversationView } from './conversation-view.svelte.ts';
 import { isAssistantChat } from './kinds.ts';
 import { composerTargetOf, type ComposerTarget } from './composer-target.svelte.ts';
 import { attemptAction } from './logic/attempt-action.ts';
+import { requestsOf } from './message-requests.ts';
 import { perView } from './per-view.ts';
 import type { MessageView } from './rows.ts';
 
@@ -84,9 +85,9 @@ export class MessageSender {
 
   /** Edits one of the user's messages. In a chat with an assistant, the new text is answered again. */
   async change(id: string, content: string): Promise<void> {
-    const { conversation, log, navigation } = this.#view;
+    const { conversation, navigation } = this.#view;
     if (!isAssistantChat(conversation)) return this.#saveEdit(id, content);
-    await log.requests.editAndAskAgain(id, content);
+    await requestsOf(this.#view).editAndAskAgain(id, content);
     navigation.scrollToEnd();
   }
 
@@ -97,7 +98,8 @@ export class MessageSender {
     const isConfirmed = this.#unconfirmed === content;
     this.#unconfirmed = null;
     try {
-      await log.requests.edit(id, content, mentionsAfterEdit(content, directory.mentionableNames, before), isConfirmed);
+      const mentions = mentionsAfterEdit(content, directory.mentionableNames, before);
+      await requestsOf(this.#view).edit(id, content, mentions, isConfirmed);
     } catch (error) {
       if (error instanceof ApiError && error.code === 'confirm_mention') this.#unconfirmed = content;
       throw error;

@@ -9,10 +9,3 @@ export function isFind(event: KeyboardEvent): boolean {
   const isCommand = isApple ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
   return isCommand && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'f';
 }
-
-/** Whether the user is typing text, so that shortcuts of a single key must not apply. */
-export function isTyping(event: KeyboardEvent): boolean {
-  const target = event.target;
-  if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName);
-}

@@ -4,6 +4,7 @@ import type { Cursor, DurableFrame, Mention, Message, ThreadSummary } from '#lib
 import type { AttachedFile } from '#lib/realtime/pending-attachments.ts';
 import type { Placed } from '#lib/realtime/state.ts';
 import { ConversationLog, type LogHost } from '#lib/features/conversations/conversation-log.svelte.ts';
+import { MessageRequests } from '#lib/features/conversations/message-requests.ts';
 
 export class ThreadLog extends ConversationLog {
   /** State of the thread for the user; null until loaded. */
@@ -63,7 +64,7 @@ export class ThreadLog extends ConversationLog {
   solve(isSolved: boolean): Promise<void> {
     const { api } = this.host;
     const path = `/messages/${this.rootId}/solved` as const;
-    return this.requests.change(() => (isSolved ? api.put(path) : api.delete(path)));
+    return new MessageRequests(api, this).change(() => (isSolved ? api.put(path) : api.delete(path)));
   }
 
   /** Marks the replies up to `seq` as read. In contrast to conversations, other members don't see this. */

@@ -1,13 +1,14 @@
-import type { ConversationLog } from '../conversation-log.svelte.ts';
+import type { ConversationView } from '../conversation-view.svelte.ts';
+import { requestsOf } from '../message-requests.ts';
 import { attemptAction } from './attempt-action.ts';
 
-export async function stopAnswer(log: ConversationLog, id: string): Promise<void> {
-  await attemptAction(() => log.requests.stop(id));
+export async function stopAnswer(view: ConversationView, id: string): Promise<void> {
+  await attemptAction(() => requestsOf(view).stop(id));
 }
 
 /** Stops the newest streaming answer. Returns false if there is none. */
-export function stopLastAnswer(log: ConversationLog): boolean {
-  const last = log.streaming.at(-1);
-  if (last) void stopAnswer(log, last.id);
+export function stopLastAnswer(view: ConversationView): boolean {
+  const last = view.log.streaming.at(-1);
+  if (last) void stopAnswer(view, last.id);
   return last !== undefined;
 }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Message } from '#lib/api/types.ts';
 import { created, frame, message, ModelServer } from '../testing.ts';
+import { MessageRequests } from '../message-requests.ts';
 import { MessagesStore } from './messages.svelte.ts';
 import { FakeFiles, FakeLiveUpdates, MemoryOutboxStorage } from '../store-testing.ts';
 import { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
@@ -425,11 +426,12 @@ describe('MessagesStore', () => {
     await log.load();
     const mentions = [{ kind: 'user' as const, id: 'u2' }];
     patch.mockResolvedValue(message(1, { content: 'for Mai', mentions }));
-    await log.requests.edit('m1', 'for Mai', mentions);
+    const requests = new MessageRequests({ patch } as unknown as Api, log);
+    await requests.edit('m1', 'for Mai', mentions);
     expect(patch).toHaveBeenLastCalledWith('/messages/m1', { content: 'for Mai', mentions });
     expect(texts()).toEqual(['for Mai']);
     expect(log.items[0]?.view.mentions).toEqual(mentions);
-    await log.requests.edit('m1', '@all', [{ kind: 'all' }], true);
+    await requests.edit('m1', '@all', [{ kind: 'all' }], true);
     expect(patch.mock.lastCall?.[1]).toEqual({ content: '@all', mentions: [{ kind: 'all' }], confirm: true });
   });
 

@@ -1,8 +1,9 @@
 import type { AnswerDetails } from '#lib/api/assistants.ts';
-import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Api } from '#lib/api/client.ts';
 import type { ToolAllowance, ToolCall, ToolDecision } from '#lib/api/tools.ts';
 import type { Mention, Message } from '#lib/api/types.ts';
-import type { ConversationLog } from '../conversation-log.svelte.ts';
+import type { ConversationLog } from './conversation-log.svelte.ts';
+import { perView } from './per-view.ts';
 
 /** Requests about messages of a conversation, whose results are applied to its log. */
 export class MessageRequests {
@@ -70,22 +71,11 @@ export class MessageRequests {
     return this.#api.get(`/messages/${id}/details`);
   }
 
-  /** Returns a message, which is fetched if it isn't loaded; null if it was deleted. */
-  async fetch(id: string): Promise<Message | null> {
-    const have = this.#log.find(id);
-    if (have || this.#log.isGone(id)) return have;
-    try {
-      const message = await this.#api.get(`/messages/${id}`);
-      return message.deleted_at ? null : message;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return null;
-      throw error;
-    }
-  }
-
   /** Sends a request and applies the message that it returns, unless a later event has changed that. */
   async change(request: () => Promise<Message>): Promise<void> {
     const basis = this.#log.lastKnownSeq;
     this.#log.apply({ kind: 'fetched', message: await request(), basis });
   }
 }
+
+export const requestsOf = perView(({ app, log }) => new MessageRequests(app.api, log));
