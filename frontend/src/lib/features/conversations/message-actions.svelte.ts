@@ -134,7 +134,7 @@ export class MessageActions {
   }
 
   async delete(message: MessageView): Promise<void> {
-    const { dialogs, log, navigation } = this.#view;
+    const { dialogs, navigation } = this.#view;
     dialogs.deleting = null;
     composerTargetOf(this.#view).release(message);
     navigation.focus();
