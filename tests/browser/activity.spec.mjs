@@ -102,8 +102,8 @@ test('lists notifications on the activity page and marks them read with their co
   await expect(ben.page.getByRole('main').getByText(/reacted/)).toBeVisible();
 });
 
-test('stores notification settings', async ({ arrive }) => {
-  const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
+test('stores notification settings', async ({ register }) => {
+  const anna = await register('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const { page } = anna;
   await page.goto('/settings#notifications');
   const section = page.getByRole('region', { name: 'Notifications' });
@@ -142,8 +142,8 @@ test('stores notification settings', async ({ arrive }) => {
   await expect(section.getByRole('switch', { name: 'Show the message text' })).not.toBeChecked();
 });
 
-test('lists conversations with their own notification level and resets them', async ({ arrive, server }) => {
-  const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
+test('lists conversations with their own notification level and resets them', async ({ register, server }) => {
+  const anna = await register('Anna', { viewport: { ...DESKTOP, width: 1440 } });
   const { page } = anna;
   const api = await apiOf(server, anna);
   const title = `Harvest ${Date.now()}`;

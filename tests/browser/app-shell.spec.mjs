@@ -46,10 +46,10 @@ test('creates, renames, hands over and leaves a group live', { tag: '@gate' }, a
   await expect(cleo.page.getByRole('link', { name: 'Early birds' })).toHaveCount(0);
 });
 
-test('creates a private workspace and adds people by email', async ({ arrive }) => {
+test('creates a private workspace and adds people by email', async ({ arrive, register }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
-  const cleo = await arrive('Cleo');
+  const cleo = await register('Cleo');
 
   await anna.page.getByRole('button', { name: /^Workspace:/ }).click();
   await anna.page.getByRole('menuitem', { name: 'New workspace' }).click();
@@ -78,9 +78,9 @@ test('creates a private workspace and adds people by email', async ({ arrive }) 
   await ben.sees('only in here');
 });
 
-test('reaches all pages by keyboard', async ({ arrive }) => {
+test('reaches all pages by keyboard', async ({ arrive, register }) => {
   const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
+  const ben = await register('Ben');
   await anna.openChatWith(ben);
   await anna.write('hello');
   await anna.openAssistant();
@@ -108,8 +108,8 @@ test('reaches all pages by keyboard', async ({ arrive }) => {
   await expect(anna.page.getByRole('dialog')).toHaveCount(0);
 });
 
-test('stores settings and signs out another device', { tag: '@gate' }, async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
+test('stores settings and signs out another device', { tag: '@gate' }, async ({ browser, register, server }) => {
+  const anna = await register('Anna');
   await anna.page.goto('/settings');
   await anna.page.getByLabel('Display name').fill(`${anna.name} Voss`);
   await anna.page.locator('#profile').getByRole('button', { name: 'Save', exact: true }).click();
@@ -156,8 +156,8 @@ test('shares the session among tabs', async ({ arrive }) => {
   await expect(anna.page.getByRole('button', { name: 'Sign in' })).toBeVisible();
 });
 
-test('shows errors at their fields and keeps the input', async ({ arrive, page, server }) => {
-  const anna = await arrive('Anna');
+test('shows errors at their fields and keeps the input', async ({ page, register, server }) => {
+  const anna = await register('Anna');
   await page.goto(`${server.url}/sign-up`);
   await page.getByRole('button', { name: 'Create account' }).click();
   await expect(page.getByLabel('Display name')).toBeFocused();

@@ -15,11 +15,11 @@ for (const [size, options] of [
   ['a phone', PHONE]
 ])
   test(`completes a chat with a prompt, picture, tool, edit and model change, on ${size}`, async ({
-    arrive,
+    register,
     server,
     upstream
   }) => {
-    const anna = await arrive('Anna', options);
+    const anna = await register('Anna', options);
     const { page } = anna;
     const tools = await startTools();
     const admin = await apiOf(server, server.admin);

@@ -66,8 +66,8 @@ test('creates, asks, changes and deletes an assistant', { tag: '@gate' }, async 
   await anna.expectFlawless('a chat whose assistant is gone');
 });
 
-test('shows editor errors at their fields and fits on phones', async ({ arrive }) => {
-  const anna = await arrive('Anna', PHONE);
+test('shows editor errors at their fields and fits on phones', async ({ register }) => {
+  const anna = await register('Anna', PHONE);
   const { page } = anna;
   await page.goto('/assistants/new');
   await page.getByLabel('What is it for?').fill('Finds things');

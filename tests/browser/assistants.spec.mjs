@@ -138,8 +138,8 @@ test('titles a chat after its first answer', async ({ arrive, upstream }) => {
   await expect(anna.page).toHaveTitle(/What is a port\?/);
 });
 
-test('shares a chat by link until sharing stops', async ({ arrive, upstream }) => {
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+test('shares a chat by link until sharing stops', async ({ arrive, register, upstream }) => {
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   await anna.openAssistant();
   upstream.next({ words: ['About', ' ports', ' and **hosts**.'] });
   await anna.write('What is a port?');

@@ -199,9 +199,9 @@ test('keeps drafts when a session expires', async ({ arrive, server }) => {
   expect(await anna.page.evaluate(() => window.isSamePage)).toBe(true);
 });
 
-test('starts a new page when another account signs in after expiry', async ({ arrive, server }) => {
+test('starts a new page when another account signs in after expiry', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
+  const ben = await register('Ben');
   await anna.openChatWith(ben);
   await anna.composer.fill('only Anna may see this');
   await endSessionOf(server, anna);
@@ -217,8 +217,8 @@ test('starts a new page when another account signs in after expiry', async ({ ar
   await expect(anna.composer).toHaveValue('');
 });
 
-test('asks for a TOTP or recovery code', async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
+test('asks for a TOTP or recovery code', async ({ browser, register, server }) => {
+  const anna = await register('Anna');
   const api = await apiOf(server, anna);
   const { secret } = await api.call('POST', '/r1/auth/totp', { password: PASSWORD });
   const { recovery_codes } = await api.call('POST', '/r1/auth/totp/confirm', { code: codeOf(secret) });
@@ -319,43 +319,47 @@ test('signs in with a passkey', async ({ browser, server }) => {
   await anna.page.context().close();
 });
 
-test('previews an invitation and accepts it after sign-up', { tag: '@gate' }, async ({ arrive, browser, server }) => {
+test(
+  'previews an invitation and accepts it after sign-up',
+  { tag: '@gate' },
+  async ({ arrive, browser, register, server }) => {
+    const anna = await register('Anna');
+    const api = await apiOf(server, anna);
+    const workspace = await api.call('POST', '/r1/workspaces', {
+      name: 'Laboratory of things with a rather long name'
+    });
+    const invitation = await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { max_uses: 2 });
+    const link = `/invite?token=${encodeURIComponent(invitation.token)}`;
+
+    const other = await stranger(browser, server, PHONE);
+    await other.page.goto(link);
+    await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
+    await expect(other.page.getByText(`${anna.name} invited you as a member.`)).toBeVisible();
+    await other.expectFlawless('an invitation');
+    await other.page.getByRole('link', { name: 'Create an account and join' }).click();
+    await other.fillSignUp();
+    await expect(other.page.getByText('You joined Laboratory')).toBeVisible();
+    await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
+
+    const ben = await arrive('Ben');
+    await ben.page.goto(link);
+    await expect(ben.page.getByText(ben.email)).toBeVisible();
+    await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
+    await expect(ben.page.getByText('You joined Laboratory')).toBeVisible();
+
+    const late = await stranger(browser, server);
+    await late.page.goto(link);
+    await expect(late.page.getByRole('heading', { name: 'This invitation is no longer valid' })).toBeVisible();
+    await late.expectFlawless('an invitation that is over');
+    await other.page.context().close();
+    await late.page.context().close();
+  }
+);
+
+test('rejects an invitation for another address', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna');
-  const api = await apiOf(server, anna);
-  const workspace = await api.call('POST', '/r1/workspaces', {
-    name: 'Laboratory of things with a rather long name'
-  });
-  const invitation = await api.call('POST', `/r1/workspaces/${workspace.id}/invitations`, { max_uses: 2 });
-  const link = `/invite?token=${encodeURIComponent(invitation.token)}`;
-
-  const other = await stranger(browser, server, PHONE);
-  await other.page.goto(link);
-  await expect(other.page.getByRole('heading', { name: /^Join Laboratory/ })).toBeVisible();
-  await expect(other.page.getByText(`${anna.name} invited you as a member.`)).toBeVisible();
-  await other.expectFlawless('an invitation');
-  await other.page.getByRole('link', { name: 'Create an account and join' }).click();
-  await other.fillSignUp();
-  await expect(other.page.getByText('You joined Laboratory')).toBeVisible();
-  await expect(other.page.getByRole('button', { name: /^Workspace: Laboratory/ }).first()).toBeVisible();
-
   const ben = await arrive('Ben');
-  await ben.page.goto(link);
-  await expect(ben.page.getByText(ben.email)).toBeVisible();
-  await ben.page.getByRole('button', { name: /^Join Laboratory/ }).click();
-  await expect(ben.page.getByText('You joined Laboratory')).toBeVisible();
-
-  const late = await stranger(browser, server);
-  await late.page.goto(link);
-  await expect(late.page.getByRole('heading', { name: 'This invitation is no longer valid' })).toBeVisible();
-  await late.expectFlawless('an invitation that is over');
-  await other.page.context().close();
-  await late.page.context().close();
-});
-
-test('rejects an invitation for another address', async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
-  const dora = await arrive('Dora');
+  const dora = await register('Dora');
   await anna.page.goto(await linkTo(server, anna.email, 'verify-email'));
   await anna.page.getByRole('button', { name: 'Verify email' }).click();
   await expect(anna.page.getByRole('heading', { name: 'Email verified' })).toBeVisible();

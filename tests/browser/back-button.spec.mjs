@@ -2,8 +2,8 @@
 
 import { apiOf, expect, PHONE, SIDEWAYS, test } from './people.mjs';
 
-test('closes the top layer with Back before leaving the page', async ({ arrive, server }) => {
-  const [anna, ben] = [await arrive('Anna', PHONE), await arrive('Ben')];
+test('closes the top layer with Back before leaving the page', async ({ register, server }) => {
+  const [anna, ben] = [await register('Anna', PHONE), await register('Ben')];
   const [annasApi, bensApi] = [await apiOf(server, anna), await apiOf(server, ben)];
   const id = await annasApi.openSingle(bensApi);
   const { page } = anna;

@@ -179,8 +179,8 @@ test('shows a dispute that doesn’t match its payment', async ({ arrive, browse
   await context.close();
 });
 
-test('grants credits', async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
+test('grants credits', async ({ browser, register, server }) => {
+  const anna = await register('Anna');
   const { admin, context } = await adminOf(browser, server);
   const { page } = admin;
   await page.goto('/admin/payments');
@@ -248,8 +248,8 @@ test('adds, replaces and withdraws a sold plan', async ({ arrive, browser, serve
   await context.close();
 });
 
-test('disables and enables a gateway', async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
+test('disables and enables a gateway', async ({ browser, register, server }) => {
+  const anna = await register('Anna');
   const { admin, context } = await adminOf(browser, server);
   const { page } = admin;
   await page.goto('/admin/gateways');

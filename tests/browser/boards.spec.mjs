@@ -191,9 +191,9 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
   await expect(ben.page.getByRole('dialog', { name: 'Task' }).getByLabel('Task title')).toHaveValue('Ask for a quote');
 });
 
-test('moves tasks by long press on phones', async ({ arrive, server }) => {
+test('moves tasks by long press on phones', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna', PHONE);
-  const ben = await arrive('Ben', PHONE);
+  const ben = await register('Ben', PHONE);
   await anna.openChatWith(ben);
   const { page } = anna;
   const chat = new URL(page.url()).pathname.split('/').pop();
@@ -233,9 +233,9 @@ test('moves tasks by long press on phones', async ({ arrive, server }) => {
   await expect(cards(page, 'Doing')).toHaveCount(2);
 });
 
-test('virtualises a board of a thousand tasks', async ({ arrive, server }) => {
+test('virtualises a board of a thousand tasks', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } });
-  const ben = await arrive('Ben');
+  const ben = await register('Ben');
   await anna.openChatWith(ben);
   const { page } = anna;
   const chat = new URL(page.url()).pathname.split('/').pop();

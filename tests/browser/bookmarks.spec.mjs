@@ -99,8 +99,8 @@ test('pins, saves, forwards and links messages', async ({ arrive, server }) => {
   await carl.expectFlawless('a message that one can’t see');
 });
 
-test('lists drafts of conversations and threads', async ({ arrive }) => {
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+test('lists drafts of conversations and threads', async ({ arrive, register }) => {
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   await anna.openChatWith(ben);
   await anna.write('Where do we eat?');
   const { page } = anna;

@@ -12,8 +12,8 @@ test.afterEach(async ({ server }) => {
 test(
   'publishes an announcement until it is dismissed or withdrawn',
   { tag: '@gate' },
-  async ({ arrive, browser, server }) => {
-    const anna = await arrive('Anna');
+  async ({ arrive, browser, register, server }) => {
+    const anna = await register('Anna');
     await anna.page.goto('/settings');
     const ben = await arrive('Ben', PHONE);
     const context = await browser.newContext({ baseURL: server.url, viewport: { ...DESKTOP, width: 1440 } });
@@ -133,8 +133,8 @@ test(
   }
 );
 
-test('sends a test announcement to its author only', async ({ arrive, browser, server }) => {
-  const ben = await arrive('Ben');
+test('sends a test announcement to its author only', async ({ browser, register, server }) => {
+  const ben = await register('Ben');
   const context = await browser.newContext({ baseURL: server.url, viewport: { ...DESKTOP, width: 1440 } });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;

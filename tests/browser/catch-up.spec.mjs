@@ -3,8 +3,8 @@
 import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
 for (const [size, options] of [
-  ['1440', { viewport: { width: 1440, height: 900 } }],
-  ['390', PHONE]
+  ['wide', { viewport: { width: 1440, height: 900 } }],
+  ['phone', PHONE]
 ])
   test(`summarises missed messages: ${size}`, async ({ arrive, server, upstream }) => {
     const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];

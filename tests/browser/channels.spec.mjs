@@ -234,6 +234,7 @@ test('configures, restricts, archives and leaves a channel', async ({ arrive, se
 const LOOKS = [
   {
     name: 'desktop, dark',
+    tag: '@long',
     options: { viewport: DESKTOP, colorScheme: 'dark' }
   },
   { name: 'phone, light', options: { ...PHONE, colorScheme: 'light' } },

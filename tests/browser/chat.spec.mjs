@@ -153,9 +153,9 @@ test('edits the last own message by arrow up', async ({ arrive }) => {
   await ben.sees('edited');
 });
 
-test('scrolls a thousand messages to both ends', async ({ arrive, server }) => {
+test('scrolls a thousand messages to both ends', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
+  const ben = await register('Ben');
   await anna.openChatWith(ben);
   await anna.write('the very first');
   await anna.sees('the very first');

@@ -85,10 +85,10 @@ test('reacts by +emoji and sends a long text as a file', async ({ arrive }) => {
   await expect(composer).toHaveValue(trace);
 });
 
-test('mentions people in plain text, not in code', async ({ arrive, server }) => {
+test('mentions people in plain text, not in code', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
-  const carla = await arrive('Carla');
+  const ben = await register('Ben');
+  const carla = await register('Carla');
   const [annas, bens, carlas] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carla)];
   const group = await annas.openGroup('Callers', bens, carlas);
   await anna.openConversation('Callers');
@@ -139,8 +139,8 @@ test('mentions names with markup characters and ambiguous names', async ({ arriv
   await expect.poll(mentions).toEqual([1, 1]);
 });
 
-test('keeps an unsaved edit across reloads and discards it by Escape', async ({ arrive }) => {
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+test('keeps an unsaved edit across reloads and discards it by Escape', async ({ arrive, register }) => {
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
   // A message can be edited once it has reached the server.
@@ -302,8 +302,8 @@ test('runs slash commands', async ({ arrive }) => {
   expect(carl.problems).toEqual([]);
 });
 
-test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive }) => {
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive, register }) => {
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
   await composer.fill('Hello world');

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { apiOf, expect, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
+import { apiOf, expect, IS_LONG, PHONE, shoot, signInAsAdmin, test } from './people.mjs';
 
 test.use({
   settings: {
@@ -47,12 +47,12 @@ const SECTIONS = [
   { path: 'setup' }
 ];
 
-/** Visits all pages of the console. */
-async function walk(browser, server, amount) {
+/** Visits these pages of the console. */
+async function walk(browser, server, amount, sections = SECTIONS) {
   const context = await browser.newContext({ baseURL: server.url, viewport: WIDE });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
-  for (const { path, name = path, none, isMany } of SECTIONS) {
+  for (const { path, name = path, none, isMany } of sections) {
     await page.emulateMedia({ colorScheme: 'light' });
     await page.setViewportSize(WIDE);
     await page.goto(amount === 'no' && none ? `/admin/${path}?${none}` : `/admin/${path}`);
@@ -66,14 +66,15 @@ async function walk(browser, server, amount) {
       ['1440', WIDE],
       ['390', PHONE.viewport]
     ]) {
+      const what = `${name} with ${amount} rows, ${size}`;
       await page.setViewportSize(viewport);
-      for (const colorScheme of ['light', 'dark']) {
-        const what = `${name} with ${amount} rows, ${size}, ${colorScheme}`;
-        await page.emulateMedia({ colorScheme });
-        await admin.expectFlawless(what);
-        const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        expect.soft(beyond, what).toBeLessThanOrEqual(0);
-      }
+      await page.emulateMedia({ colorScheme: 'light' });
+      await admin.expectFlawless(what);
+      const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      expect.soft(beyond, what).toBeLessThanOrEqual(0);
+      if (size === '390' && !IS_LONG) continue;
+      await page.emulateMedia({ colorScheme: 'dark' });
+      await admin.expectContrast(`${what}, dark`);
       await shoot(page, `rows-${amount.split(' ')[0]}-${name}-${size}`);
     }
   }
@@ -153,7 +154,9 @@ test('console sections are accessible with thousands of rows', async ({ browser,
   }));
   database.exec('COMMIT');
   database.close();
-  await walk(browser, server, 'thousands of');
+  // The other pages have no more rows than before.
+  const sections = SECTIONS.filter(({ isMany }) => isMany);
+  await walk(browser, server, 'thousands of', sections);
 });
 
 test('console sections report load failures', async ({ browser, server }) => {
@@ -174,6 +177,7 @@ test('console sections report load failures', async ({ browser, server }) => {
       name
     ).toBeVisible();
     await admin.expectFlawless(`${name}, which failed to load`);
+    if (!IS_LONG) continue;
     await page.setViewportSize(PHONE.viewport);
     await admin.expectFlawless(`${name}, which failed to load, on a phone`);
   }

@@ -5,8 +5,8 @@ import { apiOf, DESKTOP, expect, PHONE, shoot, signInAsAdmin, test } from './peo
 test(
   'shows metrics, incidents and health with their filters in the URL',
   { tag: '@gate' },
-  async ({ arrive, browser, server }) => {
-    const anna = await arrive('Anna');
+  async ({ browser, register, server }) => {
+    const anna = await register('Anna');
     await anna.page.goto('/');
     const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
     const admin = await signInAsAdmin(context, server);

@@ -16,8 +16,8 @@ for (const [size, options] of [
   ['wide', { viewport: DESKTOP }],
   ['phone', PHONE]
 ])
-  test(`saves a card, pays with it and tops up automatically: ${size}`, async ({ arrive }) => {
-    const anna = await arrive('Anna', options);
+  test(`saves a card, pays with it and tops up automatically: ${size}`, async ({ register }) => {
+    const anna = await register('Anna', options);
     const { page } = anna;
     await page.goto('/plans/billing');
     await expect(page.getByText('Save a payment method above')).toBeVisible();
@@ -68,8 +68,8 @@ for (const [size, options] of [
     expect((await readFile(await download.path(), 'utf8')).split('\n').length).toBeGreaterThan(2);
   });
 
-test('manages credits of a workspace', async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
+test('manages credits of a workspace', async ({ register, server }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
   const { id } = await api.call('POST', '/r1/workspaces', { name: 'Harbour' });
@@ -91,7 +91,7 @@ test('manages credits of a workspace', async ({ arrive, server }) => {
   await expect(page.getByRole('region', { name: 'Credits', exact: true })).not.toContainText('500');
 });
 
-test('formats prices, limits and revenue by currency', async ({ arrive, browser, server }) => {
+test('formats prices, limits and revenue by currency', async ({ browser, register, server }) => {
   const admin = await apiOf(server, server.admin);
   await admin.call('POST', '/r1/admin/pricing_plans', {
     kind: 'credits',
@@ -116,7 +116,7 @@ test('formats prices, limits and revenue by currency', async ({ arrive, browser,
     quotas: { storage: 5 * 1_024 ** 3, members: 12, answers: 20 },
     prices: [{ currency: 'JPY', amount: 980 }]
   });
-  const anna = await arrive('Anna');
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/plans');
   const pack = page.getByRole('listitem').filter({ hasText: '700 credits' });

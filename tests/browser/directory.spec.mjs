@@ -7,9 +7,9 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`finds and messages people in the directory: ${size}`, async ({ arrive, server }) => {
+  test(`finds and messages people in the directory: ${size}`, async ({ register, server }) => {
     test.setTimeout(180_000);
-    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
+    const [anna, ben] = [await register('Anna', options), await register('Ben')];
     for (let at = 0; at < 55; at += 1)
       await Person.signUp(server.url, `Somebody ${String(at).padStart(2, '0')} ${size}`);
     await ben.page.goto('/settings');
@@ -58,11 +58,11 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`shows local times unless they are hidden: ${size}`, async ({ arrive }) => {
+  test(`shows local times unless they are hidden: ${size}`, async ({ arrive, register }) => {
     test.setTimeout(120_000);
     // Both time zones have no daylight saving time.
     const anna = await arrive('Anna', { ...options, timezoneId: 'Asia/Ho_Chi_Minh' });
-    const ben = await arrive('Ben', { ...options, timezoneId: 'Asia/Dubai' });
+    const ben = await register('Ben', { ...options, timezoneId: 'Asia/Dubai' });
     await expect.poll(async () => (await accountOf(anna)).timezone).toBe('Asia/Ho_Chi_Minh');
 
     await ben.page.goto('/people');
@@ -133,8 +133,8 @@ test('updates a local time while it is visible', async ({ arrive }) => {
   await expect(card).toContainText('14:00 local time (4 h ahead of you)');
 });
 
-test('opens a profile from a message and from a mention', { tag: '@gate' }, async ({ arrive, server }) => {
-  const [anna, ben, carla] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carla')];
+test('opens a profile from a message and from a mention', { tag: '@gate' }, async ({ arrive, register, server }) => {
+  const [anna, ben, carla] = [await arrive('Anna'), await register('Ben'), await register('Carla')];
   const [hers, his, others] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carla)];
   const group = await hers.openGroup('Harbour', his, others);
   await his.send(group, `Ask @${carla.name} about it`);
@@ -172,8 +172,8 @@ test('opens a profile from a message and from a mention', { tag: '@gate' }, asyn
   await anna.expectFlawless('messages whose authors can be looked at');
 });
 
-test('applies a rename from another device to open lists', async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
+test('applies a rename from another device to open lists', async ({ register, server }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/people');
   await page.getByRole('searchbox', { name: 'Search people' }).fill(anna.name);

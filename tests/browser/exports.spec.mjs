@@ -27,8 +27,8 @@ const RUNS = '<script>document.title = "run"</script><img src=x onerror="documen
 test(
   'exports a conversation that opens offline and runs no scripts',
   { tag: '@gate' },
-  async ({ arrive, browser, server }) => {
-    const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  async ({ browser, register, server }) => {
+    const [anna, ben] = [await register('Anna'), await register('Ben')];
     const [api, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
     const id = await api.openSingle(bens);
     const { page } = anna;

@@ -479,11 +479,10 @@ test('reports scanned documents without text and a suitable model', async ({ arr
   await anna.expectFlawless('a scanned document that was not read');
 });
 
-test('virtualises and searches ten thousand files', async ({ arrive, server }) => {
-  test.setTimeout(300_000);
+test('virtualises and searches two thousand files', async ({ arrive, server }) => {
   const { anna } = await annaWithBen(arrive, server);
   const { page } = anna;
-  const COUNT = 10_000;
+  const COUNT = 2_000;
   const fileOf = (seq) => {
     const created_at = new Date(Date.UTC(2026, 0, 1) + seq * 3_600_000).toISOString();
     const id = `00000000-0000-7000-8000-${String(seq).padStart(12, '0')}`;
@@ -513,20 +512,20 @@ test('virtualises and searches ten thousand files', async ({ arrive, server }) =
   const panel = page.getByRole('complementary', { name: 'Pictures and files' });
   await panel.getByRole('tab', { name: 'Files' }).click();
   const rows = panel.getByRole('link', { name: /^Download sheet/ });
-  await expect(panel.getByRole('link', { name: 'Download sheet 10000.csv' })).toBeVisible();
+  await expect(panel.getByRole('link', { name: 'Download sheet 2000.csv' })).toBeVisible();
   await expect
     .poll(
       async () => {
         await panel.locator('.scroll').evaluate((element) => (element.scrollTop = element.scrollHeight));
         return panel.getByRole('link', { name: 'Download sheet 1.csv' }).count();
       },
-      { intervals: [20], timeout: 240_000 }
+      { intervals: [20], timeout: 60_000 }
     )
     .toBe(1);
   expect(await rows.count()).toBeLessThan(60);
-  await anna.expectFlawless('the end of ten thousand files');
-  await panel.getByRole('searchbox', { name: 'Search by name' }).fill('sheet 777');
-  await expect(panel.getByRole('link', { name: 'Download sheet 7779.csv' })).toBeVisible();
+  await anna.expectFlawless('the end of two thousand files');
+  await panel.getByRole('searchbox', { name: 'Search by name' }).fill('sheet 177');
+  await expect(panel.getByRole('link', { name: 'Download sheet 1779.csv' })).toBeVisible();
   await expect(rows).toHaveCount(11);
 });
 

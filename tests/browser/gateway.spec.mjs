@@ -49,20 +49,8 @@ test('shows usage by day, model and key and exports it as CSV', async ({ arrive,
   await anna.expectFlawless('usage on a phone');
 });
 
-test('reports failed usage requests and loads them on retry', async ({ arrive }) => {
-  const anna = await arrive('Anna');
-  const { page } = anna;
-  await page.route(/\/r1\/usage/, (route) => route.abort());
-  await page.goto('/usage');
-  await expect(page.getByRole('heading', { name: 'Couldn’t load your usage' })).toBeVisible();
-  await anna.expectFlawless('usage that failed');
-  await page.unroute(/\/r1\/usage/);
-  await page.getByRole('button', { name: 'Try again' }).click();
-  await expect(page.getByRole('heading', { name: 'No usage yet' })).toBeVisible();
-});
-
-test('limits, changes and rotates an API key with a grace period', async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
+test('limits, changes and rotates an API key with a grace period', async ({ register, server }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/settings#api-keys');
   const section = KEYS(page);
@@ -251,8 +239,8 @@ test('adds, changes and removes a provider', async ({ browser, server }) => {
   await context.close();
 });
 
-test('shows total usage and sets a budget', async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
+test('shows total usage and sets a budget', async ({ browser, register, server }) => {
+  const anna = await register('Anna');
   await useModel(server, await apiOf(server, anna));
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);

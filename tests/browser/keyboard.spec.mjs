@@ -23,8 +23,8 @@ async function openAndLeave(page, button, dialog) {
   await expect(button).toBeFocused();
 }
 
-test('signs in and opens workspace settings by keyboard', async ({ arrive, browser, server }) => {
-  const someone = await arrive('Anna');
+test('signs in and opens workspace settings by keyboard', async ({ browser, register, server }) => {
+  const someone = await register('Anna');
   const api = await apiOf(server, someone);
   await api.call('POST', '/r1/workspaces', { name: 'Harbour' });
 
@@ -99,8 +99,8 @@ test('signs in and opens workspace settings by keyboard', async ({ arrive, brows
   await context.close();
 });
 
-test('walks through sign-in by keyboard', async ({ arrive, browser, server }) => {
-  const someone = await arrive('Anna');
+test('walks through sign-in by keyboard', async ({ browser, register, server }) => {
+  const someone = await register('Anna');
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const anna = new Visitor(await context.newPage(), 'Anna');
   const { page } = anna;
@@ -220,8 +220,8 @@ test('walks through a conversation by keyboard', async ({ arrive, server }) => {
   expect(anna.problems).toEqual([]);
 });
 
-test('walks through the command palette by keyboard', async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
+test('walks through the command palette by keyboard', async ({ register, server }) => {
+  const anna = await register('Anna');
   const api = await apiOf(server, anna);
   const open = async (title) => (await api.call('POST', '/r1/conversations', { kind: 'private_channel', title })).id;
   const [first, second] = [await open('Windlass'), await open('Capstan')];
@@ -265,8 +265,8 @@ test('walks through the command palette by keyboard', async ({ arrive, server })
   expect(anna.problems).toEqual([]);
 });
 
-test('walks through the settings by keyboard', async ({ arrive }) => {
-  const anna = await arrive('Anna');
+test('walks through the settings by keyboard', async ({ register }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   const links = page.getByRole('navigation', { name: 'Settings' });
   const region = (name) => page.getByRole('region', { name, exact: true });
@@ -313,8 +313,8 @@ test('walks through the settings by keyboard', async ({ arrive }) => {
   expect(anna.problems).toEqual([]);
 });
 
-test('walks through the console by keyboard', async ({ arrive, browser, server }) => {
-  const someone = await arrive('Anna');
+test('walks through the console by keyboard', async ({ browser, register, server }) => {
+  const someone = await register('Anna');
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;

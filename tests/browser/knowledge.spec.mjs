@@ -24,8 +24,8 @@ for (const [size, options] of [
   ['a large screen', { viewport: { width: 1440, height: 900 } }],
   ['a phone', PHONE]
 ])
-  test(`adds, cites and removes knowledge files, on ${size}`, async ({ arrive, upstream }) => {
-    const anna = await arrive('Anna', options);
+  test(`adds, cites and removes knowledge files, on ${size}`, async ({ register, upstream }) => {
+    const anna = await register('Anna', options);
     const { page } = anna;
     await page.goto('/assistants/new');
     await page.getByLabel('Name', { exact: true }).fill(`Reader of ${anna.name}`);
@@ -130,8 +130,8 @@ test('applies instructions and files of a project', async ({ arrive, upstream })
   await expect(project.getByText('handbook.md')).toBeVisible();
 });
 
-test('applies workspace files to all assistants', async ({ arrive, server, upstream }) => {
-  const anna = await arrive('Anna');
+test('applies workspace files to all assistants', async ({ register, server, upstream }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
   const workspace = await api.call('POST', '/r1/workspaces', { name: `Harbour of ${anna.name}` });

@@ -18,9 +18,9 @@ async function makeGroup(server, admin, other) {
   return { id, owner, unheard };
 }
 
-test('manages a group of sixty people', async ({ arrive, server }) => {
+test('manages a group of sixty people', async ({ arrive, register, server }) => {
   test.setTimeout(240_000);
-  const anna = await arrive('Anna');
+  const anna = await register('Anna');
   const ben = await arrive('Ben');
   const [annaApi, benApi] = [await apiOf(server, anna), await apiOf(server, ben)];
   const { id, owner, unheard } = await makeGroup(server, annaApi, benApi);

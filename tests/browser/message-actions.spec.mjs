@@ -214,8 +214,8 @@ test('performs message actions by touch', async ({ arrive }) => {
   await anna.expectFlawless('a message that was kept, on a phone');
 });
 
-test('uses files, export and notes by keyboard', async ({ arrive }) => {
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+test('uses files, export and notes by keyboard', async ({ arrive, register }) => {
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   await anna.openChatWith(ben);
   const { page } = anna;
   const file = { name: 'agenda.md', mimeType: 'text/markdown', buffer: Buffer.from('# Agenda') };

@@ -129,10 +129,10 @@ test('keeps the open conversation’s place in the list and titles the tab', asy
   expect(await order()).toEqual([cleo.name, ben.name]);
 });
 
-test('doesn’t count deleted messages as unread', async ({ arrive, server }) => {
+test('doesn’t count deleted messages as unread', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
-  const carl = await arrive('Carl');
+  const ben = await register('Ben');
+  const carl = await register('Carl');
   const [annas, bens, carls] = [await apiOf(server, anna), await apiOf(server, ben), await apiOf(server, carl)];
   const { page } = anna;
   const list = page.getByRole('navigation', { name: 'Conversations' });
@@ -180,9 +180,9 @@ test('doesn’t count deleted messages as unread', async ({ arrive, server }) =>
   await expect(list.getByText('1 unread')).toHaveCount(0);
 });
 
-test('keeps a manual unread mark until the next visit', async ({ arrive, server }) => {
+test('keeps a manual unread mark until the next visit', async ({ arrive, register, server }) => {
   const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
+  const ben = await register('Ben');
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
   const { id: chat } = await bens.call('POST', '/r1/conversations', {
     kind: 'single',
@@ -274,8 +274,8 @@ test('counts, lists and mentions members of a large group and appoints admins', 
   await anna.expectFlawless('the details of a large group');
 });
 
-test('copies a message link and opens it', async ({ arrive, server }) => {
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+test('copies a message link and opens it', async ({ arrive, register, server }) => {
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   const [annas, bens] = [await apiOf(server, anna), await apiOf(server, ben)];
   const { id: chat } = await bens.call('POST', '/r1/conversations', { kind: 'single', member_ids: [annas.id] });
   await bens.send(chat, 'The place where we meet');

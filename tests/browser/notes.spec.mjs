@@ -189,9 +189,9 @@ test('keeps both versions of a note changed offline on two devices', async ({ ar
   }
 });
 
-test('virtualises and searches a thousand notes', async ({ arrive, server }) => {
+test('virtualises and searches a thousand notes', async ({ register, server }) => {
   test.setTimeout(120_000);
-  const anna = await arrive('Anna');
+  const anna = await register('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
   const COUNT = 1_000;

@@ -132,10 +132,10 @@ for (const [area, pages] of Object.entries(AREAS)) {
       await page.goto(path);
       await expect(page.getByRole('main'), path).toBeVisible();
       await expect(page.locator('.skeleton'), path).toHaveCount(0);
-      for (const colorScheme of ['light', 'dark']) {
-        await page.emulateMedia({ colorScheme });
-        await visitor.expectFlawless(`${path}, ${colorScheme}`);
-      }
+      await page.emulateMedia({ colorScheme: 'light' });
+      await visitor.expectFlawless(path);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      await visitor.expectContrast(`${path}, dark`);
       await shoot(page, `page-${area}-${path.slice(1).replaceAll(/\W+/g, '-')}`);
     }
     await page.context().close();

@@ -1,8 +1,8 @@
 // Fixtures: the server, and visitors with methods for what users do.
 
 import { setTimeout } from 'node:timers/promises';
-import { AxeBuilder } from '@axe-core/playwright';
 import { test as base, expect } from '@playwright/test';
+import axe from 'axe-core';
 import { freePort, Person, PASSWORD, startServer } from '../clients/server.mjs';
 import { startMail } from './mail.mjs';
 import { startUpstream } from './upstream.mjs';
@@ -76,8 +76,8 @@ export const test = base.extend({
     },
     { scope: 'worker' }
   ],
-  /** `await arrive('Anna')` creates an account by the API and opens a page on which it is signed in. */
-  arrive: async ({ browser, server }, use) => {
+  /** `await register('Anna')` creates an account by the API, and an empty page on which it is signed in. */
+  register: async ({ browser, server }, use) => {
     const contexts = [];
     await use(async (name, options = {}) => {
       const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP, ...options });
@@ -87,6 +87,14 @@ export const test = base.extend({
       return visitor;
     });
     for (const context of contexts) await context.close();
+  },
+  /** `await arrive('Anna')` creates such an account and opens the app on its page. */
+  arrive: async ({ register }, use) => {
+    await use(async (name, options) => {
+      const visitor = await register(name, options);
+      await visitor.open();
+      return visitor;
+    });
   }
 });
 
@@ -116,6 +124,9 @@ export async function shoot(page, name) {
   });
 }
 
+/** Whether the run is the long one. */
+export const IS_LONG = Boolean(process.env.NATTER_TEST_LONG);
+
 export const DESKTOP = { width: 1280, height: 800 };
 export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 /** Options of a phone in landscape. */
@@ -144,6 +155,9 @@ export class Visitor {
       data: { email: this.email, password: PASSWORD, display_name: this.name }
     });
     expect(answer.ok()).toBe(true);
+  }
+
+  async open() {
     await this.page.goto('/');
     await expect(this.page.getByRole('button', { name: 'New conversation' }).first()).toBeVisible();
   }
@@ -223,12 +237,30 @@ export class Visitor {
   async expectFlawless(what) {
     // Waits until the page is painted.
     await expect(this.page.locator('h1').first(), what).toBeAttached();
-    const { violations } = await new AxeBuilder({ page: this.page }).analyze();
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
-    expect.soft(found, what).toEqual([]);
+    expect.soft(await violationsOf(this.page), what).toEqual([]);
     expect.soft(await this.page.locator('.dialog-body > .dialog-foot').evaluateAll(overlapping), what).toEqual([]);
     expect(this.problems, what).toEqual([]);
   }
+
+  /** Checks the contrast of all texts. Of the rules of axe, only this one depends on the theme. */
+  async expectContrast(what) {
+    expect.soft(await violationsOf(this.page, ['color-contrast']), what).toEqual([]);
+  }
+}
+
+/** Violations that axe finds on the page; of the given rules, by default of all. Frames are not searched. */
+async function violationsOf(page, rules) {
+  // Several checks of one page share the script, which is large.
+  if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe.source);
+  return page.evaluate(async (runOnly) => {
+    // Colours in the middle of a transition have no contrast to check. A change of the theme or size starts them in the next frames.
+    for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+    const ending = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
+    await Promise.allSettled(ending.filter(({ playState }) => playState === 'running').map(({ finished }) => finished));
+    const options = { iframes: false, resultTypes: ['violations'], ...(runOnly && { runOnly }) };
+    const { violations } = await globalThis.axe.run(document, options);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
+  }, rules);
 }
 
 /** Elements that the footer of a dialog covers, although the dialog fits on the screen. */

@@ -79,8 +79,8 @@ test('shows prices in VND without decimals to Vietnamese readers', async ({ arri
   await context.close();
 });
 
-test('restarts a failed payment', async ({ arrive }) => {
-  const anna = await arrive('Anna', PHONE);
+test('restarts a failed payment', async ({ register }) => {
+  const anna = await register('Anna', PHONE);
   const { page } = anna;
   await page.goto('/plans');
   await anna.expectFlawless('the plans on a phone');

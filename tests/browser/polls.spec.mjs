@@ -50,8 +50,8 @@ for (const [size, options] of [
     await expect(his.getByRole('button', { name: 'Close poll' })).toHaveCount(0);
   });
 
-test('restores a poll dialog after an accidental close', async ({ arrive }) => {
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+test('restores a poll dialog after an accidental close', async ({ arrive, register }) => {
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   await anna.openChatWith(ben);
   await anna.write('/poll When do we go?');
   const dialog = anna.page.getByRole('dialog', { name: 'New poll' });

@@ -70,8 +70,8 @@ test('previews a link', async ({ arrive, server, site }) => {
   await expect(cards(ben).getByRole('link')).toHaveAttribute('href', `${site}/shown`);
 });
 
-test('omits a preview before sending', async ({ arrive, server, site }) => {
-  const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
+test('omits a preview before sending', async ({ arrive, register, server, site }) => {
+  const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await register('Ben')];
   await anna.openChatWith(ben);
   const { page, composer } = anna;
   const host = new URL(site).host;

@@ -13,8 +13,8 @@ async function keep(visitor, { command, title, text }) {
   await expect(dialog).toHaveCount(0);
 }
 
-test('saves, finds, fills and sends a prompt', async ({ arrive }) => {
-  const anna = await arrive('Anna');
+test('saves, finds, fills and sends a prompt', async ({ register }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/prompts');
   await expect(page.getByText('No prompts yet.')).toBeVisible();
@@ -65,8 +65,8 @@ test('saves, finds, fills and sends a prompt', async ({ arrive }) => {
   await expect(anna.composer).toHaveValue('What did I do yesterday?\n\nIn three lines.');
 });
 
-test('sends other slashes as text and closes prompts by Escape', async ({ arrive }) => {
-  const anna = await arrive('Anna');
+test('sends other slashes as text and closes prompts by Escape', async ({ register }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/prompts');
   await keep(anna, {
@@ -87,8 +87,8 @@ test('sends other slashes as text and closes prompts by Escape', async ({ arrive
   await anna.sees('/usr');
 });
 
-test('changes and deletes prompts on all screen sizes', async ({ arrive }) => {
-  const anna = await arrive('Anna', PHONE);
+test('changes and deletes prompts on all screen sizes', async ({ register }) => {
+  const anna = await register('Anna', PHONE);
   const { page } = anna;
   await page.goto('/prompts');
   await keep(anna, {

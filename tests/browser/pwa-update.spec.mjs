@@ -61,6 +61,7 @@ test('updates on request and keeps drafts', async ({ browser }) => {
     contexts.push(context);
     const visitor = new Visitor(await context.newPage(), name);
     await visitor.register({ url });
+    await visitor.open();
     return visitor;
   };
   try {

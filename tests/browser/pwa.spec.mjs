@@ -105,8 +105,8 @@ test('sends the outbox by background sync in order and once', async ({ arrive, s
   await expect(again.getByRole('main').getByRole('log').getByText('second')).toHaveCount(1);
 });
 
-test('shows cached pictures offline and clears the cache at sign-out', async ({ arrive }) => {
-  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
+test('shows cached pictures offline and clears the cache at sign-out', async ({ arrive, register }) => {
+  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await register('Ben')];
   await controlled(anna.page);
   await anna.openChatWith(ben);
   const file = new URL('../../frontend/static/icon-192.png', import.meta.url).pathname;
@@ -141,8 +141,8 @@ test('shows cached pictures offline and clears the cache at sign-out', async ({ 
   await expect.poll(kept).toEqual({ answers: 0, pictures: 0 });
 });
 
-test('is installable and a share target', async ({ arrive }) => {
-  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
+test('is installable and a share target', async ({ arrive, register }) => {
+  const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await register('Ben')];
   await anna.openChatWith(ben);
   const manifest = await anna.page.evaluate(async () => {
     const { href } = document.querySelector('link[rel="manifest"]');
@@ -177,12 +177,12 @@ test('is installable and a share target', async ({ arrive }) => {
   await expect(anna.composer).toHaveValue(/A page\nhttps:\/\/example\.org\//);
 });
 
-test('shows a push notification and opens its message', async ({ arrive }) => {
+test('shows a push notification and opens its message', async ({ arrive, register }) => {
   const anna = await arrive('Anna', {
     serviceWorkers: 'allow',
     permissions: ['notifications']
   });
-  const ben = await arrive('Ben');
+  const ben = await register('Ben');
   await anna.openChatWith(ben);
   await anna.write('hello');
   const conversation = anna.page.url().split('/').pop();

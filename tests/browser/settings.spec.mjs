@@ -338,8 +338,8 @@ test.describe('a server with a short confirmation period', () => {
   });
 });
 
-test('shows and removes a profile picture', { tag: '@gate' }, async ({ arrive, server }) => {
-  const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await arrive('Carl')];
+test('shows and removes a profile picture', { tag: '@gate' }, async ({ arrive, register, server }) => {
+  const [anna, ben, carl] = [await arrive('Anna'), await arrive('Ben'), await register('Carl')];
   const page = await settingsOf(anna);
   const section = SECTION(page, 'Profile');
   const drawn = await page.evaluate(() => {

@@ -6,8 +6,8 @@ for (const [size, options] of [
   ['wide', {}],
   ['phone', PHONE]
 ])
-  test(`sets, shows and clears a custom status: ${size}`, async ({ arrive }) => {
-    const [anna, ben] = [await arrive('Anna', options), await arrive('Ben')];
+  test(`sets, shows and clears a custom status: ${size}`, async ({ arrive, register }) => {
+    const [anna, ben] = [await register('Anna', options), await arrive('Ben')];
     await ben.openChatWith(anna);
     await ben.write('Are you there?');
     await ben.sees('Are you there?');

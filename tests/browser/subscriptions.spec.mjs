@@ -104,8 +104,8 @@ for (const [size, options] of [
     await expect(plan.getByRole('button', { name: 'Cancel plan' })).toBeVisible();
   });
 
-test('refunds a payment partially', async ({ arrive, browser, server }) => {
-  const anna = await arrive('Anna');
+test('refunds a payment partially', async ({ browser, register, server }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/plans');
   await page.getByRole('link', { name: 'Buy 1,000 credits' }).click();
@@ -141,8 +141,8 @@ test('refunds a payment partially', async ({ arrive, browser, server }) => {
   await expect(page.getByRole('row').filter({ hasText: 'Refunded' }).last()).toContainText('−500');
 });
 
-test('opens a receipt with billing details', async ({ arrive }) => {
-  const anna = await arrive('Anna');
+test('opens a receipt with billing details', async ({ register }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/plans/billing');
   await page.getByLabel('Name or company').fill('Harbour GmbH');
@@ -166,8 +166,8 @@ test('opens a receipt with billing details', async ({ arrive }) => {
   expect((await readFile(await download.path())).subarray(0, 5).toString()).toBe('%PDF-');
 });
 
-test('reports a declined renewal with the next step', async ({ arrive }) => {
-  const anna = await arrive('Anna');
+test('reports a declined renewal with the next step', async ({ register }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   await page.goto('/plans');
   await page.getByRole('link', { name: 'Choose Team' }).click();
@@ -195,7 +195,7 @@ test('reports a declined renewal with the next step', async ({ arrive }) => {
   await expect(note).toBeVisible();
 });
 
-test('starts a trial', async ({ arrive, browser, server }) => {
+test('starts a trial', async ({ browser, register, server }) => {
   const context = await browser.newContext({ baseURL: server.url, ...WIDE });
   const admin = await signInAsAdmin(context, server);
   await admin.page.goto('/admin/plans');
@@ -210,7 +210,7 @@ test('starts a trial', async ({ arrive, browser, server }) => {
   await expect(admin.page.getByRole('row').filter({ hasText: '14-day trial' })).toHaveCount(1);
   await context.close();
 
-  const anna = await arrive('Anna');
+  const anna = await register('Anna');
   const { page } = anna;
   // Trials require a verified address.
   await page.goto(await linkTo(server, anna.email, 'verify-email'));

@@ -6,7 +6,7 @@ import { startTools } from './tool-server.mjs';
 
 test.use({ settings: { OUTGOING__ALLOW: '127.0.0.1' } });
 
-test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive, browser, server, upstream }) => {
+test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ browser, register, server, upstream }) => {
   const tools = await startTools();
   const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
   const admin = await signInAsAdmin(context, server);
@@ -30,7 +30,7 @@ test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive
   await expect(card.getByLabel('When an assistant wants to use Close an issue')).toHaveValue('ask');
   await admin.expectFlawless('a server of tools');
 
-  const anna = await arrive('Anna');
+  const anna = await register('Anna');
   await anna.page.goto('/assistants/new');
   await anna.page.getByLabel('Name', { exact: true }).fill('Smith');
   await anna.page.getByRole('switch', { name: 'Allow tools' }).click();
@@ -86,7 +86,7 @@ test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ arrive
   tools.stop();
 });
 
-test('edits tool arguments and saves and revokes an approval', async ({ arrive, server, upstream }) => {
+test('edits tool arguments and saves and revokes an approval', async ({ register, server, upstream }) => {
   const tools = await startTools();
   const admin = await apiOf(server, server.admin);
   const forge = await admin.call('POST', '/r1/admin/mcp_servers', {
@@ -96,7 +96,7 @@ test('edits tool arguments and saves and revokes an approval', async ({ arrive, 
     visible_to: 'everyone'
   });
   await admin.call('POST', `/r1/admin/mcp_servers/${forge.id}/refresh`);
-  const anna = await arrive('Anna');
+  const anna = await register('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
   const workspace = (await api.call('GET', '/r1/workspaces')).items.find(({ personal }) => !personal);
@@ -161,8 +161,8 @@ test('edits tool arguments and saves and revokes an approval', async ({ arrive, 
   tools.stop();
 });
 
-test('enables and uses built-in tools', async ({ arrive, server, upstream }) => {
-  const anna = await arrive('Anna');
+test('enables and uses built-in tools', async ({ register, server, upstream }) => {
+  const anna = await register('Anna');
   const { page } = anna;
   const api = await apiOf(server, anna);
   const workspace = await api.call('POST', '/r1/workspaces', { name: `Harbour of ${anna.name}` });
@@ -200,7 +200,7 @@ test('enables and uses built-in tools', async ({ arrive, server, upstream }) => 
   await expect(steps.getByText('18446744073709551615')).toBeVisible();
 });
 
-test('uses a prompt of a tool server', async ({ arrive, server }) => {
+test('uses a prompt of a tool server', async ({ arrive, register, server }) => {
   const tools = await startTools();
   const admin = await apiOf(server, server.admin);
   const forge = await admin.call('POST', '/r1/admin/mcp_servers', {
@@ -210,7 +210,7 @@ test('uses a prompt of a tool server', async ({ arrive, server }) => {
     visible_to: 'everyone'
   });
   await admin.call('POST', `/r1/admin/mcp_servers/${forge.id}/refresh`);
-  const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
+  const [anna, ben] = [await arrive('Anna'), await register('Ben')];
   await anna.openChatWith(ben);
   await anna.composer.pressSequentially('/triage');
   const offer = anna.page.getByRole('option', { name: /triage/ }).filter({ hasText: 'Smithy' });
@@ -227,8 +227,8 @@ test('uses a prompt of a tool server', async ({ arrive, server }) => {
 });
 
 test('connects, reconnects and disconnects an account of a tool server', async ({
-  arrive,
   browser,
+  register,
   server,
   upstream
 }) => {
@@ -255,7 +255,7 @@ test('connects, reconnects and disconnects an account of a tool server', async (
   const { items } = await api.call('GET', '/r1/mcp_servers');
   const { id } = items.find(({ name }) => name === 'Box');
 
-  const anna = await arrive('Anna');
+  const anna = await register('Anna');
   const { page } = anna;
   const own = await apiOf(server, anna);
   const boxer = await own.call('POST', '/r1/assistants', {

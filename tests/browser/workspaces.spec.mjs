@@ -6,9 +6,9 @@ import { apiOf, expect, test } from './people.mjs';
 
 const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
 
-test('creates, fills, transfers and leaves a workspace', { tag: '@gate' }, async ({ arrive, server }) => {
+test('creates, fills, transfers and leaves a workspace', { tag: '@gate' }, async ({ arrive, register, server }) => {
   const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
+  const ben = await register('Ben');
   const { page } = anna;
   await page.getByRole('button', { name: /^Workspace:/ }).click();
   await page.getByRole('menuitem', { name: 'New workspace' }).click();
@@ -85,8 +85,8 @@ test('creates, fills, transfers and leaves a workspace', { tag: '@gate' }, async
   expect(await names(benApi)).not.toContain('Harbour');
 });
 
-test('applies added, renamed and removed workspaces live', async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
+test('applies added, renamed and removed workspaces live', async ({ arrive, register, server }) => {
+  const anna = await register('Anna');
   const ben = await arrive('Ben');
   const api = await apiOf(server, anna);
   const { id } = await api.call('POST', '/r1/workspaces', { name: 'Lakesid' });
@@ -116,9 +116,9 @@ test('applies added, renamed and removed workspaces live', async ({ arrive, serv
   expect(await ben.page.evaluate(() => window.isSamePage)).toBe(true);
 });
 
-test('leaves a workspace that is deleted while writing', async ({ arrive, server }) => {
-  const anna = await arrive('Anna');
-  const ben = await arrive('Ben');
+test('leaves a workspace that is deleted while writing', async ({ register, server }) => {
+  const anna = await register('Anna');
+  const ben = await register('Ben');
   const [api, benApi] = [await apiOf(server, anna), await apiOf(server, ben)];
   const { id } = await api.call('POST', '/r1/workspaces', { name: 'Pier' });
   const others = [benApi.id, (await Person.signUp(server.url, 'Cleo')).id];
