@@ -252,7 +252,7 @@ impl Indexer {
         let all = news.start_batch();
         let indexed = index_conversations(service, progress, news, &all).await;
         news.finish_batch();
-        let (count, failed) = indexed?;
+        let (indexed, failed) = indexed?;
         if news.is_touched.swap(false, Relaxed) {
             index_queued(service, progress).await?;
         }
@@ -265,7 +265,11 @@ impl Indexer {
             tracing::warn!(%error, "failed to index messages");
             return Ok(FAILURE_DELAY);
         }
-        Ok(MIN_PAUSE + (MAX_PAUSE - MIN_PAUSE) * count.min(LARGE_BATCH) / LARGE_BATCH)
+        if !indexed.is_complete {
+            // More events are waiting than a batch may have.
+            return Ok(Duration::ZERO);
+        }
+        Ok(MIN_PAUSE + (MAX_PAUSE - MIN_PAUSE) * indexed.changes.min(LARGE_BATCH) / LARGE_BATCH)
     }
 }
 
@@ -288,14 +292,14 @@ struct IndexedPart {
     is_complete: bool,
 }
 
-/// Indexes the pending events of these conversations in batches; the remaining ones become pending again. Returns the
-/// number of changes, and the error of a conversation that can't be read; the others are indexed.
+/// Indexes the pending events of these conversations in batches; the remaining ones become pending again. Also
+/// returns the error of a conversation that can't be read; the others are indexed.
 async fn index_conversations(
     service: &SearchService,
     progress: &mut Progress,
     news: &PendingWork,
     all: &[(Uuid, PendingHead)],
-) -> Result<(u32, Option<AppError>), AppError> {
+) -> Result<(IndexedPart, Option<AppError>), AppError> {
     // The work on one part ends before that on the next one starts.
     let shared = tokio::sync::Mutex::new((progress, IndexedPart { changes: 0, is_complete: true }));
     let work = |some: Vec<(Uuid, PendingHead)>| {
@@ -318,7 +322,7 @@ async fn index_conversations(
             if failed.is_none() && indexed.is_complete {
                 progress.finish_sweep();
             }
-            Ok((indexed.changes, failed))
+            Ok((indexed, failed))
         }
     }
 }
