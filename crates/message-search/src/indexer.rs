@@ -30,6 +30,7 @@ use metrics::metrics;
 use platform::bisect::{is_row_error, process_with_bisection};
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::progress::Progress;
@@ -149,7 +150,8 @@ impl PendingWork {
 pub(crate) fn start(service: &Arc<SearchService>) {
     let news = &service.pending_work;
     tokio::spawn(listen(service.bus.subscribe(), Arc::clone(news)));
-    tokio::spawn(run(Arc::downgrade(service), Arc::clone(news)));
+    let run = run(Arc::downgrade(service), service.stopping.clone(), Arc::clone(news));
+    service.shutdown_tasks.spawn(run);
 }
 
 async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
@@ -186,13 +188,17 @@ fn changes_messages(kind: &str) -> bool {
     )
 }
 
-async fn run(service: Weak<SearchService>, news: Arc<PendingWork>) {
+async fn run(service: Weak<SearchService>, stopping: CancellationToken, news: Arc<PendingWork>) {
     let mut indexer = Indexer::default();
     loop {
         let wait = if indexer.is_filling() || !news.is_empty() { Duration::ZERO } else { CHECK_INTERVAL };
-        let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
+        tokio::select! {
+            () = news.arrived.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+            () = stopping.cancelled() => {}
+        }
         let Some(service) = service.upgrade() else { return };
-        if service.stopping.is_cancelled() {
+        if stopping.is_cancelled() {
             if let Err(error) = service.index.close().await {
                 tracing::warn!(%error, "failed to close the search index");
             }
@@ -209,7 +215,6 @@ async fn run(service: Weak<SearchService>, news: Arc<PendingWork>) {
         };
         // The flag stays set while the index can't be written, because failures may last for long.
         news.is_filling.store(indexer.is_filling(), Relaxed);
-        let stopping = service.stopping.clone();
         drop(service);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

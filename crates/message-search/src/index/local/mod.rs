@@ -201,12 +201,7 @@ impl SearchIndex for LocalIndex {
     }
 
     async fn close(&self) -> Result<(), AppError> {
-        self.run(|shared| {
-            shared.close_writer(&mut shared.writer())?;
-            remove_if_there(&shared.folder.join(OPEN_FILE))?;
-            Ok(())
-        })
-        .await
+        self.run(Shared::close).await
     }
 }
 
@@ -301,6 +296,20 @@ impl Shared {
         }
         files.directory.flush()?;
         writer.flushed_at = Instant::now();
+        Ok(())
+    }
+
+    /// Commits the last writes and writes everything to disk. Merges are abandoned; the next start makes up for them.
+    fn close(&self) -> anyhow::Result<()> {
+        let mut writer = self.writer();
+        let files = self.files();
+        if let Some(mut open) = writer.open.take()
+            && open.state.is_some()
+        {
+            self.set_committed(open.commit(&files)?);
+        }
+        files.directory.flush()?;
+        remove_if_there(&self.folder.join(OPEN_FILE))?;
         Ok(())
     }
 
