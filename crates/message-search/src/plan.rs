@@ -1,6 +1,9 @@
 //! Plans a search: parses the query, and resolves its scope and cursor.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use ::search::{Days, Deadline, Has, Query};
 use appcore::{
@@ -76,7 +79,7 @@ pub(super) struct PlannedSearch {
     pub(super) query: Query,
     pub(super) plan: Plan,
     pub(super) sort: SearchSort,
-    pub(super) conversations: HashMap<Uuid, Readable>,
+    pub(super) conversations: Arc<HashMap<Uuid, Readable>>,
     pub(super) zone: TimeZone,
     pub(super) deadline: Deadline,
 }
@@ -181,6 +184,7 @@ pub(super) async fn plan_search(
         deadline,
     };
     let (after_seq, sort) = (ask.after_seq, ask.sort);
+    let conversations = Arc::new(conversations);
     Ok(Some(PlannedSearch { user, after_seq, query, plan, sort, conversations, zone, deadline }))
 }
 

@@ -145,13 +145,18 @@ async fn match_window(
     }
     let has_own_words = service.index.vocabulary().is_none();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
+    let saved_by = asked.query.is.contains(&Is::Saved).then_some(asked.user);
     let texts =
-        rows::match_candidates(service.db.reader(), asked.user, &ids, (asked.after_seq, MAX_MATCHED_CHARS)).await?;
-    let own: BTreeSet<Uuid> = asked.conversations.values().filter(|one| one.is_member).map(|one| one.id.0).collect();
+        rows::match_candidates(service.db.reader(), &ids, (asked.after_seq, MAX_MATCHED_CHARS), saved_by).await?;
+    let readable = Arc::clone(&asked.conversations);
     let deadline = asked.deadline;
     let (query, mut words) = (asked.query.clone(), reading.clone());
     let work = move || {
-        let mut texts: HashMap<Uuid, _> = texts.rows()?.into_iter().map(|text| (text.id.0, text)).collect();
+        let rows = texts
+            .rows()?
+            .into_iter()
+            .filter(|text| readable.get(&text.conversation_id.0).is_some_and(|place| text.seq > place.history_start));
+        let mut texts: HashMap<Uuid, _> = rows.map(|text| (text.id.0, text)).collect();
         let mut end = None;
         if has_own_words {
             let said = texts
@@ -169,6 +174,7 @@ async fn match_window(
             }
             compared_to = Some(candidate.number);
             let Some(text) = texts.remove(&candidate.message) else { continue };
+            let conversation = text.conversation_id.0;
             end = Some(text.created_at);
             let is_so = |is: &Is| match is {
                 Is::Thread => text.is_in_thread,
@@ -183,8 +189,8 @@ async fn match_window(
             // The end of a truncated text is not examined and is assumed to match.
             let is_in_files = found.is_none() && text.has_file_text && !text.is_cut;
             let Some(found) = found.or_else(|| (text.is_cut || is_in_files).then(Match::default)) else { continue };
-            let conversation = text.conversation_id.0;
-            let score = found.score + if own.contains(&conversation) { OWN_CONVERSATION_BONUS } else { 0 };
+            let is_own = readable.get(&conversation).is_some_and(|place| place.is_member);
+            let score = found.score + if is_own { OWN_CONVERSATION_BONUS } else { 0 };
             let hit = Hit {
                 candidate,
                 conversation,

@@ -280,6 +280,8 @@ pub struct Readable {
     pub title: Option<String>,
     pub is_member: bool,
     pub is_archived: bool,
+    /// Sequence number of the last event before the history that the user may read.
+    pub history_start: i64,
     #[serde(deserialize_with = "deserialize_timestamp")]
     pub last_activity_at: Timestamp,
 }
@@ -293,9 +295,10 @@ fn deserialize_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<T
 /// that are open to the user.
 pub async fn readable_conversations<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Readable>, AppError> {
     let sql = format!(
-        "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, c.last_activity_at, \
+        "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, {} AS history_start, c.last_activity_at, \
            EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted) AS is_member \
          FROM conversations c WHERE NOT c.is_deleted AND c.id IN ({})",
+        access::history_start("c", "$1"),
         access::readable_conversations("$1")
     );
     let columns = [
@@ -305,6 +308,7 @@ pub async fn readable_conversations<C: ConnectionTrait>(db: &C, user: UserId) ->
         Column::Text("title"),
         Column::Bool("is_member"),
         Column::Bool("is_archived"),
+        Column::Int("history_start"),
         Column::Int("last_activity_at"),
     ];
     raw::find_as_json(db, &columns, &sql, [user.into()]).await?.rows()
@@ -368,6 +372,7 @@ pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Na
 pub struct MatchCandidate {
     pub id: MessageId,
     pub conversation_id: ConversationId,
+    pub seq: i64,
     pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
     #[serde(deserialize_with = "deserialize_timestamp")]
@@ -384,28 +389,36 @@ pub struct MatchCandidate {
     pub is_saved: bool,
 }
 
-/// Returns those of these messages that are shown, that the user may read, and that come after the
-/// given event of their conversation. They are in no particular order; texts are truncated to
-/// `chars` characters.
+/// Returns those of these messages that are shown and that come after the given event of their
+/// conversation. They are in no particular order; texts are truncated to `chars` characters. The
+/// caller checks that the user may read them. If `saved_by` is given, `is_saved` tells whether this
+/// user has saved the message.
 pub async fn match_candidates<C: ConnectionTrait>(
     db: &C,
-    user: UserId,
     ids: &[Uuid],
     (after_seq, chars): (i64, u32),
+    saved_by: Option<UserId>,
 ) -> Result<JsonRows<MatchCandidate>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
+    let is_saved = match saved_by {
+        Some(_) => "EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $3 AND s.message_id = m.id)",
+        None => "FALSE",
+    };
     let sql = format!(
-        "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_id, m.created_at, SUBSTR(m.content, 1, {chars}) AS content, LENGTH(m.content) > {chars} AS is_cut, m.attachments, \
+        "SELECT m.id, m.conversation_id, m.seq, m.sender_kind, m.sender_id, m.created_at, SUBSTR(m.content, 1, {chars}) AS content, \
+           LENGTH(m.content) > {chars} AS is_cut, m.attachments, \
            (m.attachments IS NOT NULL AND EXISTS (SELECT 1 FROM message_uploads f JOIN upload_texts t ON t.upload_id = f.upload_id \
              AND t.length > 0 WHERE f.message_id = m.id)) AS has_file_text, \
            (m.thread_id IS NOT NULL OR m.thread IS NOT NULL) AS is_in_thread, m.pinned_at IS NOT NULL AS is_pinned, \
-           EXISTS (SELECT 1 FROM saved_messages s WHERE s.user_id = $2 AND s.message_id = m.id) AS is_saved {} AND m.seq > $3",
-        shown_from(&unnest_json(backend, &[Column::Uuid("id")]))
+           {is_saved} AS is_saved FROM {} JOIN messages m ON m.id = w.id \
+         WHERE m.deleted_at IS NULL AND m.hidden_by IS NULL AND m.seq > $2",
+        unnest_json(backend, &[Column::Uuid("id")])
     );
     let columns = [
         Column::Uuid("id"),
         Column::Uuid("conversation_id"),
+        Column::Int("seq"),
         Column::Text("sender_kind"),
         Column::Uuid("sender_id"),
         Column::Int("created_at"),
@@ -417,7 +430,9 @@ pub async fn match_candidates<C: ConnectionTrait>(
         Column::Bool("is_pinned"),
         Column::Bool("is_saved"),
     ];
-    raw::find_as_json(db, &columns, &sql, [asked.parameter()?.into(), user.into(), after_seq.into()]).await
+    let mut values = vec![asked.parameter()?.into(), after_seq.into()];
+    values.extend(saved_by.map(sea_orm::Value::from));
+    raw::find_as_json(db, &columns, &sql, values).await
 }
 
 /// Returns those of these messages that are shown and that the user may read, in no particular
@@ -433,11 +448,6 @@ pub async fn readable_messages<C: ConnectionTrait>(
     let (from, condition) = shown_parts(&unnest_json(backend, &[Column::Uuid("id")]));
     let sql = format!("{select} {from} {joins} WHERE {condition}");
     raw::find::<_, NamedMessage>(db, sql, [asked.parameter()?.into(), user.into()]).await
-}
-
-fn shown_from(asked: &str) -> String {
-    let (from, condition) = shown_parts(asked);
-    format!("{from} WHERE {condition}")
 }
 
 /// SQL join and condition for the requested messages `m` that are shown and that the user bound to
