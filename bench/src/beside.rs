@@ -40,7 +40,6 @@ struct Counts {
 
 const ONE_PAGE: Counts = Counts { tasks: TASKS, files: FILES, replies: REPLIES, threads: SAVED, notes: NOTES };
 const THOUSANDS: Counts = Counts { tasks: 1_000, files: 10_000, replies: 10_000, threads: 1_000, notes: 1_000 };
-const FEW: Counts = Counts { tasks: 300, files: 300, replies: 300, threads: 100, notes: 100 };
 
 /// User with a conversation that has this number of resources.
 struct Side {
@@ -53,31 +52,30 @@ struct Side {
     tasks: Vec<(String, String)>,
 }
 
-/// Prints a table for each database. With `is_quick`, only checks that the measurement works.
-pub fn measure(is_quick: bool) -> anyhow::Result<()> {
+/// Prints a table for each database.
+pub fn measure() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     for (engine, name) in [(Engine::Sqlite, "SQLite"), (Engine::Postgres, "PostgreSQL")] {
-        runtime.block_on(run(engine, name, is_quick))?;
+        runtime.block_on(run(engine, name))?;
     }
     Ok(())
 }
 
-async fn run(engine: Engine, name: &str, is_quick: bool) -> anyhow::Result<()> {
+async fn run(engine: Engine, name: &str) -> anyhow::Result<()> {
     let app = Setup::new().on(engine).set("auth.access_ttl", 86_400).start().await;
     let few = Side::fill(&app, &ONE_PAGE).await?;
-    let many = Side::fill(&app, if is_quick { &FEW } else { &THOUSANDS }).await?;
+    let many = Side::fill(&app, &THOUSANDS).await?;
     if engine == Engine::Postgres {
         // With so much data, the database would have updated its statistics long before.
         app.database.run("ANALYZE").await;
     }
     tokio::time::sleep(SETTLING).await;
     println!("\n| {name} | one page, p50 | thousands, p50 | ratio | thousands, p95 |\n|---|--:|--:|--:|--:|");
-    let calls = if is_quick { WARM_UP } else { CALLS };
     for (what, path) in PAGES {
-        let times = [few.read(path, calls).await?, many.read(path, calls).await?];
+        let times = [few.read(path).await?, many.read(path).await?];
         row(what, &times);
     }
-    row("a task is moved", &[few.moves(calls).await, many.moves(calls).await]);
+    row("a task is moved", &[few.moves().await, many.moves().await]);
     many.export(&app).await
 }
 
@@ -164,10 +162,10 @@ impl Side {
     }
 
     /// Reads a page repeatedly and returns the latencies.
-    async fn read(&self, path: fn(&Self) -> String, calls: usize) -> anyhow::Result<Vec<Duration>> {
+    async fn read(&self, path: fn(&Self) -> String) -> anyhow::Result<Vec<Duration>> {
         let path = path(self);
-        let mut took = Vec::with_capacity(calls);
-        for call in 0..WARM_UP + calls {
+        let mut took = Vec::with_capacity(CALLS);
+        for call in 0..WARM_UP + CALLS {
             let begun = Instant::now();
             let answer = self.who.get(&path).await;
             if call >= WARM_UP {
@@ -179,10 +177,10 @@ impl Side {
     }
 
     /// Moves tasks to positions between two other tasks and returns the latencies.
-    async fn moves(&self, calls: usize) -> Vec<Duration> {
-        let mut took = Vec::with_capacity(calls);
+    async fn moves(&self) -> Vec<Duration> {
+        let mut took = Vec::with_capacity(CALLS);
         let last = self.tasks.len() - 1;
-        for call in 0..calls {
+        for call in 0..CALLS {
             let (moved, _) = &self.tasks[last - call % (last / 2)];
             let (_, before) = &self.tasks[call % (last / 2)];
             let begun = Instant::now();

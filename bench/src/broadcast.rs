@@ -39,12 +39,8 @@ const ROWS: [&str; 5] = [
 pub fn measure(natter: &Path, peers: &Path, results: &Path) -> anyhow::Result<()> {
     let cores = Cores::choose()?;
     println!("{}", machine::describe());
-    let programs = Programs {
-        peers: std::path::absolute(peers)?,
-        natter: std::path::absolute(natter)?,
-        world: results.join("world"),
-    };
-    let world = World::open(&programs.world)?;
+    let programs = Programs::new(natter, peers)?;
+    let world = World::open(results)?;
     cores.pin_generator()?;
     let running = programs.start(Subject::NatterJson, cores, Some(&world))?;
     let (address, process) = (running.server.address, running.server.process());

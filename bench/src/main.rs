@@ -34,7 +34,7 @@ use durable::Persistence;
 use machine::Cores;
 use results::Results;
 use subject::{Programs, Subject};
-use work::{Outcome, Part, Timing};
+use work::{Outcome, Part};
 use world::World;
 
 // Uses the same allocator as the measured program, so that the baseline handler differs only in
@@ -105,9 +105,6 @@ struct Arguments {
     /// Number of rounds of this measurement, of two seconds each.
     #[arg(long, default_value_t = 60)]
     pipeline_rounds: usize,
-    /// Makes short measurements, which only show that everything works.
-    #[arg(long)]
-    quick: bool,
     /// Repeats measurements that already have results.
     #[arg(long)]
     again: bool,
@@ -158,7 +155,7 @@ fn main() -> anyhow::Result<()> {
         return attacks::measure(&arguments.natter, &arguments.only);
     }
     if arguments.beside {
-        return beside::measure(arguments.quick);
+        return beside::measure();
     }
     if arguments.broadcast {
         return broadcast::measure(&arguments.natter, &arguments.peers, &arguments.results);
@@ -201,7 +198,6 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure_durable(arguments: &Arguments, results: &Results, end: Option<Instant>) -> anyhow::Result<()> {
-    let (warm_up, duration) = if arguments.quick { (1, 3) } else { (3, 10) };
     for round in 1..=arguments.rounds {
         for persistence in &arguments.durable {
             let name = format!("durable-{}-{round}", persistence.name());
@@ -210,9 +206,7 @@ fn measure_durable(arguments: &Arguments, results: &Results, end: Option<Instant
             }
             eprintln!("{name}");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let measured =
-                durable::measure(*persistence, round, Duration::from_secs(warm_up), Duration::from_secs(duration));
-            let outcome = runtime.block_on(measured)?;
+            let outcome = runtime.block_on(durable::measure(*persistence, round))?;
             outcome.values.iter().for_each(|(measure, value)| eprintln!("  {measure:?}: {value:.2}"));
             results.keep(&name, &outcome)?;
         }
@@ -221,23 +215,10 @@ fn measure_durable(arguments: &Arguments, results: &Results, end: Option<Instant
 }
 
 fn measure_parts(arguments: &Arguments, results: &Results, end: Option<Instant>) -> anyhow::Result<()> {
-    let timing = if arguments.quick {
-        Timing {
-            warm_up: Duration::from_millis(500),
-            duration: Duration::from_secs(2),
-            settling: Duration::from_millis(500),
-        }
-    } else {
-        Timing { warm_up: Duration::from_secs(1), duration: Duration::from_secs(4), settling: Duration::from_secs(1) }
-    };
     let cores = Cores::choose()?;
-    let programs = Programs {
-        peers: std::path::absolute(&arguments.peers)?,
-        natter: std::path::absolute(&arguments.natter)?,
-        world: arguments.results.join("world"),
-    };
+    let programs = Programs::new(&arguments.natter, &arguments.peers)?;
     let needs_world = arguments.subjects.iter().any(|subject| subject.is_natter()) && !arguments.parts.is_empty();
-    let world = if needs_world { Some(World::open(&programs.world)?) } else { None };
+    let world = if needs_world { Some(World::open(&arguments.results)?) } else { None };
     cores.pin_generator()?;
     for round in 1..=arguments.rounds {
         for part in &arguments.parts {
@@ -256,10 +237,10 @@ fn measure_parts(arguments: &Arguments, results: &Results, end: Option<Instant>)
                     std::fs::create_dir_all(folder)?;
                     let file = folder.join(format!("{name}.perf"));
                     let running = programs.start(subject, cores, world.as_ref())?;
-                    tell(&work::measure(&running, cores, *part, round, timing, Some(&file))?);
+                    tell(&work::measure(&running, cores, *part, round, Some(&file))?);
                     continue;
                 }
-                match measure_quietly(&programs, cores, world.as_ref(), subject, *part, round, timing) {
+                match measure_quietly(&programs, cores, world.as_ref(), subject, *part, round) {
                     Ok(outcome) => results.keep(&name, &outcome)?,
                     Err(error) => eprintln!("{name}: {error:#}"),
                 }
@@ -278,12 +259,11 @@ fn measure_quietly(
     subject: Subject,
     part: Part,
     round: usize,
-    timing: Timing,
 ) -> anyhow::Result<Outcome> {
     let mut best: Option<Outcome> = None;
     for _ in 0..TRIES {
         let running = programs.start(subject, cores, world)?;
-        let outcome = work::measure(&running, cores, part, round, timing, None)?;
+        let outcome = work::measure(&running, cores, part, round, None)?;
         tell(&outcome);
         if best.as_ref().is_none_or(|best| outcome.disturbance < best.disturbance) {
             best = Some(outcome);

@@ -126,8 +126,6 @@ pub struct Programs {
     /// Folder with the builds `floor`, `peer-socketioxide` and `node/`.
     pub peers: PathBuf,
     pub natter: PathBuf,
-    /// Folder with the users and conversations for Natter.
-    pub world: PathBuf,
 }
 
 /// Server that is ready for connections.
@@ -140,6 +138,10 @@ pub struct Running<'a> {
 }
 
 impl Programs {
+    pub fn new(natter: &Path, peers: &Path) -> anyhow::Result<Self> {
+        Ok(Self { peers: std::path::absolute(peers)?, natter: std::path::absolute(natter)? })
+    }
+
     pub fn start<'a>(
         &self,
         subject: Subject,

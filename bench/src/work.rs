@@ -23,6 +23,10 @@ pub const LONG_MESSAGE: usize = 840;
 const WINDOW: usize = 8;
 /// Time without data after which nothing more is expected to arrive.
 const SILENCE: Duration = Duration::from_secs(3);
+/// Time between connecting and sending.
+const SETTLING: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_secs(1);
+const DURATION: Duration = Duration::from_secs(4);
 /// Number of connections that fill pools and caches before memory is measured.
 const FIRST: usize = 200;
 
@@ -102,14 +106,6 @@ impl Part {
     }
 }
 
-/// Durations of the phases of a measurement.
-#[derive(Clone, Copy, Debug)]
-pub struct Timing {
-    pub warm_up: Duration,
-    pub duration: Duration,
-    pub settling: Duration,
-}
-
 /// Result of one server with one kind of work in one round.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
@@ -169,7 +165,6 @@ pub fn measure(
     cores: Cores,
     part: Part,
     round: usize,
-    timing: Timing,
     profile: Option<&Path>,
 ) -> anyhow::Result<Outcome> {
     let subject = running.subject;
@@ -187,20 +182,20 @@ pub fn measure(
     let mut crowd = Crowd::new(subject.dialect(), running.server.address)?;
     let mut outcome = Outcome { part, subject, round, fan_out: None, memory: None, disturbance: 0.0 };
     if part == Part::Idle {
-        outcome.memory = Some(idle(&mut crowd, seats, running, timing)?);
+        outcome.memory = Some(idle(&mut crowd, seats, running)?);
         return Ok(outcome);
     }
     crowd.connect(seats)?;
     crowd.prepare(subject.form());
-    rest(&mut crowd, timing.settling)?;
-    drive(&mut crowd, part, timing.warm_up)?;
+    rest(&mut crowd, SETTLING)?;
+    drive(&mut crowd, part, WARM_UP)?;
     crowd.count = Count::default();
     let messages = crowd.messages();
     let before = Cpu::of(running.server.process())?;
     let profiler = profile.map(|file| Profiler::begin(running.server.process(), file)).transpose()?;
     let quiet = Quiet::begin(cores)?;
     let begun = Instant::now();
-    drive(&mut crowd, part, timing.duration)?;
+    drive(&mut crowd, part, DURATION)?;
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = Cpu::of(running.server.process())?.since(before);
     if let Some(profiler) = profiler {
@@ -289,14 +284,14 @@ fn fill(crowd: &mut Crowd, duration: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn idle(crowd: &mut Crowd, seats: Vec<Seat>, running: &Running<'_>, timing: Timing) -> anyhow::Result<f64> {
+fn idle(crowd: &mut Crowd, seats: Vec<Seat>, running: &Running<'_>) -> anyhow::Result<f64> {
     let mut seats = seats.into_iter();
     crowd.connect(seats.by_ref().take(FIRST))?;
-    rest(crowd, timing.settling)?;
+    rest(crowd, SETTLING)?;
     let before = machine::memory(running.server.process())?;
     let more = seats.len();
     crowd.connect(seats)?;
-    rest(crowd, timing.settling * 12)?;
+    rest(crowd, SETTLING * 12)?;
     let after = machine::memory(running.server.process())?;
     if crowd.ended > 0 {
         bail!("{} connections ended", crowd.ended);

@@ -30,8 +30,9 @@ pub struct World {
 }
 
 impl World {
-    /// Opens the world in the folder; creates it if there is none.
-    pub fn open(folder: &Path) -> anyhow::Result<(Self, PathBuf)> {
+    /// Opens the world in this folder of results; creates it if there is none.
+    pub fn open(results: &Path) -> anyhow::Result<(Self, PathBuf)> {
+        let folder = results.join("world");
         let (list, database) = (folder.join("world.json"), folder.join("natter.db"));
         if let Ok(text) = fs::read_to_string(&list) {
             let world: Self = serde_json::from_str(&text)?;
@@ -39,7 +40,7 @@ impl World {
                 return Ok((world, database));
             }
         }
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(&folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let world = runtime.block_on(make(&database))?;
         fs::write(&list, serde_json::to_string(&world)?)?;

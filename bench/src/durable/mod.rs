@@ -93,12 +93,10 @@ const CONVERSATIONS: usize = 100;
 /// Number of concurrent writers in the single conversation.
 const WRITERS: usize = 16;
 
-pub async fn measure(
-    persistence: Persistence,
-    round: usize,
-    warm_up: Duration,
-    duration: Duration,
-) -> anyhow::Result<Outcome> {
+const WARM_UP: Duration = Duration::from_secs(3);
+const DURATION: Duration = Duration::from_secs(10);
+
+pub async fn measure(persistence: Persistence, round: usize) -> anyhow::Result<Outcome> {
     let stage = Stage::start(persistence).await;
     let pairs = stage.pairs(CONVERSATIONS).await;
     if persistence != Persistence::Sqlite {
@@ -107,11 +105,11 @@ pub async fn measure(
     }
     // Flushes earlier writes, for which the messages would otherwise have to wait.
     rustix::fs::sync();
-    let latency = latency::measure(&pairs, persistence.rate(), warm_up, duration).await?;
+    let latency = latency::measure(&pairs, persistence.rate(), WARM_UP, DURATION).await?;
     let before = Meter::read(&stage.app).await?;
-    let many = throughput::measure(&stage.app, &pairs, warm_up, duration).await?;
+    let many = throughput::measure(&stage.app, &pairs, WARM_UP, DURATION).await?;
     let costs = Meter::read(&stage.app).await?.since(&before);
-    let one = throughput::measure(&stage.app, &stage.one_room(WRITERS).await, warm_up, duration).await?;
+    let one = throughput::measure(&stage.app, &stage.one_room(WRITERS).await, WARM_UP, DURATION).await?;
     let mut values = vec![
         (Measure::P50, latency.p50),
         (Measure::P99, latency.p99),
