@@ -1,9 +1,37 @@
 //! Cost of one message: CPU time of each program and bytes of the database. docs/scaling.md uses these figures.
 
+use std::time::{Duration, Instant};
+
 use support::{Application, Engine};
 
 use super::Measure;
 use crate::machine::Cpu;
+
+/// Interval at which the CPU time is read while the instances become idle.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// Maximum CPU time of idle instances within an interval, in seconds.
+const IDLE: f64 = 0.04;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until the instances have finished the work that follows messages, such as indexing.
+pub async fn wait_until_idle(app: &Application) -> anyhow::Result<()> {
+    let (begun, mut before) = (Instant::now(), natter_cpu(app)?);
+    while begun.elapsed() < PATIENCE {
+        tokio::time::sleep(INTERVAL).await;
+        let now = natter_cpu(app)?;
+        if now - before <= IDLE {
+            return Ok(());
+        }
+        before = now;
+    }
+    eprintln!("  the instances are still busy {PATIENCE:?} after the last message");
+    Ok(())
+}
+
+/// CPU time of all instances, in seconds.
+fn natter_cpu(app: &Application) -> anyhow::Result<f64> {
+    app.instances.iter().map(|instance| Cpu::of(instance.process_id()).map(Cpu::total)).sum()
+}
 
 /// Resource usage up to now.
 pub struct Meter {
@@ -26,9 +54,8 @@ impl Meter {
             let pages = number("SELECT page_count FROM pragma_page_count").await;
             (0, pages * number("SELECT page_size FROM pragma_page_size").await)
         };
-        let instances = app.instances.iter().map(|instance| Cpu::of(instance.process_id()).map(Cpu::total));
         Ok(Self {
-            natter: instances.sum::<anyhow::Result<f64>>()?,
+            natter: natter_cpu(app)?,
             postgres: Cpu::named("postgres")?.total(),
             redis: Cpu::named("redis-server")?.total(),
             messages: number("SELECT COUNT(*) FROM messages").await,

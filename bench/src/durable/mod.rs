@@ -9,11 +9,16 @@ mod wire;
 
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
+use support::Application;
 
-use costs::Meter;
-use stage::Stage;
+use costs::{Meter, wait_until_idle};
+use stage::{Pair, Stage};
+use throughput::Throughput;
+
+use crate::machine;
 
 /// Storage of messages, and number of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -97,18 +102,9 @@ const WARM_UP: Duration = Duration::from_secs(3);
 const DURATION: Duration = Duration::from_secs(10);
 
 pub async fn measure(persistence: Persistence, round: usize) -> anyhow::Result<Outcome> {
-    let stage = Stage::start(persistence).await;
-    let pairs = stage.pairs(CONVERSATIONS).await;
-    if persistence != Persistence::Sqlite {
-        // Recycles the WAL segments of the previous round; see `age_postgres` in bench/run.
-        stage.app.database.run("CHECKPOINT").await;
-    }
-    // Flushes earlier writes, for which the messages would otherwise have to wait.
-    rustix::fs::sync();
+    let (stage, pairs) = prepare(persistence).await;
     let latency = latency::measure(&pairs, persistence.rate(), WARM_UP, DURATION).await?;
-    let before = Meter::read(&stage.app).await?;
-    let many = throughput::measure(&stage.app, &pairs, WARM_UP, DURATION).await?;
-    let costs = Meter::read(&stage.app).await?.since(&before);
+    let (many, costs) = saturate(&stage.app, &pairs, WARM_UP, DURATION).await?;
     let one = throughput::measure(&stage.app, &stage.one_room(WRITERS).await, WARM_UP, DURATION).await?;
     let mut values = vec![
         (Measure::P50, latency.p50),
@@ -120,4 +116,51 @@ pub async fn measure(persistence: Persistence, round: usize) -> anyhow::Result<O
     ];
     values.extend(costs);
     Ok(Outcome { persistence, round, values })
+}
+
+/// Cost of a message in many conversations.
+pub struct MessageCost {
+    /// CPU time of all instances, in microseconds.
+    pub cpu: f64,
+    /// Resident memory of the first instance after the messages, in bytes.
+    pub memory: u64,
+}
+
+/// Measures only the cost of a message.
+pub async fn measure_cost(
+    persistence: Persistence,
+    warm_up: Duration,
+    duration: Duration,
+) -> anyhow::Result<MessageCost> {
+    let (stage, pairs) = prepare(persistence).await;
+    let (_, costs) = saturate(&stage.app, &pairs, warm_up, duration).await?;
+    let cpu = costs.iter().find(|(measure, _)| *measure == Measure::NatterCpu).context("no CPU time was used")?.1;
+    Ok(MessageCost { cpu, memory: machine::memory(stage.app.instances[0].process_id())? })
+}
+
+/// Starts the application with the users of many conversations.
+async fn prepare(persistence: Persistence) -> (Stage, Vec<Pair>) {
+    let stage = Stage::start(persistence).await;
+    let pairs = stage.pairs(CONVERSATIONS).await;
+    if persistence != Persistence::Sqlite {
+        // Recycles the WAL segments of the previous round; see `age_postgres` in bench/run.
+        stage.app.database.run("CHECKPOINT").await;
+    }
+    // Flushes earlier writes, for which the messages would otherwise have to wait.
+    rustix::fs::sync();
+    (stage, pairs)
+}
+
+/// Sends messages as fast as possible. Returns the throughput, and the costs of a message including
+/// the work that follows it, such as indexing.
+async fn saturate(
+    app: &Application,
+    pairs: &[Pair],
+    warm_up: Duration,
+    duration: Duration,
+) -> anyhow::Result<(Throughput, Vec<(Measure, f64)>)> {
+    let before = Meter::read(app).await?;
+    let throughput = throughput::measure(app, pairs, warm_up, duration).await?;
+    wait_until_idle(app).await?;
+    Ok((throughput, Meter::read(app).await?.since(&before)))
 }
