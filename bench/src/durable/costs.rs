@@ -11,12 +11,12 @@ use crate::machine::Cpu;
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum CPU time of idle instances within an interval, in seconds.
 const IDLE: f64 = 0.04;
-const PATIENCE: Duration = Duration::from_secs(20);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waits until the instances have finished the work that follows messages, such as indexing.
 pub async fn wait_until_idle(app: &Application) -> anyhow::Result<()> {
     let (begun, mut before) = (Instant::now(), natter_cpu(app)?);
-    while begun.elapsed() < PATIENCE {
+    while begun.elapsed() < IDLE_TIMEOUT {
         tokio::time::sleep(INTERVAL).await;
         let now = natter_cpu(app)?;
         if now - before <= IDLE {
@@ -24,7 +24,7 @@ pub async fn wait_until_idle(app: &Application) -> anyhow::Result<()> {
         }
         before = now;
     }
-    eprintln!("  the instances are still busy {PATIENCE:?} after the last message");
+    eprintln!("  the instances are still busy {IDLE_TIMEOUT:?} after the last message");
     Ok(())
 }
 
