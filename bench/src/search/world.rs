@@ -5,10 +5,13 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
+use futures_util::future::join_all;
 use support::{Application, Engine, Member, Setup};
 
 use super::corpus::{CONVERSATIONS, Corpus, PEOPLE};
 
+/// Number of conversations that are created concurrently.
+const AT_ONCE: usize = 4;
 /// Number of rows per statement.
 const ROWS: u64 = 500;
 /// First number of the imported messages; greater than those of existing messages.
@@ -63,11 +66,16 @@ impl World {
         let searchers = [Member::sign_up(&app.url(), "Wide").await, Member::sign_up(&app.url(), "Narrow").await];
         eprintln!("{CONVERSATIONS} conversations");
         let mut conversations = Vec::with_capacity(CONVERSATIONS);
-        for rank in 0..CONVERSATIONS {
-            let mut others = vec![&authors[1], &authors[2]];
-            others.extend(wide.contains(&rank).then_some(&searchers[0]));
-            others.extend(narrow.contains(&rank).then_some(&searchers[1]));
-            conversations.push(authors[0].open_group(&format!("Room {rank}"), &others).await);
+        let ranks: Vec<usize> = (0..CONVERSATIONS).collect();
+        for ranks in ranks.chunks(AT_ONCE) {
+            let opened = ranks.iter().map(|rank| {
+                let mut others = vec![&authors[1], &authors[2]];
+                others.extend(wide.contains(rank).then_some(&searchers[0]));
+                others.extend(narrow.contains(rank).then_some(&searchers[1]));
+                let (owner, title) = (&authors[0], format!("Room {rank}"));
+                async move { owner.open_group(&title, &others).await }
+            });
+            conversations.extend(join_all(opened).await);
         }
         ensure!(app.instances[0].terminate().await.success(), "the server does not stop");
         eprintln!("{messages} messages");
