@@ -13,6 +13,7 @@ mod gateway;
 mod machine;
 mod picture;
 mod pipeline;
+mod quick;
 mod report;
 mod results;
 mod search;
@@ -105,6 +106,12 @@ struct Arguments {
     /// Number of rounds of this measurement, of two seconds each.
     #[arg(long, default_value_t = 60)]
     pipeline_rounds: usize,
+    /// Measures only a few figures, in at most three minutes, and adds them to the history.
+    #[arg(long)]
+    quick: bool,
+    /// Measured commit, for the history.
+    #[arg(long, env = "BENCH_COMMIT", default_value = "unknown")]
+    commit: String,
     /// Repeats measurements that already have results.
     #[arg(long)]
     again: bool,
@@ -153,6 +160,10 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.attacks {
         return attacks::measure(&arguments.natter, &arguments.only);
+    }
+    if arguments.quick {
+        let Arguments { natter, peers, results, docs, commit, .. } = &arguments;
+        return quick::measure(natter, peers, results, docs, commit);
     }
     if arguments.beside {
         return beside::measure();

@@ -32,7 +32,15 @@ pub struct World {
 impl World {
     /// Opens the world in this folder of results; creates it if there is none.
     pub fn open(results: &Path) -> anyhow::Result<(Self, PathBuf)> {
-        let folder = results.join("world");
+        Self::open_or_make(&results.join("world"), ROOMS)
+    }
+
+    /// Opens a world without [`Self::rooms`], which takes seconds to create.
+    pub fn open_hall(results: &Path) -> anyhow::Result<(Self, PathBuf)> {
+        Self::open_or_make(&results.join("hall"), 0)
+    }
+
+    fn open_or_make(folder: &Path, rooms: usize) -> anyhow::Result<(Self, PathBuf)> {
         let (list, database) = (folder.join("world.json"), folder.join("natter.db"));
         if let Ok(text) = fs::read_to_string(&list) {
             let world: Self = serde_json::from_str(&text)?;
@@ -40,21 +48,22 @@ impl World {
                 return Ok((world, database));
             }
         }
-        fs::create_dir_all(&folder)?;
+        fs::create_dir_all(folder)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let world = runtime.block_on(make(&database))?;
+        let world = runtime.block_on(make(&database, rooms))?;
         fs::write(&list, serde_json::to_string(&world)?)?;
         Ok((world, database))
     }
 }
 
-async fn make(database: &Path) -> anyhow::Result<World> {
-    eprintln!("making {} people and {} conversations, once", ROOMS * ROOM, ROOMS + 1);
+async fn make(database: &Path, rooms: usize) -> anyhow::Result<World> {
+    let count = HALL.max(rooms * ROOM);
+    eprintln!("making {count} people and {} conversations, once", rooms + 1);
     let mut app =
         Setup::new().on(Engine::Sqlite).set("auth.access_ttl", TTL).set("auth.refresh_ttl", 2 * TTL).start().await;
     let base = app.url();
-    let mut people: Vec<Member> = Vec::with_capacity(ROOMS * ROOM);
-    while people.len() < ROOMS * ROOM {
+    let mut people: Vec<Member> = Vec::with_capacity(count);
+    while people.len() < count {
         let first = people.len();
         let crowd = (first..first + SIGN_UPS_AT_ONCE).map(|number| {
             let base = base.clone();
@@ -64,10 +73,10 @@ async fn make(database: &Path) -> anyhow::Result<World> {
             people.push(person.await?);
         }
     }
-    let mut rooms = Vec::with_capacity(ROOMS);
-    for room in people.chunks(ROOM) {
+    let mut conversations = Vec::with_capacity(rooms);
+    for room in people.chunks(ROOM).take(rooms) {
         let others: Vec<&Member> = room[1..].iter().collect();
-        rooms.push(room[0].open_group("Room", &others).await);
+        conversations.push(room[0].open_group("Room", &others).await);
     }
     let others: Vec<&Member> = people[1..HALL].iter().collect();
     let hall = people[0].open_group("Hall", &others).await;
@@ -76,7 +85,7 @@ async fn make(database: &Path) -> anyhow::Result<World> {
     let ended = app.instances[0].terminate().await;
     anyhow::ensure!(ended.success(), "the server ended with {ended}");
     copy(Path::new(app.database.url.trim_start_matches("sqlite://")), database)?;
-    Ok(World { made_at: now(), tokens, hall, rooms })
+    Ok(World { made_at: now(), tokens, hall, rooms: conversations })
 }
 
 const KEY_FILE: &str = "encryption-key";

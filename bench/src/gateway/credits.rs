@@ -7,7 +7,7 @@ use anyhow::Context;
 use support::Engine;
 
 use super::{
-    PARALLEL, SLICE,
+    PARALLEL, SLICE, cost,
     load::{Call, Load},
     peer::Peer,
     upstream,
@@ -31,9 +31,9 @@ pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()>
             let running = kinds[at].start(cores, natter, peers, upstream.port)?;
             let load = Load::of(&running);
             runtime.block_on(load.all(Call::Plain, PARALLEL, SLICE)).context("the first calls")?;
-            let (quiet, before) = (Quiet::begin(cores)?, Cpu::of(running.server.process())?);
-            let answered = runtime.block_on(load.all(Call::Plain, PARALLEL, SLICE))?;
-            let cost = Cpu::of(running.server.process())?.since(before).total() / answered * 1e3;
+            let quiet = Quiet::begin(cores)?;
+            // Seconds for a thousand calls are milliseconds for one.
+            let cost = cost(&runtime, &running, Call::Plain)?;
             eprintln!("{}: {cost:.4} ms, others had {:.1} %", kinds[at].name(), quiet.disturbance()? * 100.0);
             costs[at].push(cost);
         }

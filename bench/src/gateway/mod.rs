@@ -1,4 +1,4 @@
-//! Comparison of AI gateways: the same calls are made through each of them to an upstream that
+//! GatewayComparison of AI gateways: the same calls are made through each of them to an upstream that
 //! answers at once. Measures the CPU time per thousand calls. For each call, Natter checks a key,
 //! counts limits, reserves a budget and writes a usage row; the other gateways do what they do by
 //! default.
@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use self::{
     load::{Call, Load},
-    peer::Peer,
+    peer::{Peer, Running},
 };
 use crate::machine::{self, Cores, Cpu, Quiet, mebibytes, memory};
 
@@ -84,6 +84,56 @@ pub fn measure(natter: &Path, peers: &Path, rounds: usize) -> anyhow::Result<()>
     Ok(())
 }
 
+/// Plain calls through Natter, compared with those through another gateway.
+pub struct GatewayComparison {
+    /// CPU time of Natter for a thousand calls, in seconds.
+    pub plain: f64,
+    /// Name of the other gateway.
+    pub other: &'static str,
+    /// CPU time of Natter, as a multiple of that of the other gateway.
+    pub ratio: f64,
+    /// Resident memory of Natter after the calls, in bytes.
+    pub memory: u64,
+    /// Share of both cores that other processes used.
+    pub disturbance: f64,
+}
+
+/// Compares Natter with sglang-router, or with nginx if sglang-router is not installed. Their calls
+/// alternate, so that disturbances affect both.
+pub fn compare(cores: Cores, natter: &Path, peers: &Path, rounds: u32) -> anyhow::Result<GatewayComparison> {
+    let other = if peers.join("python/bin/python").exists() { Peer::SglangRouter } else { Peer::Nginx };
+    let upstream = upstream::start()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let gateways =
+        [Peer::Natter.start(cores, natter, peers, upstream.port)?, other.start(cores, natter, peers, upstream.port)?];
+    for gateway in &gateways {
+        runtime.block_on(Load::of(gateway).all(Call::Plain, PARALLEL, SLICE)).context("the first calls")?;
+    }
+    let quiet = Quiet::begin(cores)?;
+    let mut costs = [0.0; 2];
+    for _ in 0..rounds {
+        for (sum, gateway) in costs.iter_mut().zip(&gateways) {
+            *sum += cost(&runtime, gateway, Call::Plain)?;
+        }
+    }
+    let [plain, others] = costs;
+    Ok(GatewayComparison {
+        plain: plain / f64::from(rounds),
+        other: other.name(),
+        ratio: plain / others,
+        memory: memory(gateways[0].server.process())?,
+        disturbance: quiet.disturbance()?,
+    })
+}
+
+/// Returns the CPU time of a gateway for a thousand calls, in seconds.
+fn cost(runtime: &Runtime, running: &Running, call: Call) -> anyhow::Result<f64> {
+    let (load, process) = (Load::of(running), running.server.process());
+    let before = Cpu::of(process)?;
+    let answered = runtime.block_on(load.all(call, PARALLEL, SLICE))?;
+    Ok(Cpu::of(process)?.since(before).total() / answered * 1_000.0)
+}
+
 fn measure_one(
     runtime: &Runtime,
     cores: Cores,
@@ -96,14 +146,8 @@ fn measure_one(
     let load = Load::of(&running);
     let direct = Load { address: (std::net::Ipv4Addr::LOCALHOST, upstream).into(), ..load.clone() };
     runtime.block_on(load.all(Call::Plain, PARALLEL, SLICE)).context("the first calls")?;
-    let process = running.server.process();
-    let cost = |call: Call| -> anyhow::Result<f64> {
-        let before = Cpu::of(process)?;
-        let answered = runtime.block_on(load.all(call, PARALLEL, SLICE))?;
-        Ok(Cpu::of(process)?.since(before).total() / answered * 1_000.0)
-    };
     let quiet = Quiet::begin(cores)?;
-    let (plain, streamed) = (cost(Call::Plain)?, cost(Call::Streamed)?);
+    let (plain, streamed) = (cost(runtime, &running, Call::Plain)?, cost(runtime, &running, Call::Streamed)?);
     let mut lone = runtime.block_on(load.one_by_one(Call::Plain, LONE_CALLS))?;
     let mut floor = runtime.block_on(direct.one_by_one(Call::Plain, LONE_CALLS))?;
     let mut first = runtime.block_on(load.one_by_one(Call::Streamed, LONE_CALLS / 5))?;
@@ -125,7 +169,7 @@ fn measure_one(
         added_p50: at(&mut lone, 0.5) - at(&mut floor, 0.5),
         added_p99: at(&mut lone, 0.99) - at(&mut floor, 0.99),
         first_frame: at(&mut first, 0.5),
-        memory: memory(process)?,
+        memory: memory(running.server.process())?,
     };
     eprintln!(
         "{}: {plain:.3} and {streamed:.3} CPU seconds, p50 +{:.2} ms, others had {:.1} %",

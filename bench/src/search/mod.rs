@@ -187,6 +187,29 @@ impl<'a> Questions<'a> {
         let author = (class == Class::Filtered).then(|| self.random.rank(PEOPLE as u64));
         Ok(Question { q, author: author.map(usize::try_from).transpose()? })
     }
+
+    /// Makes searches of one class, one after the other.
+    async fn search_all(&mut self, class: Class, searcher: &Searcher, searches: usize) -> anyhow::Result<Searches> {
+        let mut made = Searches { took: Vec::with_capacity(searches), hits: 0, queries: Vec::new() };
+        for number in 0..WARM_UP + searches {
+            let question = self.make(class, searcher)?;
+            let (time, found) = search(self.world, searcher, &question).await?;
+            if number < WARM_UP {
+                continue;
+            }
+            made.took.push(time);
+            made.hits += total(&found);
+            made.queries.push(question.q);
+        }
+        Ok(made)
+    }
+}
+
+/// Searches of one class by one user.
+struct Searches {
+    took: Vec<Duration>,
+    hits: u64,
+    queries: Vec<String>,
 }
 
 /// Latencies of one class of queries for one user.
@@ -243,25 +266,44 @@ pub fn measure(size: &SearchSize, docs: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Latencies of searches of all classes by all users, in milliseconds.
+pub struct SearchLatency {
+    pub p50: f64,
+    pub p95: f64,
+    /// Resident memory of the server after the searches, in bytes.
+    pub memory: u64,
+}
+
+/// Measures only the latency, on SQLite, while this many messages per second are written.
+pub fn measure_latency(messages: u64, per_second: u64, searches: usize) -> anyhow::Result<SearchLatency> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let world = World::make(Engine::Sqlite, messages).await?;
+        let mut questions = Questions::new(&world);
+        let writing = Writing::begin(&world, per_second);
+        let mut took = Vec::new();
+        for class in Class::ALL {
+            for searcher in &world.searchers {
+                took.extend(questions.search_all(class, searcher, searches).await?.took);
+            }
+        }
+        let written_per_second = writing.end().await;
+        eprintln!("  {written_per_second:.0} messages written per second");
+        let memory = machine::memory(world.app.instances[0].process_id())?;
+        Ok(SearchLatency { p50: at(&mut took, 50), p95: at(&mut took, 95), memory })
+    })
+}
+
 async fn run(database: Database, size: &SearchSize) -> anyhow::Result<Outcome> {
     let world = World::make(database.engine(), size.messages).await?;
     let mut questions = Questions::new(&world);
-    let writing = Writing::begin(&world);
+    let writing = Writing::begin(&world, WRITTEN);
     let (mut timed, mut asked) = (Vec::new(), Vec::new());
     for class in Class::ALL {
         for searcher in &world.searchers {
-            let (mut took, mut hits) = (Vec::with_capacity(size.searches), 0);
-            for number in 0..WARM_UP + size.searches {
-                let question = questions.make(class, searcher)?;
-                let (time, found) = search(&world, searcher, &question).await?;
-                if number < WARM_UP {
-                    continue;
-                }
-                took.push(time);
-                hits += total(&found);
-                if searcher.name == "wide" {
-                    asked.push((class, question.q));
-                }
+            let Searches { mut took, hits, queries } = questions.search_all(class, searcher, size.searches).await?;
+            if searcher.name == "wide" {
+                asked.extend(queries.into_iter().map(|q| (class, q)));
             }
             let (p50, p95, longest) = (at(&mut took, 50), at(&mut took, 95), at(&mut took, 100));
             eprintln!("{} · {}: p50 {p50:.1}, p95 {p95:.1}, longest {longest:.1} ms", class.name(), searcher.name);
@@ -351,7 +393,7 @@ struct Writing {
 }
 
 impl Writing {
-    fn begin(world: &World) -> Self {
+    fn begin(world: &World, per_second: u64) -> Self {
         let (is_over, sent) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let tasks = (0..WRITERS).map(|number| {
             let (is_over, sent) = (Arc::clone(&is_over), Arc::clone(&sent));
@@ -363,7 +405,7 @@ impl Writing {
                 for _ in 0..number * 100 {
                     corpus.say();
                 }
-                let mut ticks = tokio::time::interval(Duration::from_millis(1_000 * WRITERS / WRITTEN));
+                let mut ticks = tokio::time::interval(Duration::from_millis(1_000 * WRITERS / per_second));
                 ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 while !is_over.load(Ordering::Relaxed) {
                     ticks.tick().await;
