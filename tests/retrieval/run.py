@@ -29,7 +29,7 @@ FIRST = 5
 WANTED = 0.9
 DOCS = Path(__file__).parents[2] / "docs"
 # Pages of figures, without questions.
-LEFT_OUT = ("benchmark.md", "benchmark-search.md", "performance.md")
+LEFT_OUT = ("benchmark.md", "benchmark-history.md", "benchmark-search.md", "performance.md")
 MODELS = {"AI__PROVIDERS__FAKE__MODELS": "small,embed", "KNOWLEDGE__MODEL": "embed"}
 PASSAGE = re.compile(r'^<passage-\w+ n="\d+" file=("(?:[^"\\]|\\.)*")(?: below=("(?:[^"\\]|\\.)*"))?>$', re.M)
 
