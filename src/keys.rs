@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use appcore::{
-    Secret,
+    Clock, Secret,
     auth::seal::{SecretKind, StoredSecret},
     config::{Config, key_file},
 };
@@ -193,6 +193,7 @@ pub async fn reset(config: &Config) -> anyhow::Result<Vec<SecretCount>> {
         unfinished.display()
     );
     let key = config.auth.key_encryption_secret.clone();
+    let now = Clock::system().now();
     let removing = database.begin().await?;
     let mut removed = Vec::new();
     for kind in SecretKind::ALL {
@@ -204,7 +205,7 @@ pub async fn reset(config: &Config) -> anyhow::Result<Vec<SecretCount>> {
         })
         .await?;
         for owner in &found {
-            stored_secrets::remove(&removing, owner).await?;
+            stored_secrets::remove(&removing, owner, now).await?;
         }
         if !found.is_empty() {
             let count = found.len() as u64;

@@ -397,7 +397,7 @@ async fn stored_secrets(db: &DatabaseConnection) {
         let replaced = list(db, kind, None, 10).await.unwrap();
         assert!(replaced.iter().all(|secret| secret.sealed == [2]), "{replaced:?}");
         for secret in replaced {
-            remove(db, &secret.owner).await.unwrap();
+            remove(db, &secret.owner, NOW).await.unwrap();
         }
         assert!(list(db, kind, None, 10).await.unwrap().is_empty(), "{kind:?}");
     }

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use support::{Application, Engine, Instance, Member, PASSWORD, PostgresServer, Setup, Value, json, wait_until};
+use support::{
+    Application, Authenticator, Engine, Instance, Member, PASSWORD, PostgresServer, Setup, Value, json, wait_until,
+};
 
 use super::natter;
 
@@ -34,6 +36,8 @@ fn counts(report: &str, kind: &str) -> (u64, u64) {
 async fn a_lost_key_is_reported_and_its_secrets_are_removed() {
     let mut app = Setup::new().on(Engine::Sqlite).start().await;
     let anna = app.sign_up("Anna").await;
+    let (ben, _) = Authenticator::set_up_for_somebody(&app.url()).await;
+    app.anonymous().sign_in(&ben.email, PASSWORD).await.data_with(202);
     let (is_ok, said) = run(&app, &[], &["keys", "check", "--json"]).await;
     assert!(is_ok, "{said}");
     let (count, unreadable) = counts(&said, "signing_keys");
@@ -61,6 +65,9 @@ async fn a_lost_key_is_reported_and_its_secrets_are_removed() {
     app.instances[0].start_again().await;
     anna.at(&app.url()).get("/r1/users/me").await.refused(401, "unauthenticated");
     Member::sign_in(&app.url(), &anna.email, PASSWORD).await;
+    // No code is required, because the authenticator app is gone.
+    let ben = Member::sign_in(&app.url(), &ben.email, PASSWORD).await;
+    assert_eq!(ben.tokens["user"]["second_factor"], false);
     assert!(run(&app, &[], &["keys", "check"]).await.0);
 }
 

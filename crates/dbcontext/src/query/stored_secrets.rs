@@ -1,7 +1,7 @@
 //! Secrets that are encrypted with `auth.key_encryption_secret`, across all tables that have them.
 
 use appcore::{
-    AppError, McpServerId, UserId,
+    AppError, McpServerId, Timestamp, UserId,
     auth::seal::{SecretKind, StoredSecret},
 };
 use sea_orm::{
@@ -9,7 +9,7 @@ use sea_orm::{
     TryGetable, Value,
 };
 
-use super::{mcp_connections, second_factors};
+use super::{mcp_connections, second_factors, users};
 use crate::{
     constraint::app_error,
     entity::{ai_provider, mcp_client, mcp_connection, mcp_server, push_key, push_subscription, signing_key, totp},
@@ -174,13 +174,17 @@ pub async fn replace<C: ConnectionTrait>(db: &C, secret: &SealedSecret, sealed: 
 }
 
 /// Deletes a secret, together with everything that is useless without it: recovery codes belong to
-/// the authenticator app, and push subscriptions to the VAPID key.
-pub async fn remove<C: ConnectionTrait>(db: &C, owner: &StoredSecret) -> Result<(), AppError> {
+/// the authenticator app, and push subscriptions to the VAPID key. Sign-ins of a user without an
+/// authenticator app no longer require a code.
+pub async fn remove<C: ConnectionTrait>(db: &C, owner: &StoredSecret, at: Timestamp) -> Result<(), AppError> {
     match owner {
         StoredSecret::SigningKey(id) => {
             signing_key::Entity::delete_by_id(id.as_str()).exec(db).await.map_err(app_error)?;
         }
-        StoredSecret::Totp(user) => second_factors::remove(db, *user).await?,
+        StoredSecret::Totp(user) => {
+            second_factors::remove(db, *user).await?;
+            users::set_second_factor(db, *user, false, at).await?;
+        }
         StoredSecret::PushKey => {
             push_key::Entity::delete_many().exec(db).await.map_err(app_error)?;
             push_subscription::Entity::delete_many().exec(db).await.map_err(app_error)?;
