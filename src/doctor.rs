@@ -72,7 +72,12 @@ async fn run(loaded: LoadedConfig) -> Vec<Check> {
     match database(&config, is_usable).await {
         Ok(Some(database)) => {
             is_running = alive::is_any(&config, &database).await.unwrap_or(false);
-            checks.extend(in_database(&config, &database, ai.as_ref().ok(), is_running).await);
+            let found = in_database(&config, &database, is_running).await;
+            // If the key file can't be read, all encrypted values would count as unreadable.
+            if key_failure.is_none() && !found.iter().any(is_database_fault) {
+                checks.extend(encrypted_values(&config, &database, ai.as_ref().ok()).await);
+            }
+            checks.extend(found);
             // The timeout is harmless: nothing was written that could be lost.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, database.close()).await;
         }
@@ -80,7 +85,7 @@ async fn run(loaded: LoadedConfig) -> Vec<Check> {
         Err(check) => checks.push(check),
     }
     match key_failure {
-        Some(error) => checks.push(Check::fault(CheckAbout::Key, failure::summarize(&error))),
+        Some(error) => checks.push(unusable_key_file(&config, &error)),
         // A key that doesn't open the database is reported already.
         None if checks.iter().any(|check| check.about == CheckAbout::Key) => {}
         None => checks.push(local::key(&config)),
@@ -134,9 +139,21 @@ async fn database(config: &Config, is_usable: bool) -> Result<Option<Database>, 
     }
 }
 
-/// Runs the checks that need the database, also for the AI providers that are stored in it in
-/// addition to those of the configuration.
-async fn in_database(config: &Config, database: &Database, ai: Option<&Ai>, is_running: bool) -> Vec<Check> {
+/// Reports a key file that can't be read, or that is empty.
+fn unusable_key_file(config: &Config, error: &anyhow::Error) -> Check {
+    let says = match error.downcast_ref::<io::Error>() {
+        Some(error) => failure::not_readable(&config.key_file(), error),
+        None => failure::summarize(error),
+    };
+    Check::fault(CheckAbout::Key, says)
+}
+
+fn is_database_fault(check: &Check) -> bool {
+    check.about == CheckAbout::Database && check.is_fault()
+}
+
+/// Runs the checks that need the database, but not the key.
+async fn in_database(config: &Config, database: &Database, is_running: bool) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Database;
     let mut checks = vec![match (schema(config, database).await, with_timeout(ping(database)).await) {
         (Check { verdict: Verdict::Ok, says, .. }, Ok(((), took))) => {
@@ -152,14 +169,21 @@ async fn in_database(config: &Config, database: &Database, ai: Option<&Ai>, is_r
         checks.push(remote::clock(database).await);
     }
     checks.extend(port(config, database, is_running).await);
-    if checks.iter().any(|check| check.about == ABOUT && check.is_fault()) {
+    if checks.iter().any(is_database_fault) {
         return checks;
     }
-    let verified = with_timeout(keys::verify(config, database)).await;
-    checks.extend(verified.err().map(|error| Check::fault(CheckAbout::Key, failure::summarize(&error))));
     checks.extend(remote::untrusted_proxies(database).await);
     checks.push(remote::search(config, database).await);
     checks.push(remote::jobs(database).await);
+    checks
+}
+
+/// Checks that the key decrypts the values in the database, and loads the AI providers that are
+/// stored there in addition to those of the configuration.
+async fn encrypted_values(config: &Config, database: &Database, ai: Option<&Ai>) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let verified = with_timeout(keys::verify(config, database)).await;
+    checks.extend(verified.err().map(|error| Check::fault(CheckAbout::Key, failure::summarize(&error))));
     if let Some(ai) = ai {
         let key = config.auth.key_encryption_secret.as_ref();
         let loading = with_timeout(async { Ok(gateway::custom_providers::load(database, ai, key).await?) });

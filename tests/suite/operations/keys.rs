@@ -46,6 +46,10 @@ async fn a_lost_key_is_reported_and_its_secrets_are_removed() {
     assert!(!is_done && said.contains("Stop it first"), "{said}");
 
     app.instances[0].terminate().await;
+    fs::write(key_file(&app), "").unwrap();
+    let (is_well, said) = run(&app, &[], &["doctor"]).await;
+    let about: Vec<&str> = said.lines().filter(|line| line.contains(" key: ")).collect();
+    assert!(!is_well && about.len() == 1 && about[0].contains("is empty. Put it back"), "{said}");
     fs::write(key_file(&app), "A".repeat(43)).unwrap();
     let (is_ok, said) = run(&app, &[], &["keys", "check", "--json"]).await;
     assert!(!is_ok && said.contains("does not decrypt all secrets"), "{said}");
