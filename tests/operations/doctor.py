@@ -64,7 +64,7 @@ class Doctor:
 
 
 def files_of_another_user(doctor):
-    for path, about in ((DATA, "disk"), (f"{DATA}/natter.db", "database")):
+    for path, about in ((DATA, "disk"), (f"{DATA}/natter.db", "database"), (f"{DATA}/encryption-key", "key")):
         doctor.machine.run("chown", "root:root", path)
         doctor.machine.run("chmod", "go=", path)
         doctor.says("FAULT", about, f"{path} belongs to root. Run as root, or run chown -R nobody {path}", {})
