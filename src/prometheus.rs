@@ -5,7 +5,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     sync::{Arc, LazyLock},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use actix_http::HttpService;
@@ -30,12 +30,14 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::ConstCounter, family::Family, gauge::ConstGauge},
 };
-use tokio::net::TcpStream;
+use tokio::{join, net::TcpStream, sync::Mutex, time::timeout};
 
-use crate::server::HttpConnections;
+use crate::{schema::SchemaState, server::HttpConnections};
 
-/// Timeout for reading the job statistics from the database.
-const JOBS_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout for reading from the database.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for which the state of the schema is cached.
+const SCHEMA_CACHE_TTL: Duration = Duration::from_secs(60);
 /// Clock ticks per second in `/proc`; the same on every Linux system.
 const TICKS_PER_SECOND: f64 = 100.0;
 /// Time after which an idle connection of a scraper is closed.
@@ -65,10 +67,11 @@ pub fn listen(
             return Ok(builder);
         }
     };
-    let (app, connections) = (Arc::clone(app), connections.clone());
+    let (app, connections, newer_steps) = (Arc::clone(app), connections.clone(), Data::new(NewerSteps::default()));
     Ok(builder.listen("metrics", listener, move || {
         let application = actix_web::App::new()
             .app_data(Data::from(Arc::clone(&app)))
+            .app_data(newer_steps.clone())
             .service(only_get("/metrics", answer))
             .default_service(web::to(HttpResponse::NotFound));
         let http = HttpService::build()
@@ -81,12 +84,16 @@ pub fn listen(
     })?)
 }
 
-async fn answer(app: Data<App>) -> HttpResponse {
+async fn answer(app: Data<App>, newer_steps: Data<NewerSteps>) -> HttpResponse {
     let (mut moment, mut process) = (Registry::with_prefix(metrics::PREFIX), Registry::default());
     register_instance(&app, &mut moment);
     register_search(&app, &mut moment);
     register_backups(&app, &mut moment);
-    register_jobs(&app, &mut moment).await;
+    register_certificate(&app, &mut moment);
+    let (newer_steps, ()) = join!(newer_steps.get(&app), register_jobs(&app, &mut moment));
+    if let Some(count) = newer_steps {
+        gauge(&mut moment, "schema_newer_steps", "Applied migrations that only a newer release has", count);
+    }
     // Runs on a blocking thread, because listing the open files may take long, and so may a remote
     // disk.
     let folder = app.config.server.data_dir.clone();
@@ -214,11 +221,37 @@ fn register_backups(app: &App, to: &mut Registry) {
     to.register("backup_failures", "Backups that failed", ConstCounter::new(status.failures));
 }
 
+/// Registers the end of the certificate of `server.public_url`, if it is known.
+fn register_certificate(app: &App, to: &mut Registry) {
+    let Some(end) = app.ops.certificate.expires_at() else { return };
+    let help = "End of the certificate of server.public_url, in Unix time";
+    to.register("certificate_expiration_timestamp_seconds", help, ConstGauge::new(end.seconds()));
+}
+
+/// Number of applied migrations that only a newer release has, cached for [`SCHEMA_CACHE_TTL`].
+#[derive(Default)]
+struct NewerSteps(Mutex<Option<(Instant, u64)>>);
+
+impl NewerSteps {
+    /// Returns the number; the last known one if the database can't be read, `None` without one.
+    async fn get(&self, app: &App) -> Option<u64> {
+        let mut last = self.0.lock().await;
+        let is_fresh = last.is_some_and(|(at, _)| at.elapsed() < SCHEMA_CACHE_TTL);
+        if !is_fresh && app.db.is_available() {
+            let state = timeout(QUERY_TIMEOUT, SchemaState::of(&app.db)).await;
+            if let Ok(Ok(state)) = state {
+                *last = Some((Instant::now(), state.newer.len() as u64));
+            }
+        }
+        last.map(|(_, count)| count)
+    }
+}
+
 async fn register_jobs(app: &App, to: &mut Registry) {
     if !app.db.is_available() {
         return;
     }
-    let census = tokio::time::timeout(JOBS_TIMEOUT, query::job_list::stats_by_kind(app.db.reader())).await;
+    let census = timeout(QUERY_TIMEOUT, query::job_list::stats_by_kind(app.db.reader())).await;
     let Ok(Ok(kinds)) = census else { return };
     // Kinds without jobs have series as well, so that the first dead letter is an increase.
     let of = |value: fn(&query::job_list::KindStats) -> i64| {

@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeSet,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
-use support::{Application, Member, Setup, Upstream, UpstreamKind, free_port, json, new_id, wait_until};
+use support::{Application, Member, Setup, Upstream, UpstreamKind, certified, free_port, json, new_id, wait_until};
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboards/natter.json");
 const ALERTS: &str = include_str!("../../deploy/prometheus/alerts.yaml");
@@ -27,6 +28,19 @@ fn value(text: &str, series: &str) -> f64 {
     let line = text.lines().find(|line| line.starts_with(series));
     let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
     line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// Starts a server with a certificate of an untrusted authority. Returns its URL; it runs until the
+/// process is dropped.
+async fn https_server(folder: &Path) -> (String, tokio::process::Child) {
+    let [_, certificate, key] = certified(folder).await;
+    let port = free_port();
+    let mut server = tokio::process::Command::new("openssl");
+    server.args(["s_server", "-quiet", "-www", "-accept", &port.to_string()]);
+    server.arg("-cert").arg(&certificate).arg("-key").arg(&key);
+    let server = server.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    wait_until("the server listens", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+    (format!("https://127.0.0.1:{port}"), server)
 }
 
 /// Checks the text with Prometheus' `promtool`.
@@ -77,6 +91,8 @@ fn names(text: &str) -> BTreeSet<String> {
 async fn exports_every_metric_used_by_dashboard_and_alerts() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let backups = tempfile::tempdir().unwrap();
+    let tls = tempfile::tempdir().unwrap();
+    let (public_url, _proxy) = https_server(tls.path()).await;
     // No mail server listens at this address, so sending emails fails for good.
     let setup = Setup::new()
         .provider(&upstream)
@@ -87,7 +103,8 @@ async fn exports_every_metric_used_by_dashboard_and_alerts() {
         .set("auth.failed_signins", 1_000)
         .set("rate_limit.auth.limit", 10)
         .set("backup.every_hours", 24)
-        .set("backup.url", backups.path().display());
+        .set("backup.url", backups.path().display())
+        .set("server.public_url", &public_url);
     let (app, url) = watched(setup).await;
     live(&app).await;
     let signin = json!({ "email": "nobody@example.test", "password": "Wrong-Horse-9-Battery" });
@@ -96,6 +113,8 @@ async fn exports_every_metric_used_by_dashboard_and_alerts() {
     wait_until("the database is asked", || async { read(&url).await.contains(asked) }).await;
     let dead = "natter_jobs_dead{kind=\"mail\"}";
     wait_until("a dead letter", || async { value(&read(&url).await, dead) >= 1.0 }).await;
+    let end = "natter_certificate_expiration_timestamp_seconds ";
+    wait_until("the certificate is read", || async { read(&url).await.contains(end) }).await;
 
     let text = read(&url).await;
     let wanted: BTreeSet<String> = [DASHBOARD, ALERTS].into_iter().flat_map(names).collect();
@@ -108,6 +127,10 @@ async fn exports_every_metric_used_by_dashboard_and_alerts() {
     assert!(value(&text, "natter_frames_delivered_total{type=\"message.created\"}") >= 3.0);
     assert!(value(&text, "natter_ai_requests_total{provider=\"fake\",model=\"small\",outcome=\"ok\"}") >= 1.0);
     assert!(value(&text, asked) >= 1.0);
+    // The certificate is valid for five days, and of an authority that this machine doesn't trust.
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    let remaining_days = (value(&text, end) - now) / 86_400.0;
+    assert!((4.9..=5.0).contains(&remaining_days), "{remaining_days} days remain");
     assert!(value(&text, "natter_allocator_bytes{state=\"allocated\"}") > 1e6);
     assert!(text.contains(
         "natter_http_requests_total{method=\"POST\",route=\"/r1/conversations/{id}/messages\",status=\"201\"} 3"
@@ -128,6 +151,7 @@ async fn series_exist_from_the_start_under_standard_names() {
         "natter_violations_total{kind=\"probe\"} 0",
         "natter_usage_lost_rows_total 0",
         "natter_database_writable 1",
+        "natter_schema_newer_steps 0",
         "# TYPE natter_usage_lost_rows_total counter",
         "# TYPE process_cpu_seconds_total counter",
     ] {
@@ -139,8 +163,8 @@ async fn series_exist_from_the_start_under_standard_names() {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
     let age = now - value(&text, "process_start_time_seconds ");
     assert!((0.0..600.0).contains(&age), "started {age} s ago");
-    // Backups are not configured.
-    assert!(!text.contains("natter_backup_"), "{text}");
+    // Neither backups nor a public URL are configured.
+    assert!(!text.contains("natter_backup_") && !text.contains("natter_certificate_"), "{text}");
     drop(app);
     check(&text);
 }

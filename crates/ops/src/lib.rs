@@ -4,6 +4,7 @@
 //! endpoints for administrators use this crate.
 
 pub mod backups;
+pub mod certificate;
 pub mod checks;
 pub mod console;
 pub mod program;
@@ -21,7 +22,7 @@ use identity::IdentityService;
 use message_search::SearchService;
 use platform::{Core, host_health::ClockMonitor};
 
-use crate::{backups::BackupMonitor, program::Program};
+use crate::{backups::BackupMonitor, certificate::CertificateMonitor, program::Program};
 
 /// Service of the operations domain. Dereferences to [`Core`].
 pub struct OpsService {
@@ -36,6 +37,8 @@ pub struct OpsService {
     pub program: OnceLock<Box<dyn Program>>,
     /// State of the scheduled backups; `None` if none are configured.
     pub backups: Option<Arc<BackupMonitor>>,
+    /// Certificate of `server.public_url`.
+    pub certificate: CertificateMonitor,
     /// Cached results of the checks.
     checks: checks::CheckCache,
     /// Lock that allows one profile at a time.
@@ -56,14 +59,17 @@ impl OpsService {
             search,
             program: OnceLock::new(),
             backups,
+            certificate: CertificateMonitor::default(),
             checks: checks::CheckCache::default(),
             profiling: Arc::default(),
             clock_monitor: ClockMonitor::default(),
         })
     }
 
-    /// Records figures and incidents until the instance stops.
+    /// Records figures and incidents, and reads the certificate of `server.public_url`, until the
+    /// instance stops.
     pub fn start(self: &Arc<Self>) {
+        tokio::spawn(certificate::run(Arc::clone(self)));
         self.shutdown_tasks.spawn(console::run(Arc::clone(self)));
     }
 }

@@ -297,14 +297,14 @@ async fn archives_are_listed_verified_and_pruned() {
 }
 
 /// Adds metrics to the setup; also returns their URL.
-fn measured(setup: Setup) -> (Setup, String) {
+pub(super) fn measured(setup: Setup) -> (Setup, String) {
     let address = format!("127.0.0.1:{}", free_port());
     let url = format!("http://{address}/metrics");
     (setup.set("metrics.listen", address), url)
 }
 
 /// Returns the value of a metric without labels.
-async fn metric(url: &str, name: &str) -> f64 {
+pub(super) async fn metric(url: &str, name: &str) -> f64 {
     let text = reqwest::get(url).await.unwrap().text().await.unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()

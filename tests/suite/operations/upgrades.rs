@@ -4,7 +4,10 @@
 
 use support::{Application, Engine, Member, Setup, json, new_id, wait_until};
 
-use super::natter;
+use super::{
+    backup::{measured, metric},
+    natter,
+};
 
 /// Migration of a future release.
 const NEWER: &str = "m9999_of_the_future";
@@ -34,7 +37,8 @@ async fn pair(app: &Application) -> (Member, Member, String) {
 
 #[tokio::test]
 async fn serves_a_schema_one_migration_ahead_and_reports_it() {
-    let mut app = Setup::new().start().await;
+    let (setup, metrics) = measured(Setup::new());
+    let mut app = setup.start().await;
     let (anna, _, chat) = pair(&app).await;
     anna.send_message(&chat, "before").await;
     upgrade(&app).await;
@@ -49,6 +53,7 @@ async fn serves_a_schema_one_migration_ahead_and_reports_it() {
         lines.iter().any(|line| line.contains("1 steps ahead of this version") && line.contains(NEWER)),
         "{lines:?}"
     );
+    assert_eq!(metric(&metrics, "natter_schema_newer_steps").await, 1.0);
     let admin = app.admin().await;
     let checks = admin.get("/r1/admin/checks").await.data();
     let ahead = |check: &support::Value| {

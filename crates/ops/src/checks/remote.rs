@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::{Database, query};
 
 use super::{failure, local, run_concurrently, with_timeout};
-use crate::console;
+use crate::{certificate, console};
 
 /// Maximum difference between this machine's clock and that of the database, in milliseconds.
 const MAX_CLOCK_SKEW_MILLIS: u64 = 2_000;
@@ -200,27 +200,24 @@ pub async fn public_address(config: &Config, is_running: bool) -> Option<Check> 
     let shown = url.as_str().trim_end_matches('/');
     let address = failure::address_of(shown, 443).unwrap_or_else(|| shown.to_owned());
     let now = Clock::system().now();
-    Some(match with_timeout(request(shown, Certificates::Verified)).await {
-        Ok((response, took)) if response.status().is_success() => match certificate_end(&response) {
-            Some(end) if end.as_str() < &*day(now.plus(CERTIFICATE_WARNING)) => {
-                Check::warning(ABOUT, format!("The certificate of {address} expires on {end}. Renew it"))
+    Some(match with_timeout(request(shown)).await {
+        Ok((response, took)) if response.status().is_success() => match certificate::expiration(&response) {
+            Some(end) if end < now.plus(CERTIFICATE_WARNING) => {
+                Check::warning(ABOUT, format!("The certificate of {address} expires on {}. Renew it", day(end)))
             }
             _ => Check::ok(ABOUT, format!("{shown} answers within {took} ms")),
         },
         Ok((response, _)) => address_failure(is_running, &format!("{shown} answers {}", response.status().as_u16())),
         Err(error) if failure::summarize(&error).contains("certificate") => {
-            let end = match with_timeout(request(shown, Certificates::Any)).await {
-                Ok((response, _)) => certificate_end(&response),
-                Err(_) => None,
-            };
+            let end = with_timeout(certificate::read(shown)).await.ok().map(|(end, _)| end);
             Check::warning(
                 ABOUT,
                 match end {
-                    Some(end) if end.as_str() < &*day(now) => {
-                        format!("The certificate of {address} expired on {end}. Renew it")
+                    Some(end) if end < now => {
+                        format!("The certificate of {address} expired on {}. Renew it", day(end))
                     }
                     end => {
-                        let until = end.map_or_else(String::new, |end| format!(", valid until {end},"));
+                        let until = end.map_or_else(String::new, |end| format!(", valid until {},", day(end)));
                         format!(
                             "The certificate of {address}{until} is not trusted by this machine. Use one of a public authority, or add its authority (SSL_CERT_FILE)"
                         )
@@ -242,93 +239,12 @@ fn address_failure(is_running: bool, says: &str) -> Check {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Certificates {
-    Verified,
-    /// Only to read the dates of a certificate that was refused. Nothing secret is sent.
-    Any,
-}
-
-async fn request(shown: &str, certificates: Certificates) -> anyhow::Result<reqwest::Response> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_info(true)
-        .danger_accept_invalid_certs(certificates == Certificates::Any)
-        .build()?;
+async fn request(shown: &str) -> anyhow::Result<reqwest::Response> {
+    let client = reqwest::Client::builder().no_proxy().tls_info(true).build()?;
     Ok(client.get(format!("{shown}/health/simple")).send().await?)
-}
-
-/// Last day of the server's certificate, as `2026-11-30`.
-fn certificate_end(response: &reqwest::Response) -> Option<String> {
-    let info = response.extensions().get::<reqwest::tls::TlsInfo>()?;
-    not_after(info.peer_certificate()?)
-}
-
-/// Parses the end of the validity of an X.509 certificate (RFC 5280).
-fn not_after(certificate: &[u8]) -> Option<String> {
-    const VERSION: u8 = 0xa0;
-    const UTC_TIME: u8 = 0x17;
-    let (_, signed, _) = der_element(certificate)?;
-    let (_, mut fields, _) = der_element(signed)?;
-    let (tag, _, rest) = der_element(fields)?;
-    if tag == VERSION {
-        fields = rest;
-    }
-    // Serial number, algorithm and issuer come before the validity.
-    for _ in 0..3 {
-        (_, _, fields) = der_element(fields)?;
-    }
-    let (_, validity, _) = der_element(fields)?;
-    let (_, _, rest) = der_element(validity)?;
-    let (tag, time, _) = der_element(rest)?;
-    let text = std::str::from_utf8(time).ok()?;
-    let (year, rest) = text.split_at_checked(if tag == UTC_TIME { 2 } else { 4 })?;
-    let year = match (tag, year.parse::<u16>().ok()?) {
-        (UTC_TIME, year @ 50..) => 1_900 + year,
-        (UTC_TIME, year) => 2_000 + year,
-        (_, year) => year,
-    };
-    Some(format!("{year:04}-{}-{}", rest.get(..2)?, rest.get(2..4)?))
-}
-
-/// Splits the first element off DER data: its tag, its content, and the data after it.
-fn der_element(data: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[tag, short], rest) = data.split_first_chunk::<2>()?;
-    let (length, rest) = match short {
-        0..0x80 => (usize::from(short), rest),
-        _ => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(short & 0x7f))?;
-            let length =
-                bytes.iter().try_fold(0_usize, |sum, byte| sum.checked_mul(256).map(|sum| sum | usize::from(*byte)))?;
-            (length, rest)
-        }
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
 }
 
 /// Day of a timestamp, as `2026-11-30`.
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take(10).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parses_the_end_of_a_certificate() {
-        let element = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()][..], content].concat();
-        let certificate = |version: &[u8], time: Vec<u8>| {
-            let validity = element(0x30, &[element(0x17, b"200101000000Z"), time].concat());
-            let head = [element(2, b"1"), element(0x30, b""), element(0x30, b"")].concat();
-            element(0x30, &element(0x30, &[version, head.as_slice(), validity.as_slice()].concat()))
-        };
-        let version = element(0xa0, &element(2, &[2]));
-        let end = |version: &[u8], time: Vec<u8>| not_after(&certificate(version, time));
-        assert_eq!(end(&version, element(0x17, b"261125101112Z")).as_deref(), Some("2026-11-25"));
-        assert_eq!(end(&[], element(0x18, b"20511125101112Z")).as_deref(), Some("2051-11-25"));
-        assert_eq!(end(&version, element(0x17, b"2")), None);
-        assert_eq!(not_after(b"\x30\x84\xff\xff\xff\xff"), None);
-    }
 }
