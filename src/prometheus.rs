@@ -34,6 +34,8 @@ use tokio::{join, net::TcpStream, sync::Mutex, time::timeout};
 
 use crate::{schema::SchemaState, server::HttpConnections};
 
+/// Git revision of the source code; `None` if it was unknown when the program was built.
+const REVISION: Option<&str> = option_env!("NATTER_REVISION");
 /// Timeout for reading from the database.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for which the state of the schema is cached.
@@ -119,12 +121,6 @@ async fn answer(app: Data<App>, newer_steps: Data<NewerSteps>) -> HttpResponse {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Build {
-    version: &'static str,
-    database: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Dependency {
     dependency: &'static str,
 }
@@ -172,8 +168,9 @@ fn gauge(to: &mut Registry, name: &str, help: &str, value: u64) {
 }
 
 fn register_instance(app: &App, to: &mut Registry) {
-    let build = Build { version: env!("CARGO_PKG_VERSION"), database: app.db.kind() };
-    gauges(to, "build_info", "Version and database of this instance", [(build, 1)]);
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("database", app.db.kind())].into_iter();
+    let build: Vec<_> = build.chain(REVISION.map(|revision| ("revision", revision))).collect();
+    gauges(to, "build_info", "Version, Git revision and database of this instance", [(build, 1)]);
     let is_up = |circuit: Circuit| i64::from(circuit == Circuit::Closed);
     let redis = app.redis.as_ref().map(|redis| ("redis", redis.circuit()));
     let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter().chain(redis);
