@@ -78,7 +78,7 @@ impl Ctx {
 
     /// Operations and administration of the installation.
     #[must_use]
-    pub fn ops(&self) -> &OpsService {
+    pub fn ops(&self) -> &Arc<OpsService> {
         &self.app.ops
     }
 

@@ -41,6 +41,8 @@ pub struct OpsService {
     pub certificate: CertificateMonitor,
     /// Cached results of the checks.
     checks: checks::CheckCache,
+    /// Cached answers of the dependencies.
+    answers: checks::quick::AnswerCache,
     /// Lock that allows one profile at a time.
     profiling: Arc<tokio::sync::Mutex<()>>,
     clock_monitor: ClockMonitor,
@@ -61,6 +63,7 @@ impl OpsService {
             backups,
             certificate: CertificateMonitor::default(),
             checks: checks::CheckCache::default(),
+            answers: checks::quick::AnswerCache::default(),
             profiling: Arc::default(),
             clock_monitor: ClockMonitor::default(),
         })

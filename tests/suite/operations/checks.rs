@@ -1,5 +1,8 @@
 //! Health checks of an installation: for administrators, and as reasons in `/health`.
 
+use std::{collections::BTreeSet, time::Instant};
+
+use futures_util::future::join_all;
 use support::{Application, Member, Setup, Value, json, wait_until};
 
 /// Returns the results of the checks about this subject.
@@ -56,6 +59,20 @@ async fn failed_checks_name_the_fix_and_reveal_no_secrets() {
     let jobs = about(&admin, "jobs").await;
     assert!(jobs[0].0 == "warning" && jobs[0].1.contains("failed for good"), "{jobs:?}");
     assert!(!admin.get("/r1/admin/checks").await.text().contains("hunter22"));
+}
+
+#[tokio::test]
+async fn many_health_requests_contact_the_database_once_per_second() {
+    let app = Application::start().await;
+    let anonymous = app.anonymous();
+    let begun = Instant::now();
+    let mut latencies = BTreeSet::new();
+    for _ in 0..20 {
+        let answers = join_all((0..10).map(|_| anonymous.get("/health"))).await;
+        latencies.extend(answers.iter().map(|answer| answer.body["database"]["latency_ms"].to_string()));
+    }
+    let most = begun.elapsed().as_secs() + 1;
+    assert!(latencies.len() as u64 <= most, "{latencies:?} within {most} s");
 }
 
 #[tokio::test]

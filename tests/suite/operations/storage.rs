@@ -127,7 +127,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     .await;
     anna.patch("/r1/users/me", json!({ "display_name": "Anna again" })).await.data();
     anna.upload("b.bin", "application/octet-stream", vec![7; 2_000_000]).await;
-    assert_eq!(anna.get("/health").await.body["status"], "ok");
+    wait_until("the server is healthy", || async { anna.get("/health").await.body["status"] == "ok" }).await;
     assert_eq!(anna.history(&chat).await.len(), sent + 1);
     // The incident could not be recorded while the disk was full. Now it is recorded, with its end.
     let admin = app.command(&["admin", "create", "--email", "root@example.test", "--password", PASSWORD]).await;

@@ -9,7 +9,10 @@ pub mod local;
 pub mod quick;
 pub mod remote;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use appcore::{
     UNTRUSTED_PROXIES,
@@ -31,7 +34,7 @@ pub(crate) struct CheckCache(Mutex<Option<(Instant, Checks)>>);
 
 /// Returns the results of all checks, which may be some seconds old. Concurrent callers wait for
 /// the same run.
-pub async fn all(service: &OpsService) -> Checks {
+pub async fn all(service: &Arc<OpsService>) -> Checks {
     let mut last = service.checks.0.lock().await;
     if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < CACHE_TTL) {
         return known.clone();
@@ -42,7 +45,7 @@ pub async fn all(service: &OpsService) -> Checks {
     found
 }
 
-async fn run_all(service: &OpsService) -> Vec<Check> {
+async fn run_all(service: &Arc<OpsService>) -> Vec<Check> {
     let config = &service.config;
     let program = async {
         match service.program.get() {

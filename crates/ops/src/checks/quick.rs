@@ -14,13 +14,16 @@ use dbcontext::connection::WriteRefusal;
 use files::uploads::Uploads;
 use futures_util::join;
 use platform::host_health::{DiskSpace, OpenFiles};
-use tokio::time::timeout;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::local;
 use crate::OpsService;
 
 /// Timeout for contacting a dependency.
 const DEPENDENCY_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for which the answers of the dependencies are cached, so that any number of requests for
+/// `/health` contacts each dependency once per second.
+const CACHE_TTL: Duration = Duration::from_secs(1);
 /// Delay of the search index above which it is reported.
 const MAX_SEARCH_LAG: Duration = Duration::from_secs(30);
 /// Time for which a jump of the clock is reported.
@@ -44,8 +47,59 @@ pub struct Dependency {
     pub circuit: Option<Circuit>,
 }
 
-pub async fn run(service: &OpsService) -> QuickReport {
-    let (database, redis, (storage, on_disk)) = join!(database(service), redis(service), storage(service));
+impl Dependency {
+    const DOWN: Self = Self { is_up: false, latency: None, circuit: None };
+}
+
+/// Answers of the dependencies when they were last contacted.
+#[derive(Clone, Debug)]
+struct DependencyAnswers {
+    database: Dependency,
+    redis: Option<Dependency>,
+    storage: Dependency,
+    storage_checks: Vec<Check>,
+}
+
+impl DependencyAnswers {
+    async fn request(service: &OpsService) -> Self {
+        let (database, redis, (storage, storage_checks)) = join!(database(service), redis(service), storage(service));
+        Self { database, redis, storage, storage_checks }
+    }
+}
+
+/// Last answers of the dependencies, and when they were complete.
+#[derive(Default)]
+pub(crate) struct AnswerCache(Arc<Mutex<Option<(Instant, DependencyAnswers)>>>);
+
+/// Returns the answers of the dependencies, which may be a second old. Concurrent callers wait for
+/// the same answers.
+async fn answers(service: &Arc<OpsService>) -> DependencyAnswers {
+    let mut last = Arc::clone(&service.answers.0).lock_owned().await;
+    if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < CACHE_TTL) {
+        return known.clone();
+    }
+    // Runs as a task, because a caller that disconnects must not cancel it for the others.
+    let owned = Arc::clone(service);
+    let requested = tokio::spawn(async move {
+        let answers = DependencyAnswers::request(&owned).await;
+        *last = Some((Instant::now(), answers.clone()));
+        answers
+    });
+    requested.await.unwrap_or_else(|_| DependencyAnswers {
+        database: Dependency::DOWN,
+        redis: service.redis.as_ref().map(|_| Dependency::DOWN),
+        storage: Dependency::DOWN,
+        storage_checks: Vec::new(),
+    })
+}
+
+pub async fn run(service: &Arc<OpsService>) -> QuickReport {
+    let DependencyAnswers { database, redis, storage, storage_checks } = answers(service).await;
+    // What is known without contacting a dependency is never cached.
+    let database = Dependency { circuit: Some(service.db.circuit()), ..database };
+    let circuit = service.redis.as_ref().map(|redis| redis.circuit());
+    let redis = redis.map(|redis| Dependency { circuit, ..redis });
+    let storage = if service.db.write_refusal().is_some() { Dependency::DOWN } else { storage };
     let ai = ai(service);
     let ms = |dependency: &Dependency| dependency.latency.unwrap_or_default().as_millis();
     let mut checks = vec![if database.is_up {
@@ -71,7 +125,7 @@ pub async fn run(service: &OpsService) -> QuickReport {
     } else {
         Check::fault(CheckAbout::Redis, "Redis can't be reached: updates between instances take up to a second, and each instance counts limits on its own. Restart Redis; it holds no data that must be restored")
     }));
-    checks.extend(on_disk);
+    checks.extend(storage_checks);
     if !ai.is_up {
         checks.push(Check::fault(
             CheckAbout::Ai,
@@ -86,8 +140,7 @@ pub async fn run(service: &OpsService) -> QuickReport {
 
 /// Checks the database. A database that responds but commits nothing counts as down.
 async fn database(service: &OpsService) -> Dependency {
-    let asked = probe(async { service.db.ping().await.is_ok() && service.events.writer.is_healthy() }).await;
-    Dependency { circuit: Some(service.db.circuit()), ..asked }
+    probe(async { service.db.ping().await.is_ok() && service.events.writer.is_healthy() }).await
 }
 
 async fn redis(service: &OpsService) -> Option<Dependency> {
@@ -96,12 +149,11 @@ async fn redis(service: &OpsService) -> Option<Dependency> {
         let mut connection = redis.connection().await?;
         Ok(deadpool_redis::redis::cmd("PING").query_async::<String>(&mut connection).await?)
     };
-    let asked = probe(async { redis.execute(DEPENDENCY_TIMEOUT, ping).await.is_ok() }).await;
-    Some(Dependency { circuit: Some(redis.circuit()), ..asked })
+    Some(probe(async { redis.execute(DEPENDENCY_TIMEOUT, ping).await.is_ok() }).await)
 }
 
-/// Checks whether the database has refused a write, the disk space and the open files. Runs on a
-/// blocking thread, because a remote disk may be slow.
+/// Checks the disk space and the open files. Runs on a blocking thread, because a remote disk may be
+/// slow.
 async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     let (folder, uploads) = (service.config.server.data_dir.clone(), Arc::clone(&service.files.uploads));
     let begun = Instant::now();
@@ -110,11 +162,10 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     });
     let Ok(Ok((room, no_room, files))) = timeout(DEPENDENCY_TIMEOUT, looked).await else {
         let says = "The disk with server.data_dir doesn't respond. Check it, and the network connection if it's remote";
-        let down = Dependency { is_up: false, latency: None, circuit: None };
-        return (down, vec![Check::fault(CheckAbout::Disk, says)]);
+        return (Dependency::DOWN, vec![Check::fault(CheckAbout::Disk, says)]);
     };
     // If the folder can't be read, nothing is known about its disk.
-    let is_up = service.db.write_refusal().is_none() && !matches!(room, Some(DiskSpace::Full(_)));
+    let is_up = !matches!(room, Some(DiskSpace::Full(_)));
     let checks = room.map(|room| local::disk_space(room, "server.data_dir"));
     let latency = is_up.then(|| begun.elapsed());
     let checks = checks.into_iter().chain(no_room).chain(files.map(local::open_files)).collect();
