@@ -1,7 +1,8 @@
 //! Limits repeated warnings and errors, so that an outage doesn't fill the log.
 //!
 //! The first line of a kind is logged. Further ones are counted and reported by one line with
-//! `repeated = N` every 10 s. Lines are of one kind if they differ only in numbers and ids.
+//! `repeated = N` every 10 s. Lines are of one kind if they differ only in numbers and ids. Failed
+//! requests are not limited, because the log has one line for each request.
 
 use std::{
     collections::HashMap,
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use middleware::tracing::LOG_TARGET as REQUEST_LOG;
 use tracing::{
     Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
@@ -134,7 +136,7 @@ impl<S: Subscriber> Layer<S> for RepeatFilter {
         // Events from the `log` crate carry their metadata in fields.
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
-        if *metadata.level() > Level::WARN || metadata.target() == module_path!() {
+        if *metadata.level() > Level::WARN || [module_path!(), REQUEST_LOG].contains(&metadata.target()) {
             return true;
         }
         let mut line = LineText::default();
@@ -242,6 +244,16 @@ mod tests {
             }
         });
         assert_eq!(messages, ["failed", "failed"]);
+    }
+
+    #[test]
+    fn every_failed_request_is_logged() {
+        let messages = logged(|_| {
+            for _ in 0..3 {
+                tracing::warn!(target: REQUEST_LOG, status = 503, "request");
+            }
+        });
+        assert_eq!(messages.len(), 3);
     }
 
     #[test]

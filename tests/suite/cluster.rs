@@ -280,6 +280,11 @@ async fn answers_503_in_time_without_its_database_and_recovers() {
     let said = |word: &str| app.instances[0].log().iter().filter(|line| line.contains(word)).count();
     wait_until("the circuit breaker closes", || async { said("circuit breaker closed") > 0 }).await;
     assert_eq!((said("circuit breaker open"), said("circuit breaker closed")), (1, 1));
+    let is_failure = |line: &&String| line.contains("\"level\":\"WARN\"") && line.contains("\"status\":503");
+    wait_until("each failed request is logged as a warning", || async {
+        app.instances[0].log().iter().filter(is_failure).count() >= 20
+    })
+    .await;
     // The first attempt may have been committed; after it is resent, the message exists only once.
     let again = anna.send_as(&chat, &client_id, "meanwhile").await;
     assert!(matches!(again.status, 200 | 201), "{again:?}");

@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, cell::Cell, net::IpAddr, time::Instant};
 
-use ::tracing::{Instrument, debug_span, field, info};
+use ::tracing::{Instrument, debug_span, field, info, warn};
 use actix_web::{
     Error, HttpMessage, HttpRequest,
     body::MessageBody,
@@ -24,6 +24,8 @@ use uuid::Uuid;
 
 use crate::{RequestServices, address};
 
+/// Target of the request log.
+pub const LOG_TARGET: &str = module_path!();
 /// Header with the request id, in requests and responses.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
@@ -36,6 +38,13 @@ const MAX_PATH_CHARS: usize = 256;
 /// Header of W3C Trace Context, which names the parent span.
 const TRACEPARENT: &str = "traceparent";
 const UNNAMED: HeaderValue = HeaderValue::from_static("-");
+
+/// Logs a request; as a warning if the server failed to serve it.
+macro_rules! log_request {
+    ($status:expr, $($fields:tt)*) => {
+        if $status >= 500 { warn!($($fields)*) } else { info!($($fields)*) }
+    };
+}
 
 /// Request id, for the log and the response.
 #[derive(Clone)]
@@ -142,8 +151,8 @@ pub async fn observe(
                     let user_id = recorded(http, |observed| observed.user.get()).map(field::display);
                     let key_id = recorded(http, |observed| observed.key.get()).map(field::display);
                     let (path, address) = (shown(uri.path()), client_address(http).map(field::display));
-                    info!(
-                        request_id, %method, route = &*route, path, status, error, ms, address, user_id, key_id, "request"
+                    log_request!(
+                        status, request_id, %method, route = &*route, path, status, error, ms, address, user_id, key_id, "request"
                     );
                 }
                 response.headers_mut().insert(REQUEST_ID, id.0);
@@ -154,7 +163,7 @@ pub async fn observe(
                 metrics().http.record(method.as_str(), metrics::OTHER, status, took);
                 describe(&traced, method.as_str(), UNKNOWN_ROUTE, status);
                 let path = shown(uri.path());
-                info!(request_id = id.as_str(), %method, route = UNKNOWN_ROUTE, path, status, ms, "request");
+                log_request!(status, request_id = id.as_str(), %method, route = UNKNOWN_ROUTE, path, status, ms, "request");
                 Err(error)
             }
         }
