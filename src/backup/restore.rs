@@ -13,6 +13,7 @@ use appcore::{
     Clock, Secret,
     config::{Config, key_file},
 };
+use dbcontext::Database;
 use tar::Archive;
 
 use super::{
