@@ -74,7 +74,7 @@ pub async fn restore(
     }
     let target = RestoreTarget::open(config).await?;
     let restore = Restore { config, archive, key, existing, progress };
-    let destination = Destination::Postgres(target);
+    let destination = Destination::Postgres(Box::new(target));
     let restored = restore.run(&destination).await;
     let Destination::Postgres(target) = destination else { return restored };
     match &restored {
@@ -89,7 +89,7 @@ pub async fn restore(
 enum Destination {
     /// SQLite file.
     File(PathBuf),
-    Postgres(RestoreTarget),
+    Postgres(Box<RestoreTarget>),
 }
 
 impl Destination {
