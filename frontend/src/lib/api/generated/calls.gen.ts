@@ -16,6 +16,7 @@ export interface Calls {
     '/admin/figures': { query?: { range?: T.FiguresRange }; answer: T.Figures };
     '/admin/gateways': { answer: Page<T.AdminPaymentGateway> };
     '/admin/instances': { answer: T.InstanceVec };
+    '/admin/invitations': { query?: { workspace_id?: T.WorkspaceId; page?: number; page_size?: number }; answer: Page<T.AdminInvitation> };
     '/admin/job_kinds': { answer: T.JobKindVec };
     '/admin/jobs': { query?: { status?: 'queued' | 'running' | 'dead'; kind?: string; page?: number; page_size?: number }; answer: Page<T.Job> };
     '/admin/ledger': { query?: { user_id?: T.UserId; workspace_id?: T.WorkspaceId; page?: number; page_size?: number }; answer: Page<T.LedgerEntry> };
@@ -38,6 +39,7 @@ export interface Calls {
     '/admin/subscriptions': { query?: { status?: T.SubscriptionStatus; page?: number; page_size?: number }; answer: Page<T.AdminSubscription> };
     '/admin/users': { query?: { q?: string; status?: T.UserStatus; role?: T.UserRole; idle_since?: T.Timestamp; page?: number; page_size?: number }; answer: Page<T.AdminUser> };
     '/admin/users/{}': { answer: T.AdminUserDetails };
+    '/admin/users/{}/api_keys': { query?: { page?: number; page_size?: number }; answer: Page<T.ApiKey> };
     '/admin/users/{}/export': { answer: T.Export };
     '/admin/users/{}/sessions': { query?: { page?: number; page_size?: number }; answer: Page<T.UserSession> };
     '/admin/workspaces': { query?: { q?: string; kind?: T.WorkspaceKind; page?: number; page_size?: number }; answer: Page<T.AdminWorkspace> };
@@ -141,6 +143,7 @@ export interface Calls {
     '/admin/bans': { body: T.AddBanRequest; answer: T.Ban };
     '/admin/credits': { body: T.GiveCreditsRequest; answer: T.Credits };
     '/admin/gateways/{}/test': { answer: T.ProviderTest };
+    '/admin/invitations': { body: T.InviteToAnyWorkspaceRequest; answer: T.NewInvitation };
     '/admin/jobs/requeue': { body?: T.RequeueJobsRequest; answer: T.RequeuedJobs };
     '/admin/jobs/{}/requeue': { answer: T.Job };
     '/admin/mcp_servers': { body: T.AddMcpServerRequest; answer: T.McpServer };
@@ -259,6 +262,7 @@ export interface Calls {
     '/admin/budgets/user/{}': { answer: void };
     '/admin/budgets/workspace/{}': { answer: void };
     '/admin/conversations/{}': { body: T.DeleteAnyConversationRequest; answer: void };
+    '/admin/invitations/{}': { answer: void };
     '/admin/jobs': { body?: T.DeleteJobsRequest; answer: T.DeletedJobs };
     '/admin/jobs/{}': { answer: void };
     '/admin/mcp_servers/{}': { answer: void };
@@ -268,6 +272,7 @@ export interface Calls {
     '/admin/models/{}': { answer: void };
     '/admin/providers/{}': { answer: void };
     '/admin/users/{}': { answer: void };
+    '/admin/users/{}/api_keys/{}': { answer: void };
     '/admin/users/{}/second-factor': { answer: void };
     '/admin/users/{}/sessions': { answer: void };
     '/admin/users/{}/sessions/{}': { answer: void };

@@ -193,6 +193,13 @@ export type AdminConversationMember = {
     role: MemberRole;
 };
 
+/**
+ * Invitation with its workspace, for administrators.
+ */
+export type AdminInvitation = Invitation & {
+    workspace: AdminPlace;
+};
+
 export type AdminOwner = {
     display_name: string;
     id: UserId;
@@ -252,7 +259,7 @@ export type AdminPaymentGateway = PaymentGateway & {
 };
 
 /**
- * Workspace of a conversation.
+ * Workspace of a conversation or of an invitation.
  */
 export type AdminPlace = {
     id: WorkspaceId;
@@ -3354,6 +3361,20 @@ export type InviteAccountRequest = {
     email: string;
     language?: Language | null;
     role?: UserRole | null;
+};
+
+export type InviteToAnyWorkspaceRequest = {
+    /**
+     * E-mail address, the only one that can use the invitation; either this or `max_uses`.
+     */
+    email?: string | null;
+    expires_at?: Timestamp | null;
+    /**
+     * Maximum number of uses of the link.
+     */
+    max_uses?: number | null;
+    role?: WorkspaceRole | null;
+    workspace_id: WorkspaceId;
 };
 
 /**
