@@ -5,10 +5,7 @@ use appcore::{
     AppError, Code, InvitationId, UserId, WorkspaceId,
     page::{Page, PageRequest},
     text_field::validate_search_text,
-    view::{
-        AdminInvitation, AdminWorkspace, AdminWorkspaceMember, Invitation, WorkspaceKind, WorkspaceReference,
-        WorkspaceRole,
-    },
+    view::{AdminInvitation, AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceReference, WorkspaceRole},
 };
 pub use dbcontext::query::admin_workspaces::Filter;
 use dbcontext::{
@@ -100,17 +97,12 @@ pub async fn invitations_of(
 ) -> Result<Page<AdminInvitation>, AppError> {
     let (found, total) = invitation_rows::list_all(service.db.reader(), workspace, service.clock.now(), page).await?;
     let view = |row: invitation_rows::NamedInvitation| AdminInvitation {
-        invitation: Invitation {
-            id: row.id,
-            email: row.email,
-            role: row.role,
-            uses: row.uses,
-            max_uses: row.max_uses,
-            expires_at: row.expires_at,
-            created_by: row.created_by,
-            created_at: row.created_at,
+        workspace: WorkspaceReference {
+            id: row.invitation.workspace_id,
+            name: row.workspace_name,
+            kind: row.workspace_kind,
         },
-        workspace: WorkspaceReference { id: row.workspace_id, name: row.workspace_name, kind: row.workspace_kind },
+        invitation: invitations::view(row.invitation),
     };
     Ok(Page::new(found.into_iter().map(view).collect(), page, total))
 }
@@ -156,10 +148,7 @@ pub async fn revoke_invitation(
 ) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     let workspace = invitation_rows::by_id(&tx, id).await?.ok_or(Code::NotFound)?.workspace_id;
-    if !invitation_rows::revoke(&tx, workspace, id, service.clock.now()).await? {
-        return Err(Code::NotFound.into());
-    }
-    audit::record(&tx, NewAuditEntry::by_principal(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
+    invitations::revoke_one(&tx, by, workspace, id, service.clock.now()).await?;
     tx.commit().await.map_err(app_error)
 }
 

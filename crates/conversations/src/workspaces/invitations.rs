@@ -250,11 +250,22 @@ pub async fn revoke(
 ) -> Result<(), AppError> {
     authorize(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    if !rows::revoke(&tx, workspace_id, id, service.clock.now()).await? {
+    revoke_one(&tx, by, workspace_id, id, service.clock.now()).await?;
+    tx.commit().await.map_err(app_error)
+}
+
+/// Revokes an invitation to this workspace, and writes the audit entry of `by`.
+pub(super) async fn revoke_one<C: ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    workspace_id: WorkspaceId,
+    id: InvitationId,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    if !rows::revoke(db, workspace_id, id, now).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, NewAuditEntry::by_principal(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
-    tx.commit().await.map_err(app_error)
+    audit::record(db, NewAuditEntry::by_principal(by, Action::InvitationRevoked, Some(id.to_string()))).await
 }
 
 /// Details of an invitation for the holder of its token.
@@ -300,7 +311,7 @@ pub async fn accept(
     Ok(led_to)
 }
 
-fn view(row: invitation::Model) -> Invitation {
+pub(super) fn view(row: invitation::Model) -> Invitation {
     Invitation {
         role: row.role,
         id: row.id,

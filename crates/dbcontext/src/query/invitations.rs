@@ -36,17 +36,10 @@ pub async fn list<C: ConnectionTrait>(
 /// Invitation with the name of its workspace.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct NamedInvitation {
-    pub id: InvitationId,
-    pub workspace_id: WorkspaceId,
+    #[sea_orm(nested)]
+    pub invitation: Model,
     pub workspace_name: String,
     pub workspace_kind: WorkspaceKind,
-    pub email: Option<String>,
-    pub role: WorkspaceRole,
-    pub uses: i64,
-    pub max_uses: i64,
-    pub created_by: UserId,
-    pub expires_at: Timestamp,
-    pub created_at: Timestamp,
 }
 
 /// Lists the valid invitations of all workspaces or of one of them, newest first.
