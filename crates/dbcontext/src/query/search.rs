@@ -295,10 +295,11 @@ fn deserialize_timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<T
 /// that are open to the user.
 pub async fn readable_conversations<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Readable>, AppError> {
     let sql = format!(
-        "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, {} AS history_start, c.last_activity_at, \
-           EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted) AS is_member \
-         FROM conversations c WHERE NOT c.is_deleted AND c.id IN ({})",
-        access::history_start("c", "$1"),
+        "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, m.user_id IS NOT NULL AS is_member, \
+           COALESCE({}, 0) AS history_start, c.last_activity_at FROM conversations c \
+         LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted \
+         WHERE NOT c.is_deleted AND c.id IN ({})",
+        access::member_history_start("c", "m"),
         access::readable_conversations("$1")
     );
     let columns = [
