@@ -62,7 +62,7 @@ async fn users_are_managed_beside_a_server() {
     assert!(refusal.contains("doesn't use two-step verification"), "{refusal}");
 
     // The audit log has no actor, because the operator has no account.
-    let log = admin.get(&format!("/r1/admin/audit_log?target={}", anna.id)).await.data();
+    let log = admin.get(&format!("/r1/admin/audit_log?q={}", anna.id)).await.data();
     let entries: Vec<&Value> =
         log["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "admin.user_suspended").collect();
     assert!(entries.iter().any(|entry| entry["actor"].is_null()), "{log}");
@@ -216,7 +216,7 @@ async fn api_keys_of_users_are_listed_and_revoked() {
     admin.delete(&path(&anna.id)).await.refused(404, "not_found");
     anna.delete(&path(&ben.id)).await.refused(403, "forbidden");
     admin.delete(&path(&ben.id)).await.data();
-    let log = admin.get(&format!("/r1/admin/audit_log?target={}", key["id"].as_str().unwrap())).await.data();
+    let log = admin.get(&format!("/r1/admin/audit_log?q={}", key["id"].as_str().unwrap())).await.data();
     let entry = &log["items"][0];
     assert_eq!((&entry["action"], &entry["actor"]), (&json!("auth.api_key_revoked"), &json!(admin.id)), "{log}");
 }
