@@ -17,13 +17,15 @@ use crate::{
     index::{Batch, IndexState},
 };
 
-/// Age of an index above which it is built again. The log and the queue of messages to index again may no longer
-/// contain what the index lacks.
-const MAX_AGE: Duration = Duration::from_secs(3 * 86_400);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Age of an index above which it is built again, and time for which messages are queued to be indexed again. The log
+/// may have a shorter retention.
+const MAX_AGE: Duration = Duration::from_secs(3 * DAY.as_secs());
 /// Time for which positions are remembered. Older ones are before the time from which events are looked up.
 const POSITION_TIME: Duration = Duration::from_secs(900);
 /// Interval at which the progress is stored if no message changes.
-const STATE_INTERVAL: Duration = Duration::from_secs(3_600);
+const STATE_INTERVAL: Duration = HOUR;
 
 pub(super) struct Progress {
     pub state: IndexState,
@@ -49,8 +51,9 @@ impl Progress {
     pub async fn resume(service: &SearchService) -> Result<Self, AppError> {
         let requests = rows::maintenance_requests(service.db.reader()).await?;
         let now = service.clock.now();
+        let max_age = max_age(service.config.messages.event_retention_days);
         let usable =
-            |state: &IndexState| state.rebuild_request == requests.rebuild && state.through.plus(MAX_AGE) > now;
+            |state: &IndexState| state.rebuild_request == requests.rebuild && state.through.plus(max_age) > now;
         let state = match service.index.state().await? {
             Some(state) if usable(&state) => state,
             _ => start_index(service, requests).await?,
@@ -203,6 +206,15 @@ async fn start_index(service: &SearchService, requests: IndexRequests) -> Result
     Ok(state)
 }
 
+/// Returns the age up to which the log contains what an index lacks.
+fn max_age(event_retention_days: u32) -> Duration {
+    match event_retention_days {
+        0 => MAX_AGE,
+        // An hour is left for indexing before the events are deleted.
+        days => MAX_AGE.min(DAY * days - HOUR),
+    }
+}
+
 fn state_batch(state: IndexState) -> Batch {
     Batch { changes: Vec::new(), removed_conversations: Vec::new(), state }
 }
@@ -210,4 +222,15 @@ fn state_batch(state: IndexState) -> Batch {
 /// Returns the time in an id of version 7.
 fn created_at(id: Uuid) -> Timestamp {
     Timestamp(i64::try_from(id.as_u64_pair().0 >> 16).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_never_older_than_the_log() {
+        assert_eq!([0, 3, 400].map(max_age), [MAX_AGE, MAX_AGE - HOUR, MAX_AGE]);
+        assert_eq!(max_age(1), DAY - HOUR);
+    }
 }
