@@ -208,7 +208,7 @@ async fn run(service: Weak<SearchService>, stopping: CancellationToken, news: Ar
             Ok(pause) => pause,
             Err(error) => {
                 tracing::warn!(%error, "failed to index messages");
-                // The index has its last committed state.
+                // The next step continues from the last committed state.
                 indexer = Indexer::default();
                 FAILURE_DELAY
             }

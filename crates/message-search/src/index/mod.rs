@@ -36,9 +36,14 @@ pub(crate) trait SearchIndex: Send + Sync {
         Ok(true)
     }
 
-    /// Writes a batch. After an error, the index has the content of an earlier state, which it
-    /// returns.
+    /// Writes a batch. It may be committed later, together with following ones.
     async fn write(&self, batch: Batch) -> Result<(), AppError>;
+
+    /// Discards what was written since the last commit, so that the content matches the
+    /// [state](Self::state).
+    async fn rollback(&self) -> Result<(), AppError> {
+        Ok(())
+    }
 
     /// Removes all messages and the state.
     async fn clear(&self) -> Result<(), AppError>;

@@ -49,6 +49,7 @@ pub(super) struct Progress {
 impl Progress {
     /// Continues from the state of the index, or starts a new index.
     pub async fn resume(service: &SearchService) -> Result<Self, AppError> {
+        service.index.rollback().await?;
         let requests = rows::maintenance_requests(service.db.reader()).await?;
         let now = service.clock.now();
         let max_age = max_age(service.config.messages.event_retention_days);

@@ -188,6 +188,14 @@ impl SearchIndex for LocalIndex {
         self.run(move |shared| shared.write(batch)).await
     }
 
+    async fn rollback(&self) -> Result<(), AppError> {
+        self.run(|shared| {
+            shared.writer().open = None;
+            Ok(())
+        })
+        .await
+    }
+
     async fn clear(&self) -> Result<(), AppError> {
         self.run(Shared::clear).await
     }
@@ -286,11 +294,8 @@ impl Shared {
     /// Commits the last writes, waits for merges, and writes everything to disk.
     fn close_writer(&self, writer: &mut Writer) -> anyhow::Result<()> {
         let files = self.files();
-        if let Some(mut open) = writer.open.take() {
-            if open.state.is_some() {
-                self.set_committed(open.commit(&files)?);
-            }
-            open.writer.wait_merging_threads()?;
+        if let Some(open) = self.finish_writes(writer, &files)? {
+            open.wait_merging_threads()?;
             files.reader.reload()?;
             self.lists.retain(&files.reader.searcher());
         }
@@ -299,15 +304,20 @@ impl Shared {
         Ok(())
     }
 
+    /// Commits the last writes; returns the writer if one was open.
+    fn finish_writes(&self, writer: &mut Writer, files: &IndexFiles) -> anyhow::Result<Option<IndexWriter>> {
+        let Some(mut open) = writer.open.take() else { return Ok(None) };
+        if open.state.is_some() {
+            self.set_committed(open.commit(files)?);
+        }
+        Ok(Some(open.writer))
+    }
+
     /// Commits the last writes and writes everything to disk. Merges are abandoned; the next start makes up for them.
     fn close(&self) -> anyhow::Result<()> {
         let mut writer = self.writer();
         let files = self.files();
-        if let Some(mut open) = writer.open.take()
-            && open.state.is_some()
-        {
-            self.set_committed(open.commit(&files)?);
-        }
+        drop(self.finish_writes(&mut writer, &files)?);
         files.directory.flush()?;
         remove_if_there(&self.folder.join(OPEN_FILE))?;
         Ok(())

@@ -161,6 +161,26 @@ async fn a_killed_index_has_the_content_of_its_state() {
     assert_eq!(found(&again, &plan("here", &[10])), [2, 1]);
 }
 
+/// A failed indexer writes again what is not committed.
+#[tokio::test]
+async fn a_rollback_discards_what_is_not_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(&folder);
+    let filling = |below, changes| {
+        let state = IndexState { unfilled_below: Some(id(below)), ..state(1) };
+        Batch { state, ..batch(changes) }
+    };
+    index.0.write(filling(9, vec![Change::Add(document(9, 10, "here"))])).unwrap();
+    // During the initial fill, only some writes are committed at once.
+    for _ in 0..2 {
+        index.0.write(filling(8, vec![Change::Add(document(8, 10, "here"))])).unwrap();
+        assert_eq!(index.state().await.unwrap().unwrap().unfilled_below, Some(id(9)));
+        index.rollback().await.unwrap();
+    }
+    index.0.write(batch(vec![Change::Add(document(8, 10, "here"))])).unwrap();
+    assert_eq!((found(&index, &plan("here", &[10])), index.messages().await.unwrap()), (vec![9, 8], 2));
+}
+
 #[tokio::test]
 async fn a_damaged_index_is_built_again() {
     let (folder, index) = index([document(1, 10, "here")]);
