@@ -1,6 +1,7 @@
 //! Command line interface.
 
 mod admin;
+mod manual;
 mod operator;
 mod output;
 
@@ -230,11 +231,7 @@ pub fn run() -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "natter", &mut script);
             output.text(&String::from_utf8(script)?)
         }
-        Command::Manual => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            output.text(&String::from_utf8(page)?)
-        }
+        Command::Manual => output.text(&manual::page(Cli::command())?),
         Command::ReadFile => Ok(extract::isolated::serve()?),
     }
 }
