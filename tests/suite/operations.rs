@@ -14,6 +14,7 @@ mod upgrades;
 use std::{path::Path, process::Stdio};
 
 use support::{Application, Engine, PostgresServer, Setup, certified, free_port, wait_until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 /// Runs a `natter` command with only these settings. Returns true on success, and the output.
@@ -78,6 +79,25 @@ async fn the_doctor_reports_each_problem_with_its_fix() {
         assert!(lines[0].contains(&format!("{about}: nothing listens at {address}. ")), "{said}");
         assert_eq!(lines[0].matches(&address).count(), 1, "{said}");
     }
+}
+
+#[tokio::test]
+async fn the_doctor_detects_another_program_at_the_public_address() {
+    let app = Setup::new().on(Engine::Sqlite).start().await;
+    let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let public = format!("http://{}", other.local_addr().unwrap());
+    let _server = tokio::spawn(async move {
+        loop {
+            let (mut caller, _) = other.accept().await.unwrap();
+            let _ = caller.read(&mut [0; 4_096]).await.unwrap();
+            caller.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nOK").await.unwrap();
+        }
+    });
+    let mut settings: Vec<(&str, &str)> =
+        app.settings().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    settings.push(("server.public_url", &public));
+    let (_, said) = natter(app.folder(), &settings, &["doctor"]).await;
+    assert!(said.contains(&format!("FAULT    public address: Another program answers at {public}")), "{said}");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use appcore::{
     view::{Check, CheckAbout},
 };
 use dbcontext::{Database, query};
+use reqwest::StatusCode;
+use serde_json::Value;
 
 use super::{failure, local, run_concurrently, with_timeout};
 use crate::{certificate, console};
@@ -19,6 +21,8 @@ const MAX_CLOCK_SKEW_MILLIS: u64 = 2_000;
 const REDIS_PORT: u16 = 6379;
 /// Remaining lifetime of a certificate below which it is reported.
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
+/// Number of bytes that are read of an answer of the public address.
+const MAX_LIVENESS_BYTES: usize = 4_096;
 /// Maximum time for which a job may be due without being claimed, in milliseconds.
 const MAX_JOB_WAIT_MILLIS: i64 = 300_000;
 
@@ -201,13 +205,18 @@ pub async fn public_address(config: &Config, is_running: bool) -> Option<Check> 
     let address = failure::address_of(shown, 443).unwrap_or_else(|| shown.to_owned());
     let now = Clock::system().now();
     Some(match with_timeout(request(shown)).await {
-        Ok((response, took)) if response.status().is_success() => match certificate::expiration(&response) {
+        Ok((PublicServer { status, .. }, _)) if !status.is_success() => {
+            address_failure(is_running, &format!("{shown} answers {}", status.as_u16()))
+        }
+        Ok((PublicServer { is_natter: false, .. }, _)) => {
+            address_failure(is_running, &format!("Another program answers at {shown}"))
+        }
+        Ok((server, took)) => match server.certificate_end {
             Some(end) if end < now.plus(CERTIFICATE_WARNING) => {
                 Check::warning(ABOUT, format!("The certificate of {address} expires on {}. Renew it", day(end)))
             }
             _ => Check::ok(ABOUT, format!("{shown} answers within {took} ms")),
         },
-        Ok((response, _)) => address_failure(is_running, &format!("{shown} answers {}", response.status().as_u16())),
         Err(error) if failure::summarize(&error).contains("certificate") => {
             let end = with_timeout(certificate::read(shown)).await.ok().map(|(end, _)| end);
             Check::warning(
@@ -239,9 +248,26 @@ fn address_failure(is_running: bool, says: &str) -> Check {
     }
 }
 
-async fn request(shown: &str) -> anyhow::Result<reqwest::Response> {
+/// Answer to `GET /health/simple` of the public address.
+struct PublicServer {
+    status: StatusCode,
+    certificate_end: Option<Timestamp>,
+    is_natter: bool,
+}
+
+async fn request(shown: &str) -> anyhow::Result<PublicServer> {
     let client = reqwest::Client::builder().no_proxy().tls_info(true).build()?;
-    Ok(client.get(format!("{shown}/health/simple")).send().await?)
+    let mut response = client.get(format!("{shown}/health/simple")).send().await?;
+    let (status, certificate_end) = (response.status(), certificate::expiration(&response));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend(chunk);
+        if body.len() > MAX_LIVENESS_BYTES {
+            break;
+        }
+    }
+    let is_natter = serde_json::from_slice::<Value>(&body).is_ok_and(|answer| answer["status"].is_string());
+    Ok(PublicServer { status, certificate_end, is_natter })
 }
 
 /// Day of a timestamp, as `2026-11-30`.
