@@ -19,7 +19,7 @@ pub(super) type Texts = HashMap<UploadId, String>;
 
 /// Returns the index change for a message, if one is needed. An unfinished answer is not indexed before it is complete;
 /// system messages are not searchable. The index can't contain a message that `is_new`.
-pub(super) fn change(row: IndexedMessage, texts: &Texts, is_new: bool) -> Option<Change> {
+pub(super) fn change(row: &IndexedMessage, texts: &Texts, is_new: bool) -> Option<Change> {
     let is_shown =
         row.deleted_at.is_none() && row.status != MessageStatus::Streaming && row.sender_kind != SenderKind::System;
     if !is_shown {

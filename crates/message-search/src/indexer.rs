@@ -4,16 +4,14 @@
 //! messages have changed, and their current content is read from the messages. The index contains the time before which
 //! all events are indexed: a start, or a failure, repeats the events since then, and repetitions are idempotent.
 
+mod pending;
 mod progress;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -29,18 +27,25 @@ use jobs::catch_panic;
 use metrics::metrics;
 use platform::bisect::{is_row_error, process_with_bisection};
 use serde::Deserialize;
-use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::progress::Progress;
+pub use self::pending::IndexLag;
+pub(super) use self::pending::PendingWork;
+use self::{
+    pending::PendingEvents,
+    progress::{Progress, Scope},
+};
 use crate::{
     SearchService,
     document::{self, Texts},
     files,
     index::{Batch, Change},
+    run_blocking,
 };
 
+/// Kind of the event that creates a message.
+const CREATED: &str = "message.created";
 /// Pause after a batch, so that larger batches accumulate: minimum, and with at least this number of changes.
 const MIN_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -60,92 +65,6 @@ const BATCH_EVENTS: u32 = 1_000;
 const BATCH_OLD_MESSAGES: u32 = 2_000;
 const BATCH_QUEUED_MESSAGES: u32 = 100;
 
-/// Pending work: conversations with the sequence numbers of their last events.
-#[derive(Default)]
-pub(super) struct PendingWork {
-    heads: Mutex<PendingHeads>,
-    is_incomplete: AtomicBool,
-    /// True if indexed messages were queued for indexing again.
-    is_touched: AtomicBool,
-    is_filling: AtomicBool,
-    arrived: Notify,
-}
-
-#[derive(Default)]
-struct PendingHeads {
-    waiting: HashMap<Uuid, PendingHead>,
-    /// Number of conversations in the current batch, and the time since which the oldest of them has been waiting.
-    taken: Option<(usize, Instant)>,
-}
-
-/// Last announced event of a conversation.
-#[derive(Clone, Copy)]
-struct PendingHead {
-    seq: i64,
-    /// Time at which the first pending event was announced.
-    since: Instant,
-}
-
-/// Lag of the index, as known to this instance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct IndexLag {
-    /// Number of conversations with pending events.
-    pub waiting: usize,
-    /// Age of the oldest pending event.
-    pub longest: Duration,
-    /// True during the initial fill.
-    pub is_filling: bool,
-}
-
-impl PendingWork {
-    fn announce(&self, id: Uuid, seq: i64) {
-        self.insert(id, PendingHead { seq, since: Instant::now() });
-        self.arrived.notify_one();
-    }
-
-    fn insert(&self, id: Uuid, heard: PendingHead) {
-        let mut heads = self.heads();
-        let head = heads.waiting.entry(id).or_insert(heard);
-        *head = PendingHead { seq: head.seq.max(heard.seq), since: head.since.min(heard.since) };
-    }
-
-    fn start_batch(&self) -> Vec<(Uuid, PendingHead)> {
-        let mut heads = self.heads();
-        let all: Vec<(Uuid, PendingHead)> = std::mem::take(&mut heads.waiting).into_iter().collect();
-        heads.taken = all.iter().map(|(_, head)| head.since).min().map(|since| (all.len(), since));
-        all
-    }
-
-    /// Ends the current batch, whose conversations are done or pending again.
-    fn finish_batch(&self) {
-        self.heads().taken = None;
-    }
-
-    fn is_empty(&self) -> bool {
-        self.heads().waiting.is_empty()
-    }
-
-    /// Drops all pending work, which another instance does.
-    fn clear(&self) {
-        *self.heads() = PendingHeads::default();
-    }
-
-    fn heads(&self) -> MutexGuard<'_, PendingHeads> {
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn lag(&self) -> IndexLag {
-        let heads = self.heads();
-        let (taken, since) = heads.taken.unzip();
-        let first = heads.waiting.values().map(|head| head.since).chain(since).min();
-        IndexLag {
-            waiting: heads.waiting.len() + taken.unwrap_or_default(),
-            longest: first.map(|first| first.elapsed()).unwrap_or_default(),
-            is_filling: self.is_filling.load(Relaxed),
-        }
-    }
-}
-
 /// Runs the indexer until the instance stops.
 pub(crate) fn start(service: &Arc<SearchService>) {
     let news = &service.pending_work;
@@ -160,7 +79,8 @@ async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
             BusMessage::Envelope(envelope) => {
                 let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
                 if changes_messages(&envelope.kind) {
-                    news.announce(id.0, position.seq);
+                    let id = id.0;
+                    news.announce(id, position.seq, (envelope.kind == CREATED).then_some(envelope));
                 }
             }
             BusMessage::Signal(Signal::Gap) => {
@@ -303,11 +223,11 @@ async fn index_conversations(
     service: &SearchService,
     progress: &mut Progress,
     news: &PendingWork,
-    all: &[(Uuid, PendingHead)],
+    all: &[(Uuid, PendingEvents)],
 ) -> Result<(IndexedPart, Option<AppError>), AppError> {
     // The work on one part ends before that on the next one starts.
     let shared = tokio::sync::Mutex::new((progress, IndexedPart { changes: 0, is_complete: true }));
-    let work = |some: Vec<(Uuid, PendingHead)>| {
+    let work = |some: Vec<(Uuid, PendingEvents)>| {
         let shared = &shared;
         async move {
             let (progress, indexed) = &mut *shared.lock().await;
@@ -318,7 +238,7 @@ async fn index_conversations(
         }
     };
     let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_row_error, work).await;
-    rest.rows_to_retry().for_each(|(id, head)| news.insert(*id, *head));
+    rest.rows_to_retry().for_each(|(id, events)| news.insert(*id, events.clone()));
     let (progress, indexed) = shared.into_inner();
     match rest.error {
         Some(error) => Err(error),
@@ -337,20 +257,24 @@ async fn index_some(
     service: &SearchService,
     progress: &mut Progress,
     news: &PendingWork,
-    some: Vec<(Uuid, PendingHead)>,
+    some: Vec<(Uuid, PendingEvents)>,
 ) -> Result<IndexedPart, AppError> {
     progress.look_up_positions(service, some.iter().map(|(id, _)| *id)).await?;
-    let behind: Vec<(ConversationId, i64)> = some
-        .iter()
-        .map(|(id, head)| (ConversationId(*id), progress.position(*id), head.seq))
-        .filter(|(_, position, head)| position < head)
-        .map(|(id, position, _)| (id, position))
-        .collect();
-    if behind.is_empty() {
+    let some = some.into_iter().map(|(id, events)| PendingConversation { id, position: progress.position(id), events });
+    let some: Vec<PendingConversation> = some.filter(|one| one.position < one.events.head).collect();
+    if some.is_empty() {
         return Ok(IndexedPart { changes: 0, is_complete: true });
     }
-    let log = events::subjects_by_conversation(service.db.reader(), &behind, BATCH_EVENTS).await?;
-    let mut positions: HashMap<Uuid, i64> = HashMap::new();
+    let scope = progress.scope();
+    let (some, AnnouncedChanges { mut changes, mut positions, behind }) = run_blocking(move || {
+        let announced = announced_changes(&some, scope);
+        (some, announced)
+    })
+    .await?;
+    let log = match behind.is_empty() {
+        true => Vec::new(),
+        false => events::subjects_by_conversation(service.db.reader(), &behind, BATCH_EVENTS).await?,
+    };
     let mut removed_conversations = Vec::new();
     // True for messages that were created by these events.
     let mut touched: BTreeMap<Uuid, bool> = BTreeMap::new();
@@ -361,25 +285,56 @@ async fn index_some(
         } else if changes_messages(&row.kind)
             && let Some(id) = message(&row)
         {
-            touched.entry(id).or_insert(row.kind == "message.created");
+            touched.entry(id).or_insert(row.kind == CREATED);
         }
     }
     let mut is_complete = true;
-    for (id, head) in &some {
-        if positions.get(id).is_some_and(|position| *position < head.seq) {
-            news.insert(*id, *head);
+    for PendingConversation { id, events, .. } in some {
+        if positions.get(&id).is_some_and(|position| *position < events.head) {
+            news.insert(id, events);
             is_complete = false;
         }
     }
-    let touched = touched.into_iter().filter(|(id, _)| progress.has_reached(*id));
-    let touched = touched.map(|(id, is_new)| (id, is_new && progress.is_new(id))).collect();
-    let changes = load_changes(service, touched).await?;
+    let touched = touched.into_iter().filter(|(id, _)| scope.includes(*id));
+    let touched = touched.map(|(id, is_new)| (id, is_new && scope.is_new(id))).collect();
+    changes.extend(load_changes(service, touched).await?);
     let indexed = IndexedPart { changes: u32::try_from(changes.len()).unwrap_or(u32::MAX), is_complete };
     if !changes.is_empty() || !removed_conversations.is_empty() {
         write(service, progress, changes, removed_conversations).await?;
     }
     progress.advance(positions);
     Ok(indexed)
+}
+
+/// Conversation with pending events after this position.
+struct PendingConversation {
+    id: Uuid,
+    position: i64,
+    events: PendingEvents,
+}
+
+/// Changes for announced events that need not be read from the log.
+#[derive(Default)]
+struct AnnouncedChanges {
+    changes: Vec<Change>,
+    positions: HashMap<Uuid, i64>,
+    /// Conversations whose events must be read from the log after these positions.
+    behind: Vec<(ConversationId, i64)>,
+}
+
+fn announced_changes(some: &[PendingConversation], scope: Scope) -> AnnouncedChanges {
+    let mut announced = AnnouncedChanges::default();
+    for PendingConversation { id, position, events } in some {
+        let Some(created) = events.created_after(*position) else {
+            announced.behind.push((ConversationId(*id), *position));
+            continue;
+        };
+        announced.positions.insert(*id, events.head);
+        let created = created.into_iter().filter(|row| scope.includes(row.id.0));
+        let changes = created.filter_map(|row| document::change(&row, &Texts::default(), scope.is_new(row.id.0)));
+        announced.changes.extend(changes);
+    }
+    announced
 }
 
 async fn write(
@@ -397,14 +352,14 @@ async fn write(
 
 /// Indexes messages again that have changed without an event, because their files' texts were extracted.
 async fn index_queued(service: &SearchService, progress: &mut Progress) -> Result<(), AppError> {
-    let mut after = rows::first_revision(progress.since());
+    let (mut after, scope) = (rows::first_revision(progress.since()), progress.scope());
     loop {
         let queued = rows::reindex_queue(service.db.reader(), after, BATCH_QUEUED_MESSAGES).await?;
         let Some(last) = queued.last() else { return Ok(()) };
         after = last.revision;
         let new: Vec<_> = queued.iter().filter(|one| progress.is_unhandled(one)).copied().collect();
         // Messages that the initial fill has not reached are skipped, because it will index their current content.
-        let ids = new.iter().map(|one| one.message_id.0).filter(|id| progress.has_reached(*id));
+        let ids = new.iter().map(|one| one.message_id.0).filter(|id| scope.includes(*id));
         let changes = load_changes(service, ids.map(|id| (id, false)).collect()).await?;
         if !changes.is_empty() {
             write(service, progress, changes, Vec::new()).await?;
@@ -457,12 +412,11 @@ async fn tokenize(service: &SearchService, messages: &[(Uuid, bool)]) -> Result<
         let nothing = Texts::default();
         let change = |(is_new, row): (Option<bool>, rows::IndexedMessage)| {
             let said = texts.get(&row.id.0).unwrap_or(&nothing);
-            document::change(row, said, is_new.unwrap_or_default())
+            document::change(&row, said, is_new.unwrap_or_default())
         };
         found.into_iter().filter_map(change).collect::<Vec<_>>()
     };
-    let mut changes =
-        if is_little { work() } else { tokio::task::spawn_blocking(work).await.map_err(AppError::internal)? };
+    let mut changes = if is_little { work() } else { run_blocking(work).await? };
     changes.extend(gone);
     Ok(changes)
 }

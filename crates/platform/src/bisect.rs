@@ -24,7 +24,7 @@ impl<T, R> BatchOutcome<T, R> {
 /// Processes batches of up to `most` rows, and bisects those that fail. The run is aborted if
 /// `work` returns `None`, or if it fails with an error that would also affect other rows (see
 /// `is_of_one`).
-pub async fn process_with_bisection<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
+pub async fn process_with_bisection<T: Clone, R, F: Future<Output = Result<Option<R>, AppError>>>(
     rows: &[T],
     most: usize,
     is_of_one: impl Fn(&AppError) -> bool,
@@ -46,7 +46,7 @@ pub async fn process_with_bisection<T: Copy, R, F: Future<Output = Result<Option
             }
             Err(why) => {
                 if let [row] = part {
-                    failed.push((*row, why));
+                    failed.push((row.clone(), why));
                 } else {
                     let (one, other) = part.split_at(part.len() / 2);
                     parts.extend([one, other]);

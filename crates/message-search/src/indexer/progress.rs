@@ -98,7 +98,7 @@ impl Progress {
         self.since = window.since.unwrap_or(self.since);
         for (id, head) in events::heads_since(service.db.reader(), self.since).await? {
             if self.positions.get(&id.0).is_none_or(|(position, _)| *position < head) {
-                news.announce(id.0, head);
+                news.announce(id.0, head, None);
             }
         }
         news.is_touched.store(true, Relaxed);
@@ -175,14 +175,8 @@ impl Progress {
         self.positions.extend(positions.into_iter().map(|(id, position)| (id, (position, now))));
     }
 
-    /// True if the initial fill has reached this message.
-    pub fn has_reached(&self, message: Uuid) -> bool {
-        self.state.unfilled_below.is_none_or(|below| message >= below)
-    }
-
-    /// True if the index can't contain a message that an event has created.
-    pub fn is_new(&self, message: Uuid) -> bool {
-        created_at(message) >= self.new_from
+    pub const fn scope(&self) -> Scope {
+        Scope { unfilled_below: self.state.unfilled_below, new_from: self.new_from }
     }
 
     pub fn is_unhandled(&self, queued: &QueuedMessage) -> bool {
@@ -191,6 +185,25 @@ impl Progress {
 
     pub fn mark_handled(&mut self, queued: &[QueuedMessage]) {
         self.handled.extend(queued.iter().map(|one| (one.message_id.0, one.revision)));
+    }
+}
+
+/// Messages that are indexed now. The initial fill will index the current content of the others.
+#[derive(Clone, Copy)]
+pub(super) struct Scope {
+    unfilled_below: Option<Uuid>,
+    /// Time from which messages were created after the indexer began.
+    new_from: Timestamp,
+}
+
+impl Scope {
+    pub fn includes(self, message: Uuid) -> bool {
+        self.unfilled_below.is_none_or(|below| message >= below)
+    }
+
+    /// True if the index can't contain a message that an event has created.
+    pub fn is_new(self, message: Uuid) -> bool {
+        created_at(message) >= self.new_from
     }
 }
 

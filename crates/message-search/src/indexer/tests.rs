@@ -72,10 +72,10 @@ async fn skips_unreadable_messages_old_and_new() {
     let mut new = (5..8).map(put).collect::<String>();
     new.push_str("UPDATE conversations SET last_seq = 8;");
     service.db.writer().execute_unprepared(&new).await.unwrap();
-    let head = PendingHead { seq: 8, since: Instant::now() };
+    let events = PendingEvents::until(8);
     let mut progress = Progress::resume(&service).await.unwrap();
     progress.advance([(conversation, 5)]);
-    index_some(&service, &mut progress, &PendingWork::default(), vec![(conversation, head)]).await.unwrap();
+    index_some(&service, &mut progress, &PendingWork::default(), vec![(conversation, events)]).await.unwrap();
     assert_eq!(herons(index, conversation).await, [7, 5, 4, 3, 1, 0].map(|at| ids[at]));
 }
 
@@ -95,8 +95,8 @@ async fn unreadable_event_does_not_block_others() {
     all.push_str(&put_message(ids[4], other, 1, "'a heron'", None, stage.clock.now()));
     service.db.writer().execute_unprepared(&all).await.unwrap();
     let news = PendingWork::default();
-    news.announce(one, 4);
-    news.announce(other, 1);
+    news.announce(one, 4, None);
+    news.announce(other, 1, None);
     until(async || {
         let (_, failed) = index_conversations(&service, &mut progress, &news, &news.start_batch()).await.unwrap();
         assert!(failed.is_none(), "{failed:?}");
