@@ -17,25 +17,24 @@ use crate::index::{Change, Document};
 /// Extracted texts of the files of a message, by upload.
 pub(super) type Texts = HashMap<UploadId, String>;
 
-/// Returns the index change for a message, if one is needed. An unfinished answer is not indexed before it is complete;
-/// system messages are not searchable. The index can't contain a message that `is_new`.
-pub(super) fn change(row: &IndexedMessage, texts: &Texts, is_new: bool) -> Option<Change> {
+/// Returns the index change for a message. An unfinished answer is not indexed before it is complete; system messages
+/// are not searchable.
+pub(super) fn change(row: &IndexedMessage, texts: &Texts) -> Change {
     let is_shown =
         row.deleted_at.is_none() && row.status != MessageStatus::Streaming && row.sender_kind != SenderKind::System;
     if !is_shown {
-        return (!is_new).then_some(Change::Remove(row.id.0));
+        return Change::Remove(row.id.0);
     }
     let files = parse_files(row.attachments.as_deref());
     let author = row.sender_id.filter(|_| row.sender_kind != SenderKind::Deleted);
-    let document = Document {
+    Change::Put(Document {
         message: row.id.0,
         conversation: row.conversation_id.0,
         author,
         created_at: row.created_at,
         has: has(&row.content, &files),
         tokens: tokens(&text_with_files(&row.content, &files, texts).0),
-    };
-    Some(if is_new { Change::Add(document) } else { Change::Replace(document) })
+    })
 }
 
 /// Searchable text of a message: its content, then the names of its files and the transcripts of voice notes.

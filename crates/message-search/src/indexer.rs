@@ -10,7 +10,7 @@ mod progress;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -204,7 +204,7 @@ async fn index_old(service: &SearchService, progress: &mut Progress) -> Result<(
     let ids = rows::ids_below(service.db.reader(), below, BATCH_OLD_MESSAGES).await?;
     let is_done = ids.len() < usize::try_from(BATCH_OLD_MESSAGES).unwrap_or(usize::MAX);
     let below = ids.last().copied().unwrap_or(below);
-    let changes = load_changes(service, ids.into_iter().map(|id| (id, true)).collect()).await?;
+    let changes = load_changes(service, ids).await?;
     progress.state.unfilled_below = (!is_done).then_some(below);
     write(service, progress, changes, Vec::new()).await
 }
@@ -276,8 +276,7 @@ async fn index_some(
         false => events::subjects_by_conversation(service.db.reader(), &behind, BATCH_EVENTS).await?,
     };
     let mut removed_conversations = Vec::new();
-    // True for messages that were created by these events.
-    let mut touched: BTreeMap<Uuid, bool> = BTreeMap::new();
+    let mut touched: BTreeSet<Uuid> = BTreeSet::new();
     for row in log {
         positions.insert(row.conversation_id.0, row.seq);
         if row.kind == "conversation.deleted" {
@@ -285,7 +284,7 @@ async fn index_some(
         } else if changes_messages(&row.kind)
             && let Some(id) = message(&row)
         {
-            touched.entry(id).or_insert(row.kind == CREATED);
+            touched.insert(id);
         }
     }
     let mut is_complete = true;
@@ -295,9 +294,8 @@ async fn index_some(
             is_complete = false;
         }
     }
-    let touched = touched.into_iter().filter(|(id, _)| scope.includes(*id));
-    let touched = touched.map(|(id, is_new)| (id, is_new && scope.is_new(id))).collect();
-    changes.extend(load_changes(service, touched).await?);
+    touched.retain(|id| scope.includes(*id));
+    changes.extend(load_changes(service, touched.into_iter().collect()).await?);
     let indexed = IndexedPart { changes: u32::try_from(changes.len()).unwrap_or(u32::MAX), is_complete };
     if !changes.is_empty() || !removed_conversations.is_empty() {
         write(service, progress, changes, removed_conversations).await?;
@@ -331,8 +329,7 @@ fn announced_changes(some: &[PendingConversation], scope: Scope) -> AnnouncedCha
         };
         announced.positions.insert(*id, events.head);
         let created = created.into_iter().filter(|row| scope.includes(row.id.0));
-        let changes = created.filter_map(|row| document::change(&row, &Texts::default(), scope.is_new(row.id.0)));
-        announced.changes.extend(changes);
+        announced.changes.extend(created.map(|row| document::change(&row, &Texts::default())));
     }
     announced
 }
@@ -360,7 +357,7 @@ async fn index_queued(service: &SearchService, progress: &mut Progress) -> Resul
         let new: Vec<_> = queued.iter().filter(|one| progress.is_unhandled(one)).copied().collect();
         // Messages that the initial fill has not reached are skipped, because it will index their current content.
         let ids = new.iter().map(|one| one.message_id.0).filter(|id| scope.includes(*id));
-        let changes = load_changes(service, ids.map(|id| (id, false)).collect()).await?;
+        let changes = load_changes(service, ids.collect()).await?;
         if !changes.is_empty() {
             write(service, progress, changes, Vec::new()).await?;
         }
@@ -372,14 +369,13 @@ async fn index_queued(service: &SearchService, progress: &mut Progress) -> Resul
 }
 
 /// Returns the index changes of these messages. An unreadable message is skipped, so that later ones can still be found.
-/// The index can't contain the messages whose flag is set.
-async fn load_changes(service: &SearchService, messages: Vec<(Uuid, bool)>) -> Result<Vec<Change>, AppError> {
+async fn load_changes(service: &SearchService, messages: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
     if messages.is_empty() {
         return Ok(Vec::new());
     }
-    let work = |some: Vec<(Uuid, bool)>| async move {
+    let work = |some: Vec<Uuid>| async move {
         match (catch_panic(tokenize(service, &some)).await, some.as_slice()) {
-            (Err(error), [(id, _)]) if is_row_error(&error) => skip_unreadable(service, *id, &error).await.map(Some),
+            (Err(error), [id]) if is_row_error(&error) => skip_unreadable(service, *id, &error).await.map(Some),
             (read, _) => read.map(Some),
         }
     };
@@ -400,24 +396,21 @@ async fn skip_unreadable(service: &SearchService, id: Uuid, error: &AppError) ->
 }
 
 /// Tokenizes messages; yields to the other tasks of the thread in between.
-async fn tokenize(service: &SearchService, messages: &[(Uuid, bool)]) -> Result<Vec<Change>, AppError> {
-    let ids: Vec<Uuid> = messages.iter().map(|(id, _)| *id).collect();
-    let found = rows::messages_to_index(service.db.reader(), &ids).await?;
-    let mut missing: HashMap<Uuid, bool> = messages.iter().copied().collect();
+async fn tokenize(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>, AppError> {
+    let found = rows::messages_to_index(service.db.reader(), ids).await?;
+    let mut missing: BTreeSet<Uuid> = ids.iter().copied().collect();
+    for row in &found {
+        missing.remove(&row.id.0);
+    }
     let texts = files::texts(service, &found).await?;
     let is_little = found.len() < 20 && texts.is_empty();
-    let found: Vec<_> = found.into_iter().map(|row| (missing.remove(&row.id.0), row)).collect();
-    let gone = missing.into_iter().filter(|(_, is_new)| !is_new).map(|(id, _)| Change::Remove(id));
     let work = move || {
         let nothing = Texts::default();
-        let change = |(is_new, row): (Option<bool>, rows::IndexedMessage)| {
-            let said = texts.get(&row.id.0).unwrap_or(&nothing);
-            document::change(&row, said, is_new.unwrap_or_default())
-        };
-        found.into_iter().filter_map(change).collect::<Vec<_>>()
+        let change = |row: rows::IndexedMessage| document::change(&row, texts.get(&row.id.0).unwrap_or(&nothing));
+        found.into_iter().map(change).collect::<Vec<_>>()
     };
     let mut changes = if is_little { work() } else { run_blocking(work).await? };
-    changes.extend(gone);
+    changes.extend(missing.into_iter().map(Change::Remove));
     Ok(changes)
 }
 

@@ -21,10 +21,8 @@ pub(crate) struct Document {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Adds a message that the index can't contain yet.
-    Add(Document),
-    /// Adds a message in place of an earlier version, which the index may contain.
-    Replace(Document),
+    /// Adds a message, in place of an earlier version if the index contains one.
+    Put(Document),
     /// Removes a message, given by its id.
     Remove(Uuid),
 }
@@ -32,7 +30,7 @@ pub(crate) enum Change {
 impl Change {
     pub(crate) fn id(&self) -> Uuid {
         match self {
-            Self::Add(document) | Self::Replace(document) => document.message,
+            Self::Put(document) => document.message,
             Self::Remove(id) => *id,
         }
     }

@@ -34,8 +34,6 @@ pub(super) struct Progress {
     since: Timestamp,
     /// Start of a sweep whose events are not all indexed yet.
     swept_at: Option<Timestamp>,
-    /// Time from which messages were created after this progress began.
-    new_from: Timestamp,
     /// Sequence numbers of the last indexed events, and when they were indexed.
     positions: HashMap<Uuid, (i64, Instant)>,
     /// Revisions of queued messages that were indexed again.
@@ -65,7 +63,6 @@ impl Progress {
             state,
             since,
             swept_at: None,
-            new_from: now.plus(OVERLAP),
             positions: HashMap::new(),
             handled: HashMap::new(),
             requests,
@@ -176,7 +173,7 @@ impl Progress {
     }
 
     pub const fn scope(&self) -> Scope {
-        Scope { unfilled_below: self.state.unfilled_below, new_from: self.new_from }
+        Scope { unfilled_below: self.state.unfilled_below }
     }
 
     pub fn is_unhandled(&self, queued: &QueuedMessage) -> bool {
@@ -192,18 +189,11 @@ impl Progress {
 #[derive(Clone, Copy)]
 pub(super) struct Scope {
     unfilled_below: Option<Uuid>,
-    /// Time from which messages were created after the indexer began.
-    new_from: Timestamp,
 }
 
 impl Scope {
     pub fn includes(self, message: Uuid) -> bool {
         self.unfilled_below.is_none_or(|below| message >= below)
-    }
-
-    /// True if the index can't contain a message that an event has created.
-    pub fn is_new(self, message: Uuid) -> bool {
-        created_at(message) >= self.new_from
     }
 }
 

@@ -12,6 +12,7 @@ mod tests;
 mod vocabulary;
 
 use std::{
+    collections::HashSet,
     fs::{self, File, TryLockError},
     io,
     panic::{self, AssertUnwindSafe},
@@ -32,9 +33,11 @@ use tantivy::{
     index::SegmentId,
     indexer::{IndexWriterOptions, LogMergePolicy},
 };
+use uuid::Uuid;
 
 use self::{
     directory::IndexDirectory,
+    query::CommittedIds,
     schema::Fields,
     vocabulary::{IndexVocabulary, WordLists},
 };
@@ -101,6 +104,8 @@ struct OpenWriter {
     is_filling: bool,
     /// State after the writes since the last commit; `None` if there were none.
     state: Option<IndexState>,
+    /// Messages added since the last commit.
+    uncommitted: HashSet<Uuid>,
     committed_at: Instant,
     written_at: Instant,
 }
@@ -224,6 +229,8 @@ impl IndexFiles {
     }
 
     fn open_writer(&self, is_filling: bool) -> anyhow::Result<IndexWriter> {
+        // The last commit may have failed before its documents became visible.
+        self.reader.reload()?;
         let options = IndexWriterOptions::builder()
             .memory_budget_per_thread(if is_filling { FILL_MEMORY } else { MEMORY })
             .num_merge_threads(1)
@@ -268,6 +275,7 @@ impl Shared {
                 writer: files.open_writer(is_filling)?,
                 is_filling,
                 state: None,
+                uncommitted: HashSet::new(),
                 committed_at: Instant::now(),
                 written_at: Instant::now(),
             },
@@ -390,11 +398,14 @@ impl Shared {
 impl OpenWriter {
     fn add(&mut self, files: &IndexFiles, batch: Batch) -> anyhow::Result<()> {
         self.written_at = Instant::now();
+        let committed = CommittedIds::open(&files.reader.searcher())?;
         for change in batch.changes {
-            if !matches!(change, Change::Add(_)) {
-                self.writer.delete_query(Box::new(query::with_id(change.id())))?;
+            let id = change.id();
+            if self.uncommitted.contains(&id) || committed.contain(id) {
+                self.writer.delete_query(Box::new(query::with_id(id)))?;
             }
-            if let Change::Add(document) | Change::Replace(document) = change {
+            if let Change::Put(document) = change {
+                self.uncommitted.insert(id);
                 self.writer.add_document(files.fields.document(document))?;
             }
         }
@@ -413,6 +424,7 @@ impl OpenWriter {
         prepared.set_payload(&payload);
         prepared.commit()?;
         files.reader.reload()?;
+        self.uncommitted.clear();
         self.committed_at = Instant::now();
         Ok(state)
     }

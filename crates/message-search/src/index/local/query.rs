@@ -1,6 +1,6 @@
 //! Queries of the index, and the collector of the newest hits.
 
-use std::{cmp::Reverse, collections::HashSet, sync::Arc};
+use std::{cmp::Reverse, collections::HashSet, ops::Range, sync::Arc};
 
 use ::search::{Atom, Deadline};
 use tantivy::{
@@ -158,6 +158,48 @@ fn in_period(from: Option<i64>, until: Option<i64>) -> DocPredicateQuery {
     .into()
 }
 
+/// Ids of the committed messages.
+pub(super) struct CommittedIds(Vec<SegmentIds>);
+
+/// Ids in a segment, sorted from the highest first half on.
+struct SegmentIds {
+    count: DocId,
+    high: Arc<dyn ColumnValues<u64>>,
+    low: Arc<dyn ColumnValues<u64>>,
+}
+
+impl CommittedIds {
+    pub fn open(searcher: &Searcher) -> tantivy::Result<Self> {
+        Ok(Self(searcher.segment_readers().iter().map(SegmentIds::open).collect::<tantivy::Result<_>>()?))
+    }
+
+    /// True if a segment contains the message, even if it was removed from it.
+    pub fn contain(&self, message: Uuid) -> bool {
+        let (high, low) = message.as_u64_pair();
+        self.0.iter().any(|segment| segment.with_high_half(high).any(|doc| segment.low.get_val(doc) == low))
+    }
+}
+
+impl SegmentIds {
+    fn open(segment: &SegmentReader) -> tantivy::Result<Self> {
+        let columns = segment.fast_fields();
+        Ok(Self {
+            count: segment.max_doc(),
+            high: columns.u64(schema::ID_HIGH)?.first_or_default_col(0),
+            low: columns.u64(schema::ID_LOW)?.first_or_default_col(0),
+        })
+    }
+
+    /// Documents with this first half of their id.
+    fn with_high_half(&self, high: u64) -> Range<DocId> {
+        if high < self.high.min_value() || high > self.high.max_value() {
+            return 0..0;
+        }
+        let start = partition_point(self.count, |doc| self.high.get_val(doc) > high);
+        start..partition_point(self.count, |doc| self.high.get_val(doc) >= high)
+    }
+}
+
 /// Matches the message with this id. Ids are not indexed: segments are sorted by their first half,
 /// so the few documents with the same one are compared.
 pub(super) fn with_id(message: Uuid) -> DocPredicateQuery {
@@ -183,15 +225,13 @@ impl DocPredicate for WithId {
     type SegmentDocPredicate = SameLowHalf;
 
     fn doc_predicate(&self, segment: &SegmentReader) -> tantivy::Result<ConstOrVariableSegmentPredicate<SameLowHalf>> {
-        let columns = segment.fast_fields();
-        let high = columns.u64(schema::ID_HIGH)?.first_or_default_col(0);
-        let start = partition_point(segment.max_doc(), |doc| high.get_val(doc) > self.high);
-        let end = partition_point(segment.max_doc(), |doc| high.get_val(doc) >= self.high);
-        if start == end {
+        let ids = SegmentIds::open(segment)?;
+        let documents = ids.with_high_half(self.high);
+        if documents.is_empty() {
             return Ok(ConstOrVariableSegmentPredicate::Const(false));
         }
-        let predicate = SameLowHalf(columns.u64(schema::ID_LOW)?.first_or_default_col(0), self.low);
-        let necessary_condition = Box::new(DocRange { next: start, end });
+        let predicate = SameLowHalf(ids.low, self.low);
+        let necessary_condition = Box::new(DocRange { next: documents.start, end: documents.end });
         Ok(ConstOrVariableSegmentPredicate::Variable { predicate, necessary_condition })
     }
 }

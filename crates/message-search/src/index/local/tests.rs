@@ -34,7 +34,7 @@ fn open(folder: &TempDir) -> LocalIndex {
 fn index(documents: impl IntoIterator<Item = Document>) -> (TempDir, LocalIndex) {
     let folder = tempfile::tempdir().unwrap();
     let index = open(&folder);
-    index.0.write(batch(documents.into_iter().map(Change::Add).collect())).unwrap();
+    index.0.write(batch(documents.into_iter().map(Change::Put).collect())).unwrap();
     (folder, index)
 }
 
@@ -68,7 +68,7 @@ fn searches_only_given_conversations() {
 fn edited_and_deleted_texts_are_not_found() {
     let documents = [document(1, 10, "secret"), document(2, 10, "other secret"), document(3, 20, "secret")];
     let (_folder, index) = index(documents);
-    let changes = vec![Change::Replace(document(1, 10, "edited")), Change::Remove(id(2)), Change::Remove(id(9))];
+    let changes = vec![Change::Put(document(1, 10, "edited")), Change::Remove(id(2)), Change::Remove(id(9))];
     index.0.write(batch(changes)).unwrap();
     assert_eq!(found(&index, &plan("secret", &[10, 20])), [3]);
     assert_eq!(found(&index, &plan("edited", &[10])), [1]);
@@ -96,7 +96,7 @@ fn pages_end_between_numbers() {
     // Two messages of the same moment, in another segment.
     let twins =
         [700, 701].map(|low| Document { message: Uuid::from_u64_pair(150 << 16, low), ..document(150, 10, "word") });
-    index.0.write(batch(twins.into_iter().map(Change::Add).collect())).unwrap();
+    index.0.write(batch(twins.into_iter().map(Change::Put).collect())).unwrap();
     let mut below = None;
     let mut all = Vec::new();
     loop {
@@ -115,7 +115,7 @@ fn pages_end_between_numbers() {
 #[test]
 fn words_are_looked_up_in_all_segments() {
     let (_folder, index) = index([document(1, 10, "message message massage"), document(2, 10, "umlaufzeit")]);
-    index.0.write(batch(vec![Change::Add(document(3, 10, "messages message laufzeit nat1234"))])).unwrap();
+    index.0.write(batch(vec![Change::Put(document(3, 10, "messages message laufzeit nat1234"))])).unwrap();
     let words = SearchIndex::vocabulary(&index).unwrap();
     assert_eq!(words.with_prefix("mess", 5), ["message", "messages"]);
     assert_eq!(words.similar("mesage", 5), [("message".to_owned(), 1), ("messages".to_owned(), 2)]);
@@ -151,13 +151,13 @@ async fn a_closed_index_is_kept() {
 async fn a_killed_index_has_the_content_of_its_state() {
     let (folder, index) = index([document(1, 10, "here")]);
     index.0.files().directory.flush().unwrap();
-    index.0.write(Batch { state: state(2), ..batch(vec![Change::Add(document(2, 10, "here too"))]) }).unwrap();
+    index.0.write(Batch { state: state(2), ..batch(vec![Change::Put(document(2, 10, "here too"))]) }).unwrap();
     assert_eq!(found(&index, &plan("here", &[10])), [2, 1]);
     drop(index);
     let again = open(&folder);
     let content = (found(&again, &plan("here", &[10])), again.state().await.unwrap());
     assert_eq!(content, (vec![1], Some(state(1))));
-    again.0.write(batch(vec![Change::Replace(document(2, 10, "here too"))])).unwrap();
+    again.0.write(batch(vec![Change::Put(document(2, 10, "here too"))])).unwrap();
     assert_eq!(found(&again, &plan("here", &[10])), [2, 1]);
 }
 
@@ -170,14 +170,14 @@ async fn a_rollback_discards_what_is_not_committed() {
         let state = IndexState { unfilled_below: Some(id(below)), ..state(1) };
         Batch { state, ..batch(changes) }
     };
-    index.0.write(filling(9, vec![Change::Add(document(9, 10, "here"))])).unwrap();
+    index.0.write(filling(9, vec![Change::Put(document(9, 10, "here"))])).unwrap();
     // During the initial fill, only some writes are committed at once.
     for _ in 0..2 {
-        index.0.write(filling(8, vec![Change::Add(document(8, 10, "here"))])).unwrap();
+        index.0.write(filling(8, vec![Change::Put(document(8, 10, "here"))])).unwrap();
         assert_eq!(index.state().await.unwrap().unwrap().unfilled_below, Some(id(9)));
         index.rollback().await.unwrap();
     }
-    index.0.write(batch(vec![Change::Add(document(8, 10, "here"))])).unwrap();
+    index.0.write(batch(vec![Change::Put(document(8, 10, "here"))])).unwrap();
     assert_eq!((found(&index, &plan("here", &[10])), index.messages().await.unwrap()), (vec![9, 8], 2));
 }
 
@@ -192,7 +192,7 @@ async fn a_damaged_index_is_built_again() {
     assert!(stored(folder.path()).is_err());
     let again = open(&folder);
     assert!(again.state().await.unwrap().is_none() && found(&again, &plan("here", &[10])).is_empty());
-    again.0.write(batch(vec![Change::Add(document(1, 10, "here"))])).unwrap();
+    again.0.write(batch(vec![Change::Put(document(1, 10, "here"))])).unwrap();
     assert_eq!(found(&again, &plan("here", &[10])), [1]);
 }
 
@@ -213,7 +213,7 @@ fn instances_share_a_data_folder() {
 async fn purge_removes_words_of_removed_messages() {
     let kept = (1..=300).map(|number| document(number, 10, &format!("kept{number} zanzibar")));
     let (_folder, index) = index(kept.chain([document(900, 10, "quokka"), document(901, 20, "wombat")]));
-    let changes = vec![Change::Replace(document(1, 10, "changed")), Change::Remove(id(900))];
+    let changes = vec![Change::Put(document(1, 10, "changed")), Change::Remove(id(900))];
     index.0.write(Batch { removed_conversations: vec![id(20)], ..batch(changes) }).unwrap();
     index.purge().await.unwrap();
     let words = SearchIndex::vocabulary(&index).unwrap();
@@ -230,7 +230,7 @@ async fn clear_removes_messages_and_state() {
     let (_folder, index) = index([document(1, 10, "here")]);
     index.clear().await.unwrap();
     assert!(found(&index, &plan("", &[10])).is_empty() && index.state().await.unwrap().is_none());
-    index.0.write(batch(vec![Change::Add(document(2, 10, "here"))])).unwrap();
+    index.0.write(batch(vec![Change::Put(document(2, 10, "here"))])).unwrap();
     assert_eq!(found(&index, &plan("here", &[10])), [2]);
 }
 

@@ -172,7 +172,7 @@ impl MeilisearchIndex {
         let (mut put, mut removed) = (Vec::new(), Vec::new());
         for change in batch.changes {
             match change {
-                Change::Add(document) | Change::Replace(document) => put.push(codec::document(&document)),
+                Change::Put(document) => put.push(codec::document(&document)),
                 Change::Remove(message) => removed.push(json!(message)),
             }
         }
