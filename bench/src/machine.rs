@@ -95,7 +95,7 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// Returns the CPU time of a process and its children.
+    /// Returns the CPU time of a process and its children, including ended ones.
     pub fn of(process: u32) -> anyhow::Result<Self> {
         let mut cpu = Self::default();
         for member in family(process)? {
@@ -125,8 +125,9 @@ impl Cpu {
         const TICKS: f64 = 100.0;
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).context("no such field");
-        self.user += ticks(11)? / TICKS;
-        self.system += ticks(12)? / TICKS;
+        // The second field of each sum is the time of ended children.
+        self.user += (ticks(11)? + ticks(13)?) / TICKS;
+        self.system += (ticks(12)? + ticks(14)?) / TICKS;
         Ok(())
     }
 
