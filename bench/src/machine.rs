@@ -157,6 +157,18 @@ pub fn memory(process: u32) -> anyhow::Result<u64> {
     Ok(bytes)
 }
 
+/// Total size of the files in a folder, in bytes.
+pub fn folder_size(folder: &Path) -> anyhow::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A file that was deleted meanwhile has no size.
+        let Ok(metadata) = entry.metadata() else { continue };
+        size += if metadata.is_dir() { folder_size(&entry.path())? } else { metadata.len() };
+    }
+    Ok(size)
+}
+
 /// Returns a process and all of its descendants.
 fn family(process: u32) -> anyhow::Result<Vec<u32>> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();

@@ -8,14 +8,13 @@
 
 mod answers;
 mod attacker;
-mod calls;
+pub mod calls;
 mod files;
 mod others;
 mod raw;
 mod site;
 
 use std::{
-    fs,
     net::SocketAddr,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -177,7 +176,7 @@ fn run(attack: Attack, natter: &Path, cores: &[usize], site: SocketAddr) -> anyh
     });
     let panicked = |_| anyhow!("measuring thread panicked");
     let (during, peak) = (during.map_err(panicked)?, peak.map_err(panicked)??);
-    let disk = folder_size(folder.path())?;
+    let disk = machine::folder_size(folder.path())?;
 
     let (times, worst) = others::compare(&before, &during);
     let Description { title, found, .. } = attack.describe();
@@ -217,16 +216,4 @@ fn peak_memory(process: u32, is_over: impl Fn() -> bool) -> anyhow::Result<u64> 
         thread::sleep(MEMORY_INTERVAL);
     }
     Ok(peak)
-}
-
-/// Total size of the files in a folder, in bytes.
-fn folder_size(folder: &Path) -> anyhow::Result<u64> {
-    let mut size = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        // A file that was deleted meanwhile has no size.
-        let Ok(metadata) = entry.metadata() else { continue };
-        size += if metadata.is_dir() { folder_size(&entry.path())? } else { metadata.len() };
-    }
-    Ok(size)
 }

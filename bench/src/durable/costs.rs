@@ -33,6 +33,15 @@ fn natter_cpu(app: &Application) -> anyhow::Result<f64> {
     app.instances.iter().map(|instance| Cpu::of(instance.process_id()).map(Cpu::total)).sum()
 }
 
+/// Size of the database, in bytes.
+pub async fn database_size(app: &Application) -> i64 {
+    let sql = match app.database.engine {
+        Engine::Postgres => "SELECT pg_database_size(current_database())::bigint",
+        Engine::Sqlite => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+    };
+    app.database.number(sql).await
+}
+
 /// Resource usage up to now.
 pub struct Meter {
     natter: f64,
@@ -45,22 +54,17 @@ pub struct Meter {
 
 impl Meter {
     pub async fn read(app: &Application) -> anyhow::Result<Self> {
-        let number = async |sql: &'static str| app.database.number(sql).await;
-        let on_postgres = app.database.engine == Engine::Postgres;
-        let (written, stored) = if on_postgres {
-            let written = "SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint";
-            (number(written).await, number("SELECT pg_database_size(current_database())::bigint").await)
-        } else {
-            let pages = number("SELECT page_count FROM pragma_page_count").await;
-            (0, pages * number("SELECT page_size FROM pragma_page_size").await)
+        let written = match app.database.engine {
+            Engine::Postgres => app.database.number("SELECT (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint").await,
+            Engine::Sqlite => 0,
         };
         Ok(Self {
             natter: natter_cpu(app)?,
             postgres: Cpu::named("postgres")?.total(),
             redis: Cpu::named("redis-server")?.total(),
-            messages: number("SELECT COUNT(*) FROM messages").await,
+            messages: app.database.number("SELECT COUNT(*) FROM messages").await,
             written,
-            stored,
+            stored: database_size(app).await,
         })
     }
 

@@ -1,11 +1,11 @@
 //! Durable path only: commits per second, and latency from sending to receipt at a fifth of the
 //! promised rate. The server, the database and the load generator share all cores.
 
-mod costs;
+pub mod costs;
 mod latency;
-mod stage;
+pub mod stage;
 mod throughput;
-mod wire;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -1,8 +1,11 @@
 //! Minimal client for the durable path. It parses only the few bytes by which frames can be told
 //! apart.
 
+use std::ops::Range;
+
 use anyhow::{Context, bail};
 use memchr::memmem;
+use support::{Value, json, new_id};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -15,6 +18,8 @@ pub struct Reader {
     buffer: Vec<u8>,
     /// Number of bytes in the buffer that were already returned.
     taken: usize,
+    /// Place of the last returned payload in the buffer.
+    payload: Range<usize>,
 }
 
 /// Write half of a connection.
@@ -64,7 +69,7 @@ pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)
         bail!("the upgrade was refused: {}", String::from_utf8_lossy(&buffer));
     }
     let (read, write) = stream.into_split();
-    Ok((Reader { half: read, buffer, taken: end }, Writer { half: write, buffer: Vec::new() }))
+    Ok((Reader { half: read, buffer, taken: end, payload: 0..0 }, Writer { half: write, buffer: Vec::new() }))
 }
 
 impl Reader {
@@ -75,7 +80,7 @@ impl Reader {
                 return Ok(incoming);
             }
             self.buffer.drain(..self.taken);
-            self.taken = 0;
+            (self.taken, self.payload) = (0, 0..0);
             if self.half.read_buf(&mut self.buffer).await.context("connection lost")? == 0 {
                 bail!("the server ended the connection");
             }
@@ -87,9 +92,15 @@ impl Reader {
         frame::first(&self.buffer[self.taken..]).is_some()
     }
 
+    /// Payload of the frame that was returned last.
+    pub fn payload(&self) -> &[u8] {
+        &self.buffer[self.payload.clone()]
+    }
+
     fn take(&mut self) -> anyhow::Result<Option<Incoming>> {
         let Some((opcode, start, end)) = frame::first(&self.buffer[self.taken..]) else { return Ok(None) };
-        let payload = &self.buffer[self.taken + start..self.taken + end];
+        self.payload = self.taken + start..self.taken + end;
+        let payload = &self.buffer[self.payload.clone()];
         let incoming = match opcode {
             1 => classify(payload),
             8 => {
@@ -113,6 +124,12 @@ impl Writer {
             r#"{{"id":"{client_id}","type":"message.send","timestamp":"2026-01-01T00:00:00.000Z","payload":{{"conversation_id":"{conversation}","client_id":"{client_id}","content":"{content}"}}}}"#
         );
         self.push(frame::TEXT, text.as_bytes());
+    }
+
+    pub fn push_command(&mut self, kind: &str, payload: &Value) {
+        let frame =
+            json!({ "id": new_id(), "type": kind, "timestamp": "2026-01-01T00:00:00.000Z", "payload": payload });
+        self.push(frame::TEXT, frame.to_string().as_bytes());
     }
 
     pub fn push_pong(&mut self) {

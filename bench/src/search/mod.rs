@@ -6,7 +6,7 @@
 //! other.
 
 mod bare;
-mod corpus;
+pub mod corpus;
 mod tantivy_alone;
 mod world;
 
@@ -63,14 +63,14 @@ pub enum Database {
 }
 
 impl Database {
-    const fn engine(self) -> Engine {
+    pub const fn engine(self) -> Engine {
         match self {
             Self::Sqlite => Engine::Sqlite,
             Self::Postgres => Engine::Postgres,
         }
     }
 
-    const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
             Self::Postgres => "PostgreSQL",
