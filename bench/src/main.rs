@@ -6,6 +6,7 @@ mod beside;
 mod broadcast;
 mod channel;
 mod crowd;
+mod day;
 mod dialect;
 mod durable;
 mod frame;
@@ -74,6 +75,12 @@ struct Arguments {
     /// Measures only the cost of an announcement to ten thousand connected users.
     #[arg(long)]
     broadcast: bool,
+    /// Measures only a compressed working day of a company of 300 people, on SQLite or on this database.
+    #[arg(long, num_args = 0..=1, default_missing_value = "sqlite")]
+    day: Option<search::Database>,
+    /// Number of minutes into which this day is compressed.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    minutes: u32,
     /// Measures only the AI gateway and its peers.
     #[arg(long)]
     gateway: bool,
@@ -170,6 +177,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.broadcast {
         return broadcast::measure(&arguments.natter, &arguments.peers, &arguments.results);
+    }
+    if let Some(database) = arguments.day {
+        return day::measure(database, arguments.minutes);
     }
     if arguments.search {
         return search::measure(&arguments.search_size, &arguments.docs);
