@@ -7,7 +7,8 @@ use std::{
     error::Error,
     fs,
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 const WEB_APP: &str = "frontend/build";
@@ -21,6 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     writeln!(cargo, "cargo::rustc-cfg=embed_web_app")?;
+    if links_with_lld()? {
+        // Identical functions, most of them of generic types, become one.
+        writeln!(cargo, "cargo::rustc-link-arg-bins=-Wl,--icf=all")?;
+    }
     // Cargo watches the folder for added files, and each file for removed ones, because a copied
     // folder may have an old modification time.
     writeln!(cargo, "cargo::rerun-if-changed={WEB_APP}")?;
@@ -46,6 +51,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let table = format!("static WEB_APP_FILES: [EmbeddedAsset; {}] = [\n{}\n];\n", entries.len(), entries.join(",\n"));
     fs::write(Path::new(&env::var("OUT_DIR")?).join("web_app.rs"), table)?;
     Ok(())
+}
+
+/// True if this is a toolchain with its own linker, which it uses by default.
+fn links_with_lld() -> Result<bool, Box<dyn Error>> {
+    const TARGET: &str = "x86_64-unknown-linux-gnu";
+    if env::var("TARGET")? != TARGET || env::var("HOST")? != TARGET {
+        return Ok(false);
+    }
+    let rustc = env::var_os("RUSTC").ok_or("cargo sets RUSTC")?;
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output()?;
+    let sysroot = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    Ok(sysroot.join("lib/rustlib").join(TARGET).join("bin/gcc-ld/ld.lld").exists())
 }
 
 /// Adds the paths of all files below `folder`, relative to the folder of the web app.
