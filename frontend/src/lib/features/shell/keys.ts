@@ -9,3 +9,9 @@ export function isFind(event: KeyboardEvent): boolean {
   const isCommand = isApple ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
   return isCommand && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'f';
 }
+
+/** Whether a key event is the shortcut of the command palette. */
+export function isPalette(event: KeyboardEvent): boolean {
+  const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
+  return isCommand && event.key.toLowerCase() === 'k';
+}

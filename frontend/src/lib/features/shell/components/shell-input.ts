@@ -2,6 +2,7 @@
 import type { App } from '#lib/app/app.ts';
 import { isComposing } from '#lib/util/composing.ts';
 import { goto } from '#lib/util/navigation.ts';
+import { isPalette } from '../keys.ts';
 
 /** State of the frame on which the shortcuts depend. */
 interface FrameState {
@@ -29,8 +30,7 @@ export class ShellInput {
   handleKey(event: KeyboardEvent): void {
     if (event.defaultPrevented || isComposing(event)) return;
     const { shell } = this.#app;
-    const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
-    if (isCommand && event.key.toLowerCase() === 'k') {
+    if (isPalette(event)) {
       event.preventDefault();
       if (shell.dialog === 'palette') shell.close('palette');
       else shell.openPalette();
