@@ -1,13 +1,13 @@
 //! Manual page of the program.
 
-use std::io;
-
 use clap::Command;
 use clap_mangen::Man;
 
 /// Manual page (roff) of the program and all of its commands. [`Man::render`] would refer to a page
 /// of its own for each command.
-pub fn page(mut program: Command) -> anyhow::Result<String> {
+pub fn page(program: Command) -> anyhow::Result<String> {
+    // Each `help` command would have all commands below it once more.
+    let mut program = program.disable_help_subcommand(true);
     program.build();
     let mut page = Vec::new();
     let man = Man::new(program.clone());
@@ -28,23 +28,21 @@ fn render_commands(parent: &Command, page: &mut Vec<u8>) -> anyhow::Result<()> {
             let name = command.get_bin_name().unwrap_or_else(|| command.get_name());
             page.extend(format!(".SH \"{name}\"\n").into_bytes());
             let man = Man::new(command.clone());
-            page.extend(subsections(|section| man.render_description_section(section))?.into_bytes());
-            page.extend(subsections(|section| man.render_synopsis_section(section))?.into_bytes());
-            page.extend(subsections(|section| man.render_options_section(section))?.into_bytes());
+            let mut sections = Vec::new();
+            man.render_description_section(&mut sections)?;
+            man.render_synopsis_section(&mut sections)?;
+            man.render_options_section(&mut sections)?;
+            page.extend(subsections(&String::from_utf8(sections)?).into_bytes());
         }
         render_commands(command, page)?;
     }
     Ok(())
 }
 
-fn subsections(render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> anyhow::Result<String> {
-    let mut sections = Vec::new();
-    render(&mut sections)?;
-    let lines = String::from_utf8(sections)?;
-    Ok(lines
-        .lines()
-        .map(|line| line.strip_prefix(".SH ").map_or_else(|| line.to_owned(), |title| format!(".SS {title}")) + "\n")
-        .collect())
+/// Turns the sections of a page into subsections.
+fn subsections(sections: &str) -> String {
+    let line = |line: &str| line.strip_prefix(".SH ").map_or_else(|| line.to_owned(), |title| format!(".SS {title}"));
+    sections.lines().map(|text| line(text) + "\n").collect()
 }
 
 #[cfg(test)]
@@ -60,6 +58,8 @@ mod tests {
         for section in ["natter move", "natter admin users create", "natter completion"] {
             assert!(page.contains(&format!("\n.SH \"{section}\"\n")), "{section}");
         }
+        let count = |command: &str| page.matches(&format!(".SH \"{command}")).count();
+        assert_eq!((count("natter move"), count("natter help"), count("natter admin help")), (1, 0, 0), "{page}");
         // References to other pages end with their section.
         assert!(!page.contains("(1)"), "{page}");
     }
