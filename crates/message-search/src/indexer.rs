@@ -1,8 +1,9 @@
 //! Indexer: a log consumer that updates the index asynchronously, so senders don't wait for it.
 //!
-//! The bus announces conversations with new events; a sweep finds those whose announcement was lost. The log says which
-//! messages have changed, and their current content is read from the messages. The index contains the time before which
-//! all events are indexed: a start, or a failure, repeats the events since then, and repetitions are idempotent.
+//! The bus announces new events; a sweep finds those whose announcement was lost. A new message without files is
+//! indexed from its announced event. After other events, the log says which messages have changed, and their current
+//! content is read from the messages. The index contains the time before which all events are indexed: a start, or a
+//! failure, repeats the events since then, and repetitions are idempotent.
 
 mod pending;
 mod progress;

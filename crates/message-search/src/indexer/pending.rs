@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -161,7 +164,7 @@ impl PendingWork {
         IndexLag {
             waiting: queue.waiting.len() + taken.unwrap_or_default(),
             longest: first.map(|first| first.elapsed()).unwrap_or_default(),
-            is_filling: self.is_filling.load(std::sync::atomic::Ordering::Relaxed),
+            is_filling: self.is_filling.load(Relaxed),
         }
     }
 }
