@@ -8,6 +8,7 @@
 pub mod access;
 pub mod events;
 pub mod notifications;
+pub mod pending_events;
 pub mod push;
 pub mod receipts;
 #[cfg(test)]

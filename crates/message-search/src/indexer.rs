@@ -34,7 +34,7 @@ use uuid::Uuid;
 pub use self::pending::IndexLag;
 pub(super) use self::pending::PendingWork;
 use self::{
-    pending::PendingEvents,
+    pending::PendingConversation,
     progress::{Progress, Scope},
 };
 use crate::{
@@ -81,7 +81,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
                 let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
                 if changes_messages(&envelope.kind) {
                     let id = id.0;
-                    news.announce(id, position.seq, (envelope.kind == CREATED).then_some(envelope));
+                    news.announce(id, position.seq, Some(envelope));
                 }
             }
             BusMessage::Signal(Signal::Gap) => {
@@ -224,11 +224,11 @@ async fn index_conversations(
     service: &SearchService,
     progress: &mut Progress,
     news: &PendingWork,
-    all: &[(Uuid, PendingEvents)],
+    all: &[(Uuid, PendingConversation)],
 ) -> Result<(IndexedPart, Option<AppError>), AppError> {
     // The work on one part ends before that on the next one starts.
     let shared = tokio::sync::Mutex::new((progress, IndexedPart { changes: 0, is_complete: true }));
-    let work = |some: Vec<(Uuid, PendingEvents)>| {
+    let work = |some: Vec<(Uuid, PendingConversation)>| {
         let shared = &shared;
         async move {
             let (progress, indexed) = &mut *shared.lock().await;
@@ -239,7 +239,7 @@ async fn index_conversations(
         }
     };
     let mut rest = process_with_bisection(all, BATCH_CONVERSATIONS, is_row_error, work).await;
-    rest.rows_to_retry().for_each(|(id, events)| news.insert(*id, events.clone()));
+    rest.rows_to_retry().for_each(|(id, one)| news.insert(*id, one.clone()));
     let (progress, indexed) = shared.into_inner();
     match rest.error {
         Some(error) => Err(error),
@@ -258,11 +258,11 @@ async fn index_some(
     service: &SearchService,
     progress: &mut Progress,
     news: &PendingWork,
-    some: Vec<(Uuid, PendingEvents)>,
+    some: Vec<(Uuid, PendingConversation)>,
 ) -> Result<IndexedPart, AppError> {
     progress.look_up_positions(service, some.iter().map(|(id, _)| *id)).await?;
-    let some = some.into_iter().map(|(id, events)| PendingConversation { id, position: progress.position(id), events });
-    let some: Vec<PendingConversation> = some.filter(|one| one.position < one.events.head).collect();
+    let some = some.into_iter().map(|(id, one)| (id, progress.position(id), one));
+    let some: Vec<_> = some.filter(|(_, position, one)| *position < one.events.head).collect();
     if some.is_empty() {
         return Ok(IndexedPart { changes: 0, is_complete: true });
     }
@@ -289,9 +289,9 @@ async fn index_some(
         }
     }
     let mut is_complete = true;
-    for PendingConversation { id, events, .. } in some {
-        if positions.get(&id).is_some_and(|position| *position < events.head) {
-            news.insert(id, events);
+    for (id, _, one) in some {
+        if positions.get(&id).is_some_and(|position| *position < one.events.head) {
+            news.insert(id, one);
             is_complete = false;
         }
     }
@@ -305,13 +305,6 @@ async fn index_some(
     Ok(indexed)
 }
 
-/// Conversation with pending events after this position.
-struct PendingConversation {
-    id: Uuid,
-    position: i64,
-    events: PendingEvents,
-}
-
 /// Changes for announced events that need not be read from the log.
 #[derive(Default)]
 struct AnnouncedChanges {
@@ -321,14 +314,15 @@ struct AnnouncedChanges {
     behind: Vec<(ConversationId, i64)>,
 }
 
-fn announced_changes(some: &[PendingConversation], scope: Scope) -> AnnouncedChanges {
+/// Returns the changes of conversations, each with its position in the log.
+fn announced_changes(some: &[(Uuid, i64, PendingConversation)], scope: Scope) -> AnnouncedChanges {
     let mut announced = AnnouncedChanges::default();
-    for PendingConversation { id, position, events } in some {
-        let Some(created) = events.created_after(*position) else {
+    for (id, position, one) in some {
+        let Some(created) = one.created_after(*position) else {
             announced.behind.push((ConversationId(*id), *position));
             continue;
         };
-        announced.positions.insert(*id, events.head);
+        announced.positions.insert(*id, one.events.head);
         let created = created.into_iter().filter(|row| scope.includes(row.id.0));
         announced.changes.extend(created.map(|row| document::change(&row, &Texts::default())));
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use appcore::{
     ConversationId, MessageId, Timestamp, UserId,
+    event::{Envelope, LogPosition},
     view::{Mention, MessageStatus, Sender, SenderKind},
 };
 use dbcontext::entity::conversation_event;
@@ -68,6 +69,32 @@ impl LoggedMessage {
     }
 }
 
+/// Event of the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoggedEvent<'a> {
+    pub conversation_id: ConversationId,
+    pub seq: i64,
+    pub kind: &'a str,
+    pub payload: &'a [u8],
+    pub at: Timestamp,
+}
+
+impl<'a> From<&'a conversation_event::Model> for LoggedEvent<'a> {
+    fn from(row: &'a conversation_event::Model) -> Self {
+        let conversation_event::Model { conversation_id, seq, kind, payload, created_at, .. } = row;
+        Self { conversation_id: *conversation_id, seq: *seq, kind, payload: payload.as_bytes(), at: *created_at }
+    }
+}
+
+impl<'a> LoggedEvent<'a> {
+    /// Returns the event in an envelope, if it is durable.
+    pub fn from_envelope(envelope: &'a Envelope) -> Option<Self> {
+        let LogPosition { conversation_id, seq } = envelope.position?;
+        let Envelope { kind, payload, timestamp, .. } = envelope;
+        Some(Self { conversation_id, seq, kind, payload, at: *timestamp })
+    }
+}
+
 /// New message or finished answer, with the sequence number of its event.
 #[derive(Clone, Debug)]
 pub(super) struct ArrivedMessage {
@@ -109,25 +136,25 @@ struct Payload {
 
 impl LogEvents {
     /// Adds an event of the log. Events from before `since` produce no notifications.
-    pub fn add(&mut self, row: &conversation_event::Model, since: Timestamp) {
-        if row.kind == "conversation.deleted" {
-            self.deleted_conversations.insert(row.conversation_id);
+    pub fn add(&mut self, event: LoggedEvent<'_>, since: Timestamp) {
+        if event.kind == "conversation.deleted" {
+            self.deleted_conversations.insert(event.conversation_id);
             return;
         }
-        if !is_relevant(&row.kind) {
+        if !is_relevant(event.kind) {
             return;
         }
-        let payload: Payload = match serde_json::from_str(&row.payload) {
+        let payload: Payload = match serde_json::from_slice(event.payload) {
             Ok(payload) => payload,
             // The event was written by a newer version of the server, which also handles it.
-            Err(error) => return tracing::debug!(%error, kind = row.kind, "failed to parse event"),
+            Err(error) => return tracing::debug!(%error, kind = event.kind, "failed to parse event"),
         };
-        match (row.kind.as_str(), payload) {
+        match (event.kind, payload) {
             ("message.deleted", Payload { message_id: Some(id), .. }) => self.remove(id),
             ("reaction.added", Payload { message_id: Some(id), emoji: Some(emoji), user_id: Some(user), .. })
-                if row.created_at >= since =>
+                if event.at >= since =>
             {
-                let reacted = LoggedReaction { conversation_id: row.conversation_id, seq: row.seq, at: row.created_at };
+                let reacted = LoggedReaction { conversation_id: event.conversation_id, seq: event.seq, at: event.at };
                 self.reactions.insert((id, user, emoji), reacted);
             }
             ("reaction.added", _) => {}
@@ -138,7 +165,7 @@ impl LogEvents {
                 }
             }
             (kind, Payload { message: Some(message), .. }) => {
-                let arrived = ArrivedMessage { message, seq: row.seq, at: row.created_at };
+                let arrived = ArrivedMessage { message, seq: event.seq, at: event.at };
                 self.add_message(kind, arrived, since);
             }
             _ => {}

@@ -9,7 +9,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use std::{
 
 use appcore::{
     AppError, ConversationId, Timestamp,
-    event::{BusMessage, Event, Listener, Signal, Topic},
+    event::{BusMessage, Envelope, Event, Listener, Signal, Topic},
 };
 use dbcontext::{
     Transaction,
@@ -38,11 +38,10 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     digest_email,
-    log_events::{LogEvents, is_relevant},
+    log_events::{LogEvents, LoggedEvent, is_relevant},
     publish, publish_removal, recipients,
 };
-use crate::EventLogService;
-use crate::push;
+use crate::{EventLogService, pending_events::PendingEvents, push};
 
 /// Delay after an announcement of events, during which further ones are coalesced; factor between
 /// working time and pause; bounds of the pause.
@@ -66,47 +65,70 @@ const MAX_DELETED_PER_STATEMENT: u64 = 1_000;
 /// Maximum number of conversations per round, and of events per conversation.
 const MAX_CONVERSATIONS: usize = 200;
 const MAX_EVENTS: u32 = 500;
+/// Maximum number of events that are kept in memory until they are processed. Further ones are read
+/// from the log.
+const MAX_KNOWN: usize = 5_000;
 /// Maximum number of rows stored per transaction, so that other writers get their turn between
 /// transactions.
 const ROWS_PER_TRANSACTION: usize = 500;
 
-/// Unprocessed conversations and their newest known sequence numbers.
+/// Conversations with unprocessed events.
 #[derive(Default)]
-struct PendingHeads {
-    heads: Mutex<HashMap<ConversationId, i64>>,
+struct PendingConversations {
+    queue: Mutex<Queue>,
     has_gap: AtomicBool,
     arrived: Notify,
 }
 
-impl PendingHeads {
-    fn record(&self, id: ConversationId, seq: i64) {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = heads.entry(id).or_default();
-        *head = seq.max(*head);
-        drop(heads);
+#[derive(Default)]
+struct Queue {
+    waiting: HashMap<ConversationId, PendingEvents>,
+    /// Number of known events among those that wait.
+    known: usize,
+}
+
+impl PendingConversations {
+    /// Adds an announced event; without its envelope, it is read from the log.
+    fn announce(&self, id: ConversationId, seq: i64, envelope: Option<Arc<Envelope>>) {
+        let mut queue = self.queue();
+        let envelope = envelope.filter(|_| queue.known < MAX_KNOWN);
+        queue.known += usize::from(envelope.is_some());
+        queue.waiting.entry(id).or_insert_with(|| PendingEvents::until(seq - 1)).push(seq, envelope);
+        drop(queue);
         self.arrived.notify_one();
     }
 
-    fn take(&self) -> Vec<(ConversationId, i64)> {
-        std::mem::take(&mut *self.heads.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
+    /// Adds events of a round that were not processed.
+    fn insert(&self, id: ConversationId, events: PendingEvents) {
+        self.queue().waiting.entry(id).or_insert_with(|| PendingEvents::until(events.head - 1)).merge(events);
+        self.arrived.notify_one();
+    }
+
+    fn take(&self) -> Vec<(ConversationId, PendingEvents)> {
+        std::mem::take(&mut *self.queue()).waiting.into_iter().collect()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Starts the background tasks, which run until the instance stops.
 pub(crate) fn start(service: &Arc<EventLogService>) {
-    let news = Arc::new(PendingHeads::default());
+    let news = Arc::new(PendingConversations::default());
     tokio::spawn(listen(service.bus.subscribe(), Arc::clone(&news)));
     tokio::spawn(run(Arc::downgrade(service), news));
     tokio::spawn(run_cleanup(Arc::downgrade(service)));
 }
 
-async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
+async fn listen(mut listener: Listener, news: Arc<PendingConversations>) {
     while let Some(message) = listener.recv().await {
         match message {
             BusMessage::Envelope(envelope) => {
                 let (Topic::Conversation(id), Some(position)) = (&envelope.topic, envelope.position) else { continue };
                 if is_relevant(&envelope.kind) {
-                    news.record(*id, position.seq);
+                    let id = *id;
+                    news.announce(id, position.seq, Some(envelope));
                 }
             }
             BusMessage::Signal(Signal::Gap) => {
@@ -118,7 +140,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
     }
 }
 
-async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
+async fn run(service: Weak<EventLogService>, news: Arc<PendingConversations>) {
     let mut lookout = SweepSchedule::new(SWEEP_INTERVAL);
     loop {
         let wait = lookout.time_until_due(&news.has_gap);
@@ -143,12 +165,12 @@ async fn run(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
 
 async fn run_round(
     service: &EventLogService,
-    news: &PendingHeads,
+    news: &PendingConversations,
     lookout: &mut SweepSchedule,
 ) -> Result<(), AppError> {
     if let Some(look) = lookout.due(&news.has_gap, service.clock.now()) {
         for (id, head) in find_unprocessed(service, look).await? {
-            news.record(id, head);
+            news.announce(id, head, None);
         }
         // The positions that the sweep has found stay queued until they are processed.
         lookout.mark_completed(look);
@@ -156,9 +178,10 @@ async fn run_round(
     // Announcements that arrive meanwhile are left for the next round. Otherwise there would be no
     // pause under load, and some conversations would starve.
     let all = news.take();
-    let work = |some: Vec<(ConversationId, i64)>| async move { catch_panic(process(service, news, &some)).await };
+    let work =
+        |some: Vec<(ConversationId, PendingEvents)>| async move { catch_panic(process(service, news, &some)).await };
     let mut rest = process_with_bisection(&all, MAX_CONVERSATIONS, is_row_error, work).await;
-    rest.rows_to_retry().for_each(|(id, head)| news.record(*id, *head));
+    rest.rows_to_retry().for_each(|(id, events)| news.insert(*id, events.clone()));
     if let Some(error) = rest.error {
         return Err(error);
     }
@@ -185,14 +208,14 @@ async fn find_unprocessed(
 /// Processes new events of these conversations. Returns `None` if another instance holds the lock.
 async fn process(
     service: &EventLogService,
-    news: &PendingHeads,
-    some: &[(ConversationId, i64)],
+    news: &PendingConversations,
+    some: &[(ConversationId, PendingEvents)],
 ) -> Result<Option<()>, AppError> {
     let ids: Vec<ConversationId> = some.iter().map(|(id, _)| *id).collect();
     // Checks without a lock first, because usually there is no other instance, or it has already
     // processed the events.
     let seen: HashMap<_, _> = notifier::positions(service.db.reader(), &ids).await?.into_iter().collect();
-    if some.iter().all(|(id, head)| seen.get(id).is_some_and(|seen| seen >= head)) {
+    if some.iter().all(|(id, events)| seen.get(id).is_some_and(|seen| *seen >= events.head)) {
         return Ok(Some(()));
     }
     let Some(turn) = try_lock(service).await? else { return Ok(None) };
@@ -200,33 +223,46 @@ async fn process(
         Some(tx) => notifier::positions(tx, &ids).await?.into_iter().collect(),
         None => seen,
     };
-    let heads = events::heads(service.db.reader(), ids).await?;
-    let behind: Vec<(ConversationId, i64)> = heads
-        .iter()
-        .map(|(id, head)| (*id, seen.get(id).copied().unwrap_or(0), *head))
-        .filter(|(_, seen, head)| seen < head)
-        .map(|(id, seen, _)| (id, seen))
-        .collect();
-    if behind.is_empty() {
-        return release_lock(turn).await;
-    }
     let now = service.clock.now();
+    let since = now.minus(MAX_EVENT_AGE);
     let mut happenings = LogEvents::default();
     let mut reached: HashMap<ConversationId, i64> = HashMap::new();
-    for row in events::next_readable_of_each(service.db.reader(), &behind, MAX_EVENTS).await? {
-        happenings.add(&row, now.minus(MAX_EVENT_AGE));
-        reached.insert(row.conversation_id, row.seq);
+    let mut behind: HashMap<ConversationId, (i64, i64)> = HashMap::new();
+    for (id, events) in some {
+        let position = seen.get(id).copied().unwrap_or(0);
+        if position >= events.head {
+            continue;
+        }
+        match events.known_after(position) {
+            Some(known) => {
+                let known = known.iter().filter_map(|envelope| LoggedEvent::from_envelope(envelope));
+                known.for_each(|event| happenings.add(event, since));
+                reached.insert(*id, events.head);
+            }
+            None => drop(behind.insert(*id, (position, events.head))),
+        }
     }
-    // The total number of rows of the query is limited. If several conversations were requested,
-    // some may get no rows.
-    let is_alone = reached.is_empty();
-    let heads: HashMap<_, _> = heads.into_iter().collect();
-    for (id, seen) in &behind {
-        let head = heads.get(id).copied().unwrap_or(0);
-        // Events that are missing from the log were trimmed; they are too old for notifications.
-        let now = *reached.entry(*id).or_insert(if is_alone { head.min(seen + i64::from(MAX_EVENTS)) } else { *seen });
-        if now < head {
-            news.record(*id, head);
+    if reached.is_empty() && behind.is_empty() {
+        return release_lock(turn).await;
+    }
+    if !behind.is_empty() {
+        let positions: Vec<(ConversationId, i64)> = behind.iter().map(|(id, (seen, _))| (*id, *seen)).collect();
+        let mut read: HashMap<ConversationId, i64> = HashMap::new();
+        for row in events::next_readable_of_each(service.db.reader(), &positions, MAX_EVENTS).await? {
+            happenings.add(LoggedEvent::from(&row), since);
+            read.insert(row.conversation_id, row.seq);
+        }
+        // The total number of rows of the query is limited. If several conversations were requested,
+        // some may get no rows.
+        let is_alone = read.is_empty();
+        for (id, (seen, head)) in behind {
+            // Events that are missing from the log were trimmed; they are too old for notifications.
+            let missing = if is_alone { head.min(seen + i64::from(MAX_EVENTS)) } else { seen };
+            let position = read.get(&id).copied().unwrap_or(missing);
+            reached.insert(id, position);
+            if position < head {
+                news.announce(id, head, None);
+            }
         }
     }
     let found = match recipients::resolve(service, &happenings, now).await {
@@ -421,7 +457,12 @@ mod tests {
         // One round for the events before the unreadable one, one for that event, and one for the
         // events after it.
         for _ in 0..3 {
-            assert!(process(&service, &PendingHeads::default(), &[(id, 3)]).await.unwrap().is_some());
+            assert!(
+                process(&service, &PendingConversations::default(), &[(id, PendingEvents::until(3))])
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
         }
         assert_eq!(notifier::positions(service.db.reader(), &[id]).await.unwrap(), [(id, 3)]);
     }

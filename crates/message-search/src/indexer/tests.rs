@@ -72,7 +72,7 @@ async fn skips_unreadable_messages_old_and_new() {
     let mut new = (5..8).map(put).collect::<String>();
     new.push_str("UPDATE conversations SET last_seq = 8;");
     service.db.writer().execute_unprepared(&new).await.unwrap();
-    let events = PendingEvents::until(8);
+    let events = PendingConversation::until(8);
     let mut progress = Progress::resume(&service).await.unwrap();
     progress.advance([(conversation, 5)]);
     index_some(&service, &mut progress, &PendingWork::default(), vec![(conversation, events)]).await.unwrap();
