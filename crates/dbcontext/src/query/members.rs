@@ -64,21 +64,19 @@ pub async fn of_conversations<C: ConnectionTrait>(
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
     let table = asked.table();
-    let first = |of: &str| {
+    let first = |columns: &str| {
         format!(
-            "SELECT m.user_id FROM conversation_members m WHERE m.conversation_id = {of}.id AND NOT m.is_deleted \
+            "SELECT {columns} FROM conversation_members m WHERE m.conversation_id = w.id AND NOT m.is_deleted \
              ORDER BY {LISTED} LIMIT {most}"
         )
     };
     // SQLite has no LATERAL joins, and PostgreSQL would execute SQLite's form of the query once per
-    // member.
+    // member. It does so with a second join to the members too, until it has statistics.
     let from = if backend == DatabaseBackend::Postgres {
-        format!(
-            "{table} CROSS JOIN LATERAL ({}) AS f JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id = f.user_id",
-            first("w")
-        )
+        format!("{table} CROSS JOIN LATERAL ({}) AS m", first("m.*"))
     } else {
-        format!("{table} JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id IN ({})", first("w"))
+        let first = first("m.user_id");
+        format!("{table} JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id IN ({first})")
     };
     let sql = format!("{SHOWN} FROM {from} JOIN users u ON u.id = m.user_id ORDER BY {LISTED}");
     asked.find::<_, NamedMember>(db, sql).await

@@ -39,17 +39,20 @@ pub async fn first_users<C: ConnectionTrait>(
     let backend = db.get_database_backend();
     let asked = Rows::new(backend, [Column::Uuid("message_id"), Column::Text("emoji")], rows);
     // Reads only the start of an index for each emoji, because thousands of users may have reacted.
-    let first = format!(
-        "SELECT r.user_id FROM reactions r WHERE r.message_id = w.message_id AND r.emoji = w.emoji ORDER BY r.seq LIMIT {most}"
-    );
-    let same = "p.message_id = w.message_id AND p.emoji = w.emoji";
-    let from = if backend == DatabaseBackend::Postgres {
+    let first = |columns: &str| {
         format!(
-            "{} CROSS JOIN LATERAL ({first}) AS f JOIN reactions p ON {same} AND p.user_id = f.user_id",
-            asked.table()
+            "SELECT {columns} FROM reactions r WHERE r.message_id = w.message_id AND r.emoji = w.emoji ORDER BY r.seq LIMIT {most}"
         )
+    };
+    let table = asked.table();
+    // PostgreSQL would execute SQLite's form of the query once per reaction.
+    let from = if backend == DatabaseBackend::Postgres {
+        format!("{table} CROSS JOIN LATERAL ({}) AS p", first("r.*"))
     } else {
-        format!("{} JOIN reactions p ON {same} AND p.user_id IN ({first})", asked.table())
+        let first = first("r.user_id");
+        format!(
+            "{table} JOIN reactions p ON p.message_id = w.message_id AND p.emoji = w.emoji AND p.user_id IN ({first})"
+        )
     };
     let sql = format!("SELECT p.message_id, p.emoji, p.user_id FROM {from} ORDER BY p.seq");
     asked.find::<_, ReactionKey>(db, sql).await
