@@ -8,6 +8,7 @@ use super::usage::MessageUsage;
 use crate::{
     AiError,
     canonical::{Event, Reader},
+    dialect::openai_chat::finish_error,
     provider_http::failure::{self, Failure},
 };
 
@@ -39,7 +40,7 @@ impl Reader for AnthropicReader {
                 out.extend(call.map(|tool| Event::Arguments { choice: 0, tool, json: "{}".to_owned() }));
             }
             Some("message_delta") => {
-                read_stop(&event["delta"], out);
+                read_stop(&event["delta"], out)?;
                 self.read_usage(&event["usage"], out)?;
             }
             Some("message_stop") => self.is_done = true,
@@ -59,7 +60,7 @@ impl Reader for AnthropicReader {
         for (index, block) in (0..).zip(blocks) {
             self.read_block(index, block, true, out);
         }
-        read_stop(&message, out);
+        read_stop(&message, out)?;
         self.read_usage(&message["usage"], out)?;
         Ok(())
     }
@@ -127,8 +128,12 @@ impl AnthropicReader {
     }
 }
 
-fn read_stop(said: &Value, out: &mut Vec<Event>) {
-    if let Some(reason) = said["stop_reason"].as_str() {
-        out.push(Event::Finish { choice: 0, finish: super::finish(reason) });
+fn read_stop(said: &Value, out: &mut Vec<Event>) -> Result<(), AiError> {
+    let Some(reason) = said["stop_reason"].as_str() else { return Ok(()) };
+    // Servers that imitate this format report failures here, with the names of chat completions.
+    if let Some(error) = finish_error(reason) {
+        return Err(error);
     }
+    out.push(Event::Finish { choice: 0, finish: super::finish(reason) });
+    Ok(())
 }

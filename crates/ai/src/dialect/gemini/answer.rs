@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use crate::{
     AiError, Finish, Usage,
     canonical::{Event, Reader},
-    dialect::{fields::lenient_count, openai_chat::new_call_id},
+    dialect::{
+        fields::lenient_count,
+        openai_chat::{finish_error, new_call_id},
+    },
     provider_http::failure::{self, Failure},
 };
 
@@ -224,13 +227,13 @@ fn read_logprobs(result: &LogprobsResult) -> Vec<Value> {
 }
 
 fn read_finish(reason: &str) -> Result<Finish, AiError> {
+    if let Some(error) = finish_error(reason) {
+        return Err(error);
+    }
     match reason {
         "MAX_TOKENS" => Ok(Finish::Length),
         "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "OTHER" => {
             Ok(Finish::Filtered)
-        }
-        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "MALFORMED_RESPONSE" | "MISSING_THOUGHT_SIGNATURE" => {
-            Err(AiError::Garbled)
         }
         image if image.starts_with("IMAGE_") => Ok(Finish::Filtered),
         _ => Ok(Finish::Stop),

@@ -13,9 +13,10 @@ use serde_json::Value;
 use self::provider_format::Server;
 use super::{Dialect, EndpointPath, Post, TranscriptionMethod};
 use crate::{
-    ApiStyle, Finish, GatewayError,
+    AiError, ApiStyle, Finish, GatewayError,
     canonical::{Reader, Request},
     embeddings::EmbeddingParams,
+    provider_http::failure::{self, Failure},
 };
 
 /// Host suffixes of OpenAI's own service and of Azure's clouds.
@@ -99,6 +100,55 @@ pub(crate) fn finish(reason: &str) -> Finish {
         "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
         _ => Finish::Stop,
     }
+}
+
+/// Words of a `finish_reason` by which a server reports that generation failed. vLLM and `SGLang`
+/// send `abort`, DeepSeek `insufficient_system_resource`, GLM `network_error`, OpenRouter, Mistral
+/// and Cohere `error`.
+const FAILED_FINISHES: [&str; 15] = [
+    "error",
+    "abort",
+    "aborted",
+    "cancelled",
+    "canceled",
+    "failed",
+    "timeout",
+    "exception",
+    "network_error",
+    "server_error",
+    "internal_error",
+    "overloaded",
+    "server_overloaded",
+    "engine_overloaded",
+    "insufficient_system_resource",
+];
+
+/// Finish reasons of Gemini for a malformed answer. Google's own server adds a prefix:
+/// `function_call_filter: MALFORMED_FUNCTION_CALL`.
+const MALFORMED_FINISHES: [&str; 5] = [
+    "malformed_function_call",
+    "malformed_response",
+    "unexpected_tool_call",
+    "too_many_tool_calls",
+    "missing_thought_signature",
+];
+
+/// Error that a finish reason reports; `None` if it ends an answer, or is unknown.
+pub(crate) fn finish_error(reason: &str) -> Option<AiError> {
+    let reason = reason.to_ascii_lowercase();
+    if FAILED_FINISHES.contains(&reason.as_str()) {
+        return Some(AiError::Unavailable { retry_after: None });
+    }
+    MALFORMED_FINISHES.iter().any(|word| reason.ends_with(word)).then_some(AiError::Garbled)
+}
+
+/// Failure that a choice reports, by an error object or by its finish reasons: its own, and that of
+/// the original provider, which OpenRouter adds.
+pub(crate) fn choice_failure(choice: &Value) -> Option<Failure> {
+    failure::parse_value(choice).or_else(|| {
+        let reasons = ["native_finish_reason", "finish_reason"].map(|name| choice[name].as_str());
+        Some(reasons.into_iter().flatten().find_map(finish_error)?.into())
+    })
 }
 
 /// Generates an id for a call without one.

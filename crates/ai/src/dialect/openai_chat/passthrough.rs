@@ -75,7 +75,8 @@ impl ChatTap {
             match self.pass_frame(&frame, meter, &mut out) {
                 Ok(()) if self.is_done => break,
                 Ok(()) => {}
-                Err(failure) if out.is_empty() => return Err(failure),
+                // Frames without output are dropped, so that another deployment can take over.
+                Err(failure) if out.is_empty() || !(self.has_text || self.has_calls) => return Err(failure),
                 Err(failure) => {
                     self.failed = Some(failure);
                     break;
@@ -106,6 +107,9 @@ impl ChatTap {
         };
         if chunk.is_error() {
             return Err(failure::parse_event(&data));
+        }
+        if let Some(failure) = chunk.failure() {
+            return Err(failure);
         }
         let is_usage_only = chunk.choices.as_ref().is_none_or(Vec::is_empty) && chunk.usage.is_some();
         if let Some(choices) = &mut self.choices {

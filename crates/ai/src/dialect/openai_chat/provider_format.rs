@@ -426,7 +426,7 @@ impl Reader for ChatReader {
 }
 
 impl ChatReader {
-    fn read_choice(&mut self, value: &Value, out: &mut Vec<Event>) -> Result<(), AiError> {
+    fn read_choice(&mut self, value: &Value, out: &mut Vec<Event>) -> Result<(), Failure> {
         let choice = value.get("index").and_then(Value::as_u64).unwrap_or(0);
         let choice = u32::try_from(choice).map_err(|_| AiError::Garbled)?;
         let said = ["delta", "message"].into_iter().find_map(|name| value.get(name).filter(|said| said.is_object()));
@@ -460,6 +460,9 @@ impl ChatReader {
         let logprobs = value.get("logprobs").and_then(|logprobs| logprobs.get("content")).and_then(Value::as_array);
         if let Some(tokens) = logprobs.filter(|tokens| !tokens.is_empty()) {
             out.push(Event::Logprobs { choice, tokens: tokens.clone() });
+        }
+        if let Some(failure) = super::choice_failure(value) {
+            return Err(failure);
         }
         if let Some(reason) = value.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
             out.push(Event::Finish { choice, finish: super::finish(reason) });

@@ -4,6 +4,7 @@ mod answers;
 mod caches;
 mod custom_tools;
 mod files;
+mod finishes;
 mod fuzz;
 mod reasoning_blocks;
 mod reminders;

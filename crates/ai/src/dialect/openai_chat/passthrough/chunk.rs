@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    super::{finish, usage::CompletionUsage},
+    super::{choice_failure, finish, usage::CompletionUsage},
     estimate_text_quarters,
     request::{byte_range, present},
 };
@@ -39,6 +39,10 @@ pub(super) struct ParsedChoice<'a> {
     delta: Option<&'a RawValue>,
     #[serde(borrow)]
     finish_reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    native_finish_reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
     /// Usage within a choice, as Kimi sends it.
     usage: Option<CompletionUsage>,
 }
@@ -47,6 +51,17 @@ impl ParsedChoice<'_> {
     /// Finish reason. Some servers send an empty one with each chunk until the end.
     pub(super) fn finish_reason(&self) -> Option<&str> {
         self.finish_reason.map(|reason| reason.get().trim_matches('"')).filter(|reason| !reason.is_empty())
+    }
+
+    /// Failure that the choice reports instead of an answer.
+    fn failure(&self) -> Option<Failure> {
+        let fields = [self.error, self.native_finish_reason, self.finish_reason];
+        if fields.iter().all(Option::is_none) {
+            return None;
+        }
+        let [error, native, reason] =
+            fields.map(|field| field.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok()));
+        choice_failure(&json!({"error": error, "native_finish_reason": native, "finish_reason": reason}))
     }
 
     /// Index of the choice; 0 if unreadable.
@@ -115,6 +130,11 @@ impl ParsedChunk<'_> {
         self.usage.or_else(of_choice).or_else(of_groq)
     }
 
+    /// First failure that a choice reports.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.choices.iter().flatten().find_map(ParsedChoice::failure)
+    }
+
     /// First finish reason of a choice.
     pub(super) fn finish(&self) -> Option<Finish> {
         self.choices.iter().flatten().find_map(ParsedChoice::finish_reason).map(finish)
@@ -136,6 +156,9 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
     if whole.is_error() || whole.choices.is_none() {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
         return Err(failure::parse_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
+    }
+    if let Some(failure) = whole.failure() {
+        return Err(failure);
     }
     meter.record_output(estimate_text_quarters(body));
     if let Some(finish) = whole.finish() {
