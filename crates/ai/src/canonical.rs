@@ -380,6 +380,8 @@ pub(crate) enum Event {
     Finish {
         choice: u32,
         finish: Finish,
+        /// Matched stop sequence, if the provider names it.
+        stop_sequence: Option<String>,
     },
     Usage(Usage),
 }
@@ -405,20 +407,27 @@ pub(crate) trait Writer: Send + 'static {
     }
 }
 
+/// End of a choice.
+#[derive(Debug)]
+struct ChoiceEnd {
+    finish: Finish,
+    stop_sequence: Option<String>,
+}
+
 /// Enforces invariants of an answer: each choice ends once, and a choice with calls ends with
 /// [`Finish::ToolCalls`].
 #[derive(Debug, Default)]
 pub(crate) struct FinishTracker {
-    ends: BTreeMap<u32, Option<Finish>>,
+    ends: BTreeMap<u32, Option<ChoiceEnd>>,
     calls: Vec<u32>,
 }
 
 impl FinishTracker {
     /// Removes the finish events from `events` and remembers them for [`ends`](Self::ends).
     pub fn collect(&mut self, events: &mut Vec<Event>) {
-        events.retain(|event| match event {
-            Event::Finish { choice, finish } => {
-                self.ends.insert(*choice, Some(*finish));
+        events.retain_mut(|event| match event {
+            Event::Finish { choice, finish, stop_sequence } => {
+                self.ends.insert(*choice, Some(ChoiceEnd { finish: *finish, stop_sequence: stop_sequence.take() }));
                 false
             }
             Event::Call { choice, .. } => {
@@ -448,10 +457,14 @@ impl FinishTracker {
         if self.ends.is_empty() {
             return Err(if says_so { AiError::Empty } else { AiError::Truncated });
         }
-        let end = |(&choice, finish): (&u32, &Option<Finish>)| {
-            let finish = finish.or(says_so.then_some(Finish::Stop)).ok_or(AiError::Truncated)?;
-            let has_calls = finish == Finish::Stop && self.calls.contains(&choice);
-            Ok(Event::Finish { choice, finish: if has_calls { Finish::ToolCalls } else { finish } })
+        let end = |(&choice, end): (&u32, &Option<ChoiceEnd>)| {
+            let finish = end.as_ref().map(|end| end.finish).or(says_so.then_some(Finish::Stop));
+            let finish = finish.ok_or(AiError::Truncated)?;
+            if finish == Finish::Stop && self.calls.contains(&choice) {
+                return Ok(Event::Finish { choice, finish: Finish::ToolCalls, stop_sequence: None });
+            }
+            let stop_sequence = end.as_ref().and_then(|end| end.stop_sequence.clone());
+            Ok(Event::Finish { choice, finish, stop_sequence })
         };
         self.ends.iter().map(end).collect()
     }

@@ -28,6 +28,9 @@ pub(crate) struct AnswerParser {
     /// Names of free-form tools, and their calls so far.
     freeform_tools: Vec<String>,
     freeform_calls: Vec<PendingCustomCall>,
+    /// Stop sequences of the request; `None` if they are not known. A server may also name the token
+    /// that ends each of its answers.
+    stop_sequences: Option<Vec<String>>,
     /// Original tool names by the names that were sent.
     renamed: BTreeMap<String, String>,
     is_done: bool,
@@ -57,6 +60,7 @@ impl AnswerParser {
             order,
             freeform_tools: free,
             freeform_calls: free_calls,
+            stop_sequences: None,
             renamed,
             is_done: false,
             surrogates: halves,
@@ -69,9 +73,14 @@ impl AnswerParser {
         Self { sharing, ..self }
     }
 
-    /// Sets the free-form and renamed tools of this request.
+    /// Sets the free-form and renamed tools and the stop sequences of this request.
     pub fn with_tools(self, question: &Request) -> Self {
-        Self { freeform_tools: question.custom_tools.clone(), renamed: question.renamed.clone(), ..self }
+        Self {
+            freeform_tools: question.custom_tools.clone(),
+            renamed: question.renamed.clone(),
+            stop_sequences: Some(question.stop.clone()),
+            ..self
+        }
     }
 
     /// Parses complete events of a stream.
@@ -143,6 +152,9 @@ impl AnswerParser {
             halves.join(said);
         }
         count(said, meter);
+        if let Some(stops) = &self.stop_sequences {
+            drop_unasked_stops(said, stops);
+        }
         self.signatures.record(said);
         if let Some(sharing) = &self.sharing {
             sharing.publish(thought_signatures::store_entries(said));
@@ -229,6 +241,15 @@ impl PendingCustomCall {
         });
         // If the model ignores the schema, the arguments themselves are taken as the input.
         Event::Input { choice, tool, text: text.unwrap_or(arguments) }
+    }
+}
+
+/// Removes stop sequences that the request doesn't contain.
+fn drop_unasked_stops(said: &mut [Event], stops: &[String]) {
+    for event in said {
+        if let Event::Finish { stop_sequence, .. } = event {
+            stop_sequence.take_if(|stop| !stops.contains(stop));
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Choice {
     pub blocks: Vec<Block>,
     pub logprobs: Vec<Value>,
     pub finish: Option<Finish>,
+    /// Matched stop sequence, if the provider names it.
+    pub stop_sequence: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +98,10 @@ impl Answer {
                 }
             }
             Event::Logprobs { choice, tokens } => self.choice(choice).logprobs.extend(tokens),
-            Event::Finish { choice, finish } => self.choice(choice).finish = Some(finish),
+            Event::Finish { choice, finish, stop_sequence } => {
+                let choice = self.choice(choice);
+                (choice.finish, choice.stop_sequence) = (Some(finish), stop_sequence);
+            }
             Event::Usage(_) => {}
         }
     }

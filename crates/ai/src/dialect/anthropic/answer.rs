@@ -134,6 +134,7 @@ fn read_stop(said: &Value, out: &mut Vec<Event>) -> Result<(), AiError> {
     if let Some(error) = finish_error(reason) {
         return Err(error);
     }
-    out.push(Event::Finish { choice: 0, finish: super::finish(reason) });
+    let stop_sequence = said["stop_sequence"].as_str().map(str::to_owned);
+    out.push(Event::Finish { choice: 0, finish: super::finish(reason), stop_sequence });
     Ok(())
 }

@@ -20,10 +20,18 @@ pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value 
     let choice = answer.choices.first();
     let content: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(block).collect()).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
+    let stop_sequence = choice.and_then(|choice| choice.stop_sequence.as_deref());
     json!({
         "id": head.id, "type": "message", "role": "assistant", "model": head.model, "content": content,
-        "stop_reason": reason(finish), "stop_sequence": null, "usage": usage::write(usage),
+        "stop_reason": stop_reason(finish, stop_sequence), "stop_sequence": stop_sequence, "usage": usage::write(usage),
     })
+}
+
+fn stop_reason(finish: Finish, stop_sequence: Option<&str>) -> &'static str {
+    match stop_sequence {
+        Some(_) if finish == Finish::Stop => "stop_sequence",
+        _ => reason(finish),
+    }
 }
 
 fn block(block: &Block) -> Value {
@@ -79,6 +87,8 @@ pub(crate) struct MessageWriter {
     open: Option<OpenBlock>,
     buffered: Vec<BufferedCall>,
     finish: Finish,
+    /// Matched stop sequence.
+    stop_sequence: Option<String>,
 }
 
 impl MessageWriter {
@@ -91,6 +101,7 @@ impl MessageWriter {
             open: None,
             buffered: Vec::new(),
             finish: Finish::Stop,
+            stop_sequence: None,
         }
     }
 
@@ -232,7 +243,10 @@ impl Writer for MessageWriter {
                     call.arguments.push_str(more);
                 }
             }
-            Event::Finish { finish, .. } => self.finish = *finish,
+            Event::Finish { finish, stop_sequence, .. } => {
+                self.finish = *finish;
+                self.stop_sequence.clone_from(stop_sequence);
+            }
             Event::CustomCall { .. } | Event::Input { .. } | Event::Logprobs { .. } | Event::Usage(_) => {}
         }
     }
@@ -240,7 +254,8 @@ impl Writer for MessageWriter {
     fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>) {
         self.start_message(out);
         self.close(out);
-        let delta = json!({"stop_reason": reason(self.finish), "stop_sequence": null});
+        let stop_sequence = self.stop_sequence.as_deref();
+        let delta = json!({"stop_reason": stop_reason(self.finish, stop_sequence), "stop_sequence": stop_sequence});
         event("message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage::write(usage)}), out);
         event("message_stop", &json!({"type": "message_stop"}), out);
     }

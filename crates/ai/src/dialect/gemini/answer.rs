@@ -165,7 +165,7 @@ impl GeminiReader {
         let candidates = frame.candidates.unwrap_or_default();
         let is_blocked = frame.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some());
         if is_blocked && candidates.is_empty() {
-            out.push(Event::Finish { choice: 0, finish: Finish::Filtered });
+            out.push(Event::Finish { choice: 0, finish: Finish::Filtered, stop_sequence: None });
         }
         for candidate in candidates {
             let choice = candidate
@@ -181,7 +181,7 @@ impl GeminiReader {
                 out.push(Event::Logprobs { choice, tokens: read_logprobs(&logprobs) });
             }
             if let Some(reason) = &candidate.finish_reason {
-                out.push(Event::Finish { choice, finish: read_finish(reason)? });
+                out.push(Event::Finish { choice, finish: read_finish(reason)?, stop_sequence: None });
             }
         }
         if let Some(usage) = frame.usage_metadata {

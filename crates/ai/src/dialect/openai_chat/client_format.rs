@@ -177,7 +177,7 @@ impl Writer for ChatWriter {
             Event::Logprobs { choice, tokens } => {
                 self.chunk(*choice, json!({}), &json!({"content": tokens, "refusal": null}), None, out);
             }
-            Event::Finish { choice, finish } => self.chunk(*choice, json!({}), &none, Some(reason(*finish)), out),
+            Event::Finish { choice, finish, .. } => self.chunk(*choice, json!({}), &none, Some(reason(*finish)), out),
             Event::Usage(_) => {}
         }
     }

@@ -465,7 +465,9 @@ impl ChatReader {
             return Err(failure);
         }
         if let Some(reason) = value.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
-            out.push(Event::Finish { choice, finish: super::finish(reason) });
+            let finish = super::finish(reason);
+            let stop_sequence = if finish == Finish::Stop { stop_sequence(value) } else { None };
+            out.push(Event::Finish { choice, finish, stop_sequence });
         }
         Ok(())
     }
@@ -521,6 +523,13 @@ impl ChatReader {
             out.push(Event::Arguments { choice, tool, json: arguments });
         }
     }
+}
+
+/// Stop sequence that ended the choice. Servers name it in a field of their own: vLLM in
+/// `stop_reason`, `SGLang` in `matched_stop`. A number is the id of a stop token.
+fn stop_sequence(choice: &Value) -> Option<String> {
+    let names = ["stop_reason", "matched_stop"];
+    names.into_iter().find_map(|name| choice.get(name)?.as_str()).map(str::to_owned)
 }
 
 /// Generated image in the format of OpenRouter and `LiteLLM`. Images by URL are ignored.

@@ -409,7 +409,7 @@ impl Writer for ResponseWriter {
                     open.logprobs.extend(tokens.iter().cloned());
                 }
             }
-            Event::Finish { choice: 0, finish } => self.finish = *finish,
+            Event::Finish { choice: 0, finish, .. } => self.finish = *finish,
             // Events of other choices are ignored, because this format has a single one.
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Ends of answers: failures that servers report as a finish reason.
+//! Ends of answers: failures that servers report as a finish reason, and matched stop sequences.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     AiError, ApiStyle, Meter, ProviderKind,
+    canonical::Request,
     provider_http::failure::Failure,
     tapped_stream::Tap,
-    translate::{AnswerParser, FormatConverter},
+    translate::{AnswerParser, FormatConverter, read_whole},
 };
 
 const UNAVAILABLE: AiError = AiError::Unavailable { retry_after: None };
@@ -141,5 +142,60 @@ fn reports_failed_finishes_of_other_formats() {
     for reason in ["MALFORMED_FUNCTION_CALL", "TOO_MANY_TOOL_CALLS", "UNEXPECTED_TOOL_CALL"] {
         let answer = json!({"candidates": [{"content": {"parts": [{"text": "half"}]}, "finishReason": reason}]});
         assert_eq!(whole(ProviderKind::GEMINI, ApiStyle::Chat, &answer).unwrap_err().error, AiError::Garbled);
+    }
+}
+
+/// Whole answer and stream that end at the stop sequence `STOP`.
+fn stopped(kind: ProviderKind, field: &str) -> (Value, Vec<Value>) {
+    if kind == ProviderKind::ANTHROPIC {
+        let end = json!({"stop_reason": "stop_sequence", "stop_sequence": "STOP"});
+        let whole = json!({"type": "message", "content": [{"type": "text", "text": "A B "}], "stop_reason": "stop_sequence",
+            "stop_sequence": "STOP"});
+        let text = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "A B "}});
+        return (whole, vec![text, json!({"type": "message_delta", "delta": end}), json!({"type": "message_stop"})]);
+    }
+    let said = json!({"role": "assistant", "content": "A B "});
+    let end = json!({"finish_reason": "stop", field: "STOP"});
+    (choice("message", &said, &end), vec![choice("delta", &said, &json!({})), choice("delta", &json!({}), &end)])
+}
+
+#[test]
+fn names_the_matched_stop_sequence_in_messages() {
+    let vllm = (ProviderKind::OPENAI, "stop_reason");
+    for (kind, field) in [vllm, (ProviderKind::OPENAI, "matched_stop"), (ProviderKind::ANTHROPIC, "")] {
+        let (answer, frames) = stopped(kind, field);
+        let (message, _) = whole(kind, ApiStyle::Messages, &answer).unwrap();
+        let named = (&message["stop_reason"], &message["stop_sequence"]);
+        assert_eq!(named, (&json!("stop_sequence"), &json!("STOP")), "{kind:?} {field}");
+        let (events, _) = streamed(kind, ApiStyle::Messages, &frames).unwrap();
+        let end = events.iter().find(|event| event["type"] == "message_delta").unwrap();
+        assert_eq!(end["delta"], json!({"stop_reason": "stop_sequence", "stop_sequence": "STOP"}), "{kind:?} {field}");
+        let (chat, _) = whole(kind, ApiStyle::Chat, &answer).unwrap();
+        assert_eq!(chat["choices"][0]["finish_reason"], "stop", "{kind:?} {field}");
+        let (response, _) = whole(kind, ApiStyle::Responses, &answer).unwrap();
+        assert_eq!(response["status"], "completed", "{kind:?} {field}");
+    }
+}
+
+#[test]
+fn ignores_other_stops() {
+    let said = json!({"role": "assistant", "content": "A B "});
+    for end in [
+        json!({"finish_reason": "stop", "stop_reason": null}),
+        json!({"finish_reason": "stop", "stop_reason": 151_645}),
+        json!({"finish_reason": "stop", "matched_stop": 151_645}),
+    ] {
+        let (message, _) = whole(ProviderKind::OPENAI, ApiStyle::Messages, &choice("message", &said, &end)).unwrap();
+        assert_eq!((&message["stop_reason"], &message["stop_sequence"]), (&json!("end_turn"), &Value::Null), "{end}");
+    }
+    let cut = json!({"finish_reason": "length", "stop_reason": "STOP"});
+    let (message, _) = whole(ProviderKind::OPENAI, ApiStyle::Messages, &choice("message", &said, &cut)).unwrap();
+    assert_eq!((&message["stop_reason"], &message["stop_sequence"]), (&json!("max_tokens"), &Value::Null));
+    for (stop, expected) in [("STOP", Some("STOP")), ("<|im_end|>", None)] {
+        let asked = Request { stop: vec!["STOP".to_owned()], ..Request::default() };
+        let parser = AnswerParser::new(reader(ProviderKind::OPENAI), std::sync::Arc::default()).with_tools(&asked);
+        let answer = choice("message", &said, &json!({"finish_reason": "stop", "matched_stop": stop}));
+        let (answer, _) = read_whole(answer.to_string().as_bytes(), parser, &Meter::default()).unwrap();
+        assert_eq!(answer.choices[0].stop_sequence.as_deref(), expected, "{stop}");
     }
 }
