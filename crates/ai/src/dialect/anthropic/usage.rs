@@ -21,6 +21,7 @@ pub(crate) struct MessageUsage {
     cache_read_input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+    thinking_tokens: Option<u64>,
     searches: Option<u64>,
     containers: Option<u64>,
     /// Tokens of iterations that the totals exclude: input, cache reads, cache writes, output.
@@ -43,6 +44,7 @@ impl From<Value> for MessageUsage {
             cache_read_input_tokens: lenient_count(&said["cache_read_input_tokens"]),
             cache_creation_input_tokens: lenient_count(&said["cache_creation_input_tokens"]),
             output_tokens: lenient_count(&said["output_tokens"]),
+            thinking_tokens: lenient_count(&said["output_tokens_details"]["thinking_tokens"]),
             searches: lenient_count(&said["server_tool_use"]["web_search_requests"]),
             containers: None,
             extra: ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
@@ -60,6 +62,7 @@ impl MessageUsage {
         self.cache_creation_input_tokens =
             merge_count(self.cache_creation_input_tokens, later.cache_creation_input_tokens);
         self.output_tokens = merge_count(self.output_tokens, later.output_tokens);
+        self.thinking_tokens = merge_count(self.thinking_tokens, later.thinking_tokens);
         self.searches = later.searches.or(self.searches);
         self.containers = later.containers.or(self.containers);
         for (before, later) in self.extra.iter_mut().zip(later.extra) {
@@ -100,6 +103,7 @@ impl From<MessageUsage> for Usage {
             cached,
             cache_write,
             output: sum(&[usage.output_tokens, said]),
+            reasoning: usage.thinking_tokens,
             searches: usage.searches,
             containers: usage.containers,
             extra: beside,
@@ -112,12 +116,16 @@ impl From<MessageUsage> for Usage {
 pub(crate) fn write(usage: &Usage) -> Value {
     let cached = usage.cached.unwrap_or(0);
     let written = usage.cache_write.unwrap_or(0);
-    json!({
+    let mut counts = json!({
         "input_tokens": usage.input.unwrap_or(0).saturating_sub(cached).saturating_sub(written),
         "cache_read_input_tokens": cached,
         "cache_creation_input_tokens": written,
         "output_tokens": usage.output.unwrap_or(0),
-    })
+    });
+    if let Some(thinking) = usage.reasoning {
+        counts["output_tokens_details"] = json!({"thinking_tokens": thinking});
+    }
+    counts
 }
 
 #[cfg(test)]

@@ -56,7 +56,9 @@ pub(crate) fn of_chunk(chunk: &Value) -> Option<CompletionUsage> {
     places.find(|usage| usage.is_object()).map(|usage| CompletionUsage::from(usage.clone()))
 }
 
-/// Writes the `usage` object of an answer.
+/// Writes the `usage` object of an answer. Input written to the cache has no field at OpenAI; it is
+/// written in those of OpenRouter (`cache_write_tokens`) and `LiteLLM`
+/// (`cache_creation_input_tokens`).
 pub(crate) fn write(usage: &Usage) -> Value {
     let mut written = json!({
         "prompt_tokens": usage.input.unwrap_or(0),
@@ -64,7 +66,11 @@ pub(crate) fn write(usage: &Usage) -> Value {
         "total_tokens": usage.total(),
     });
     if let Some(cached) = usage.cached {
-        written["prompt_tokens_details"] = json!({"cached_tokens": cached});
+        written["prompt_tokens_details"]["cached_tokens"] = cached.into();
+    }
+    if let Some(cache_write) = usage.cache_write {
+        written["prompt_tokens_details"]["cache_write_tokens"] = cache_write.into();
+        written["cache_creation_input_tokens"] = cache_write.into();
     }
     if let Some(reasoning) = usage.reasoning {
         written["completion_tokens_details"] = json!({"reasoning_tokens": reasoning});

@@ -31,13 +31,17 @@ fn response(head: &AnswerHead, repeated: &Value, status: &str, output: &[Value],
 }
 
 fn write_usage(usage: &Usage) -> Value {
-    json!({
+    let mut written = json!({
         "input_tokens": usage.input.unwrap_or(0),
         "input_tokens_details": {"cached_tokens": usage.cached.unwrap_or(0)},
         "output_tokens": usage.output.unwrap_or(0),
         "output_tokens_details": {"reasoning_tokens": usage.reasoning.unwrap_or(0)},
         "total_tokens": usage.total(),
-    })
+    });
+    if let Some(cache_write) = usage.cache_write {
+        written["input_tokens_details"]["cache_write_tokens"] = cache_write.into();
+    }
+    written
 }
 
 fn with_incomplete_reason(finish: Finish, mut response: Value) -> Value {

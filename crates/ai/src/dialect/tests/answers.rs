@@ -123,10 +123,11 @@ fn converts_whole_answers_between_all_formats() {
                         (&answer["stop_reason"], &answer["content"][3]["input"]),
                         (&json!("tool_use"), &json!({"b": 2}))
                     );
-                    assert_eq!(
-                        answer["usage"],
-                        json!({"input_tokens": 6, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 0, "output_tokens": 7})
-                    );
+                    let mut counts = json!({"input_tokens": 6, "cache_read_input_tokens": 4, "cache_creation_input_tokens": 0, "output_tokens": 7});
+                    if let Some(thinking) = usage.reasoning {
+                        counts["output_tokens_details"] = json!({"thinking_tokens": thinking});
+                    }
+                    assert_eq!(answer["usage"], counts);
                 }
             }
         }
@@ -446,6 +447,36 @@ fn reads_usage_in_all_variants_and_ignores_later_zeros() {
         json!({"type": "message_stop"}),
     ];
     assert_eq!(streamed(ProviderKind::ANTHROPIC, ApiStyle::Chat, &of_claude).unwrap().1, counted);
+}
+
+#[test]
+fn reports_thinking_and_cache_writes_of_claude() {
+    let counts = json!({"input_tokens": 10, "cache_creation_input_tokens": 4_000, "cache_read_input_tokens": 100,
+        "output_tokens": 1_600, "output_tokens_details": {"thinking_tokens": 1_500}});
+    let answer = json!({"type": "message", "stop_reason": "end_turn", "content": [{"type": "text", "text": "ok"}], "usage": counts});
+    let frames = [
+        json!({"type": "message_start", "message": {"usage": {"input_tokens": 10, "cache_creation_input_tokens": 4_000, "cache_read_input_tokens": 100, "output_tokens": 1}}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "ok"}}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1_600, "output_tokens_details": {"thinking_tokens": 1_500}}}),
+        json!({"type": "message_stop"}),
+    ];
+    let chat = json!({"prompt_tokens": 4_110, "completion_tokens": 1_600, "total_tokens": 5_710,
+        "prompt_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 4_000}, "cache_creation_input_tokens": 4_000,
+        "completion_tokens_details": {"reasoning_tokens": 1_500}});
+    let response = json!({"input_tokens": 4_110, "output_tokens": 1_600, "total_tokens": 5_710,
+        "input_tokens_details": {"cached_tokens": 100, "cache_write_tokens": 4_000},
+        "output_tokens_details": {"reasoning_tokens": 1_500}});
+    for (style, expected) in [(ApiStyle::Chat, chat), (ApiStyle::Responses, response), (ApiStyle::Messages, counts)] {
+        let (written, usage) = whole(ProviderKind::ANTHROPIC, style, &answer).unwrap();
+        assert_eq!(written["usage"], expected, "{style:?}");
+        assert_eq!((usage.cache_write, usage.reasoning), (Some(4_000), Some(1_500)), "{style:?}");
+        let (events, _) = streamed(ProviderKind::ANTHROPIC, style, &frames).unwrap();
+        let reported = events.iter().rev().find_map(|event| {
+            let usage = [&event["usage"], &event["response"]["usage"]];
+            usage.into_iter().find(|usage| usage.is_object())
+        });
+        assert_eq!(reported, Some(&expected), "{style:?}");
+    }
 }
 
 #[test]
