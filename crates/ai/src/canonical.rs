@@ -5,12 +5,16 @@
 //! implemented independently of the others, and every pair works.
 
 mod answer;
+mod citation;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
-pub(crate) use answer::{Answer, Block, Choice};
+pub(crate) use self::{
+    answer::{Answer, Block, Choice},
+    citation::{Citation, Citations},
+};
 
 use crate::{AiError, Finish, Usage, params::ModelParams, provider_http::failure::Failure};
 
@@ -376,6 +380,10 @@ pub(crate) enum Event {
     Logprobs {
         choice: u32,
         tokens: Vec<Value>,
+    },
+    Citation {
+        choice: u32,
+        citation: Citation,
     },
     Finish {
         choice: u32,

@@ -272,6 +272,7 @@ fn count(events: &[Event], meter: &Meter) {
             | Event::CustomCall { .. }
             | Event::Input { .. }
             | Event::Logprobs { .. }
+            | Event::Citation { .. }
             | Event::Finish { .. } => {}
         }
     }

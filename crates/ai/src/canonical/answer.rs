@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Event, ToolCall};
+use super::{Citation, Event, ToolCall};
 use crate::Finish;
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -14,6 +14,7 @@ pub(crate) struct Answer {
 pub(crate) struct Choice {
     pub blocks: Vec<Block>,
     pub logprobs: Vec<Value>,
+    pub citations: Vec<Citation>,
     pub finish: Option<Finish>,
     /// Matched stop sequence, if the provider names it.
     pub stop_sequence: Option<String>,
@@ -97,6 +98,7 @@ impl Answer {
                     call.arguments.push_str(&text);
                 }
             }
+            Event::Citation { choice, citation } => self.choice(choice).citations.push(citation),
             Event::Logprobs { choice, tokens } => self.choice(choice).logprobs.extend(tokens),
             Event::Finish { choice, finish, stop_sequence } => {
                 let choice = self.choice(choice);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::usage::MessageUsage;
 use crate::{
     AiError,
-    canonical::{Event, Reader},
+    canonical::{Citation, Citations, Event, Reader},
     dialect::openai_chat::finish_error,
     provider_http::failure::{self, Failure},
 };
@@ -21,6 +21,12 @@ pub(crate) struct AnthropicReader {
     /// Call blocks whose arguments have not arrived yet. A call whose block ends without any gets
     /// `{}`.
     without_arguments: BTreeSet<u64>,
+    /// Length of the text so far and at the start of its last block, in characters.
+    text_length: usize,
+    block_start: usize,
+    /// Web pages that the open block cites: URL and title. Their range is known when it ends.
+    cited: Vec<(String, Option<String>)>,
+    citations: Citations,
     is_done: bool,
 }
 
@@ -33,18 +39,25 @@ impl Reader for AnthropicReader {
         let index = event["index"].as_u64().unwrap_or(0);
         match event["type"].as_str() {
             Some("message_start") => self.read_usage(&event["message"]["usage"], out)?,
-            Some("content_block_start") => self.read_block(index, &event["content_block"], false, out),
+            Some("content_block_start") => {
+                self.write_citations(out);
+                self.read_block(index, &event["content_block"], false, out);
+            }
             Some("content_block_delta") => self.read_delta(index, &event["delta"], out),
-            Some("content_block_stop") if self.without_arguments.remove(&index) => {
-                let call = self.calls.get(&index).copied();
-                out.extend(call.map(|tool| Event::Arguments { choice: 0, tool, json: "{}".to_owned() }));
+            Some("content_block_stop") => {
+                self.write_citations(out);
+                if self.without_arguments.remove(&index) {
+                    let call = self.calls.get(&index).copied();
+                    out.extend(call.map(|tool| Event::Arguments { choice: 0, tool, json: "{}".to_owned() }));
+                }
             }
             Some("message_delta") => {
+                self.write_citations(out);
                 read_stop(&event["delta"], out)?;
                 self.read_usage(&event["usage"], out)?;
             }
             Some("message_stop") => self.is_done = true,
-            // Pings, block ends and unknown events are ignored.
+            // Pings and unknown events are ignored.
             Some(_) => {}
             None => return Err(AiError::Garbled.into()),
         }
@@ -59,6 +72,7 @@ impl Reader for AnthropicReader {
         let blocks = message["content"].as_array().ok_or(AiError::Garbled)?;
         for (index, block) in (0..).zip(blocks) {
             self.read_block(index, block, true, out);
+            self.write_citations(out);
         }
         read_stop(&message, out)?;
         self.read_usage(&message["usage"], out)?;
@@ -83,7 +97,12 @@ impl AnthropicReader {
         let choice = 0;
         let text = |name: &str| block[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         match block["type"].as_str() {
-            Some("text") => out.extend(text("text").map(|text| Event::Text { choice, text })),
+            Some("text") => {
+                self.block_start = self.text_length;
+                self.read_text(text("text"), out);
+                let citations = block["citations"].as_array().into_iter().flatten();
+                citations.for_each(|citation| self.read_citation(citation));
+            }
             Some("thinking") => {
                 out.extend(text("thinking").map(|text| Event::Thinking { choice, text }));
                 out.extend(text("signature").map(|signature| Event::Signature { choice, signature }));
@@ -107,11 +126,33 @@ impl AnthropicReader {
         }
     }
 
+    fn read_text(&mut self, text: Option<String>, out: &mut Vec<Event>) {
+        let Some(text) = text else { return };
+        self.text_length += text.chars().count();
+        out.push(Event::Text { choice: 0, text });
+    }
+
+    /// Reads a citation of a web page. Citations of the request's documents have no URL.
+    fn read_citation(&mut self, citation: &Value) {
+        if let Some(url) = citation["url"].as_str().filter(|url| !url.is_empty()) {
+            self.cited.push((url.to_owned(), citation["title"].as_str().map(str::to_owned)));
+        }
+    }
+
+    /// Writes the citations of the block that ends here.
+    fn write_citations(&mut self, out: &mut Vec<Event>) {
+        for (url, title) in self.cited.drain(..) {
+            let citation = Citation::new(&url, title.as_deref(), self.text_length);
+            self.citations.add(0, Citation { start: self.block_start, ..citation }, out);
+        }
+    }
+
     fn read_delta(&mut self, index: u64, delta: &Value, out: &mut Vec<Event>) {
         let choice = 0;
         let text = |name: &str| delta[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         match delta["type"].as_str() {
-            Some("text_delta") => out.extend(text("text").map(|text| Event::Text { choice, text })),
+            Some("text_delta") => self.read_text(text("text"), out),
+            Some("citations_delta") => self.read_citation(&delta["citation"]),
             Some("thinking_delta") => out.extend(text("thinking").map(|text| Event::Thinking { choice, text })),
             Some("signature_delta") => {
                 out.extend(text("signature").map(|signature| Event::Signature { choice, signature }));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{reason, usage};
 use crate::{
     Finish, Usage,
-    canonical::{Answer, Block, Event, Writer},
+    canonical::{Answer, Block, Choice, Citation, Event, Writer},
     dialect::AnswerHead,
     reasoning_blocks::MARKER,
 };
@@ -18,7 +18,7 @@ use crate::{
 /// Writes a whole answer.
 pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
     let choice = answer.choices.first();
-    let content: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(block).collect()).unwrap_or_default();
+    let content = choice.map(write_content).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
     let stop_sequence = choice.and_then(|choice| choice.stop_sequence.as_deref());
     json!({
@@ -32,6 +32,31 @@ fn stop_reason(finish: Finish, stop_sequence: Option<&str>) -> &'static str {
         Some(_) if finish == Finish::Stop => "stop_sequence",
         _ => reason(finish),
     }
+}
+
+fn write_content(choice: &Choice) -> Vec<Value> {
+    let mut content: Vec<Value> = choice.blocks.iter().map(block).collect();
+    let last = choice.blocks.iter().rposition(|block| matches!(block, Block::Text(_)));
+    if let Some((place, list)) = last.zip(source_list(&choice.citations, &choice.text()))
+        && let Block::Text(text) = &choice.blocks[place]
+    {
+        content[place]["text"] = format!("{text}{list}").into();
+    }
+    content
+}
+
+/// Lists the cited pages whose URL the text doesn't contain; `None` if there are none. Citations of
+/// this format need data that only Anthropic can encrypt, so the list becomes part of the text.
+fn source_list(citations: &[Citation], text: &str) -> Option<String> {
+    let (mut urls, mut lines) = (Vec::new(), Vec::new());
+    for Citation { url, title, .. } in citations {
+        if urls.contains(&url) || text.contains(url.as_str()) {
+            continue;
+        }
+        urls.push(url);
+        lines.push(if title == url { format!("\n- {url}") } else { format!("\n- {title}: {url}") });
+    }
+    (!lines.is_empty()).then(|| format!("\n\nSources:{}", lines.concat()))
 }
 
 fn block(block: &Block) -> Value {
@@ -86,6 +111,10 @@ pub(crate) struct MessageWriter {
     index: u32,
     open: Option<OpenBlock>,
     buffered: Vec<BufferedCall>,
+    /// Text so far.
+    text: String,
+    /// Citations that are not listed yet.
+    citations: Vec<Citation>,
     finish: Finish,
     /// Matched stop sequence.
     stop_sequence: Option<String>,
@@ -100,6 +129,8 @@ impl MessageWriter {
             index: 0,
             open: None,
             buffered: Vec::new(),
+            text: String::new(),
+            citations: Vec::new(),
             finish: Finish::Stop,
             stop_sequence: None,
         }
@@ -133,8 +164,23 @@ impl MessageWriter {
         self.index += 1;
     }
 
+    /// List of the sources that the text cites, once there is text.
+    fn take_sources(&mut self) -> Option<String> {
+        if self.text.is_empty() {
+            return None;
+        }
+        let list = source_list(&std::mem::take(&mut self.citations), &self.text)?;
+        self.text.push_str(&list);
+        Some(list)
+    }
+
     /// Ends the open block and writes the buffered calls.
     fn close(&mut self, out: &mut Vec<u8>) {
+        if self.open == Some(OpenBlock::Text)
+            && let Some(list) = self.take_sources()
+        {
+            self.write_text(&list, out);
+        }
         if self.open == Some(OpenBlock::Thinking) {
             // The thinking gets a placeholder signature: client libraries drop thinking without
             // one, but it has to come back with the next request.
@@ -198,6 +244,7 @@ fn choice_of(event: &Event) -> u32 {
         | Event::CustomCall { choice, .. }
         | Event::Input { choice, .. }
         | Event::Logprobs { choice, .. }
+        | Event::Citation { choice, .. }
         | Event::Finish { choice, .. } => *choice,
         Event::Usage(_) => 0,
     }
@@ -211,7 +258,12 @@ impl Writer for MessageWriter {
         }
         self.start_message(out);
         match event {
-            Event::Text { text, .. } | Event::Refusal { text, .. } => self.write_text(text, out),
+            Event::Text { text, .. } => {
+                self.text.push_str(text);
+                self.write_text(text, out);
+            }
+            Event::Refusal { text, .. } => self.write_text(text, out),
+            Event::Citation { citation, .. } => self.citations.push(citation.clone()),
             Event::Picture { mime, .. } => self.write_text(&image_placeholder(mime), out),
             Event::Thinking { text, .. } => {
                 self.open_thinking(out);
@@ -254,6 +306,11 @@ impl Writer for MessageWriter {
     fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>) {
         self.start_message(out);
         self.close(out);
+        // Citations may follow the text's block.
+        if let Some(list) = self.take_sources() {
+            self.write_text(list.trim_start(), out);
+            self.close(out);
+        }
         let stop_sequence = self.stop_sequence.as_deref();
         let delta = json!({"stop_reason": stop_reason(self.finish, stop_sequence), "stop_sequence": stop_sequence});
         event("message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage::write(usage)}), out);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     AiError, Finish, Usage,
-    canonical::{Event, Reader},
+    canonical::{Citation, Citations, Event, Reader},
     dialect::{
         fields::lenient_count,
         openai_chat::{finish_error, new_call_id},
@@ -30,6 +30,9 @@ struct Candidate {
     content: Option<Content>,
     finish_reason: Option<String>,
     logprobs_result: Option<LogprobsResult>,
+    /// Web pages that the text cites. Parsed leniently, because a malformed citation must not fail
+    /// the answer.
+    grounding_metadata: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +134,9 @@ impl From<UsageMetadata> for Usage {
 pub(crate) struct GeminiReader {
     /// Number of tool calls so far, per candidate.
     calls: BTreeMap<u32, u32>,
+    /// Text so far, per candidate.
+    texts: BTreeMap<u32, String>,
+    citations: Citations,
 }
 
 impl Reader for GeminiReader {
@@ -177,6 +183,9 @@ impl GeminiReader {
             for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
                 self.read_part(choice, part, out);
             }
+            if let Some(grounding) = &candidate.grounding_metadata {
+                self.read_citations(choice, grounding, out);
+            }
             if let Some(logprobs) = candidate.logprobs_result {
                 out.push(Event::Logprobs { choice, tokens: read_logprobs(&logprobs) });
             }
@@ -190,9 +199,30 @@ impl GeminiReader {
         Ok(())
     }
 
+    fn read_citations(&mut self, choice: u32, grounding: &Value, out: &mut Vec<Event>) {
+        let text = self.texts.get(&choice).map_or("", String::as_str);
+        let pages: Vec<_> = list(&grounding["groundingChunks"]).iter().map(web_page).collect();
+        for support in list(&grounding["groundingSupports"]) {
+            let Some((start, end)) = segment_range(text, &support["segment"]) else { continue };
+            let indexes = list(&support["groundingChunkIndices"]).iter().filter_map(Value::as_u64);
+            for (url, title) in indexes.filter_map(|index| *pages.get(usize::try_from(index).ok()?)?) {
+                self.citations.add(choice, Citation { start, ..Citation::new(url, title, end) }, out);
+            }
+        }
+        let length = text.chars().count();
+        for (url, title) in pages.into_iter().flatten() {
+            if !self.citations.has_url(choice, url) {
+                self.citations.add(choice, Citation::new(url, title, length), out);
+            }
+        }
+    }
+
     fn read_part(&mut self, choice: u32, part: Part, out: &mut Vec<Event>) {
         let is_thought = part.thought.unwrap_or(false);
         if let Some(text) = part.text.filter(|text| !text.is_empty()) {
+            if !is_thought {
+                self.texts.entry(choice).or_default().push_str(&text);
+            }
             out.push(if is_thought { Event::Thinking { choice, text } } else { Event::Text { choice, text } });
         }
         // Images within thoughts are drafts and are not passed on.
@@ -212,6 +242,32 @@ impl GeminiReader {
             out.push(Event::Arguments { choice, tool, json });
         }
     }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// URL and title of a web page.
+fn web_page(chunk: &Value) -> Option<(&str, Option<&str>)> {
+    let web = &chunk["web"];
+    let url = web["uri"].as_str().filter(|url| !url.is_empty())?;
+    Some((url, web["title"].as_str()))
+}
+
+/// Range of a segment in characters. Gemini counts the bytes of one part; the segment's own text
+/// tells whether they fit the whole text.
+fn segment_range(text: &str, segment: &Value) -> Option<(usize, usize)> {
+    let said = segment["text"].as_str().filter(|said| !said.is_empty());
+    let index = |name: &str| usize::try_from(segment[name].as_u64().unwrap_or(0)).ok();
+    let (start, end) = (index("startIndex")?, index("endIndex")?);
+    let counted = text.get(start..end).filter(|counted| said.map_or(!counted.is_empty(), |said| said == *counted));
+    let (start, segment) = match counted {
+        Some(counted) => (start, counted),
+        None => (text.find(said?)?, said?),
+    };
+    let start = text[..start].chars().count();
+    Some((start, start + segment.chars().count()))
 }
 
 fn read_logprobs(result: &LogprobsResult) -> Vec<Value> {

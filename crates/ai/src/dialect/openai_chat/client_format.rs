@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{provider_format::reason, request::WriteOptions, usage};
 use crate::{
     Usage,
-    canonical::{Answer, Block, Choice, Event, ToolCall, Writer},
+    canonical::{Answer, Block, Choice, Citation, Event, ToolCall, Writer},
     dialect::AnswerHead,
 };
 
@@ -44,6 +44,9 @@ fn write_choice(index: usize, choice: &Choice) -> Value {
     if !images.is_empty() {
         message["images"] = images.into();
     }
+    if !choice.citations.is_empty() {
+        message["annotations"] = choice.citations.iter().map(annotation).collect();
+    }
     let blocks: Vec<Value> = choice.blocks.iter().filter_map(thinking_block).collect();
     if !blocks.is_empty() {
         message["thinking_blocks"] = blocks.into();
@@ -71,6 +74,12 @@ fn write_custom_call(call: &ToolCall) -> Value {
 /// A generated image, in the format of OpenRouter and `LiteLLM`.
 fn image(index: usize, mime: &str, data: &str) -> Value {
     json!({"type": "image_url", "index": index, "image_url": {"url": format!("data:{mime};base64,{data}")}})
+}
+
+fn annotation(citation: &Citation) -> Value {
+    let Citation { url, title, start, end } = citation;
+    let cited = json!({"url": url, "title": title, "start_index": start, "end_index": end});
+    json!({"type": "url_citation", "url_citation": cited})
 }
 
 fn google(signature: &str) -> Value {
@@ -173,6 +182,9 @@ impl Writer for ChatWriter {
             Event::Input { choice, tool, text } => {
                 let call = json!({"index": tool, "custom": {"input": text}});
                 self.chunk(*choice, json!({"tool_calls": [call]}), &none, None, out);
+            }
+            Event::Citation { choice, citation } => {
+                self.chunk(*choice, json!({"annotations": [annotation(citation)]}), &none, None, out);
             }
             Event::Logprobs { choice, tokens } => {
                 self.chunk(*choice, json!({}), &json!({"content": tokens, "refusal": null}), None, out);

@@ -1,5 +1,7 @@
 //! Chat completions as a provider format: encoder of requests, parser of answers.
 
+use std::collections::BTreeMap;
+
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -7,7 +9,10 @@ use sha2::{Digest as _, Sha256};
 use super::usage;
 use crate::{
     AiError, Finish, GatewayError,
-    canonical::{Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool, ToolChoice},
+    canonical::{
+        Citation, Citations, Effort, Event, Format, Media, MediaKind, Part, Reader, Request, Source, Speaker, Tool,
+        ToolChoice,
+    },
     dialect::fields::{data_url, text_of_file},
     params::{self, Thinking, Thoughts},
     provider_http::failure::{self, Failure},
@@ -359,6 +364,11 @@ fn response_format(format: &Format) -> Option<Value> {
 #[derive(Debug, Default)]
 pub(crate) struct ChatReader {
     calls: Vec<Call>,
+    /// Length of each choice's text so far, in characters.
+    text_lengths: BTreeMap<u32, usize>,
+    /// Web pages that the answer cites as a whole: URL and title.
+    sources: Vec<(String, Option<String>)>,
+    citations: Citations,
     is_done: bool,
 }
 
@@ -396,6 +406,9 @@ impl Reader for ChatReader {
         let data = data.trim_ascii();
         if data == b"[DONE]" {
             self.is_done = true;
+            for choice in self.text_lengths.keys().copied().collect::<Vec<_>>() {
+                self.cite_sources(choice, out);
+            }
             return Ok(());
         }
         if data.is_empty() { Ok(()) } else { self.read_whole(data, out) }
@@ -407,6 +420,7 @@ impl Reader for ChatReader {
             return Err(failure);
         }
         let Value::Object(chunk) = &value else { return Err(AiError::Garbled.into()) };
+        self.read_sources(&value);
         match chunk.get("choices") {
             Some(Value::Array(choices)) => {
                 for choice in choices {
@@ -429,6 +443,7 @@ impl ChatReader {
     fn read_choice(&mut self, value: &Value, out: &mut Vec<Event>) -> Result<(), Failure> {
         let choice = value.get("index").and_then(Value::as_u64).unwrap_or(0);
         let choice = u32::try_from(choice).map_err(|_| AiError::Garbled)?;
+        let reason = value.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
         let said = ["delta", "message"].into_iter().find_map(|name| value.get(name).filter(|said| said.is_object()));
         if let Some(said) = said {
             for name in ["reasoning_content", "reasoning"] {
@@ -443,7 +458,12 @@ impl ChatReader {
                 out.extend(text_of(part, "thinking")?.map(|text| Event::Thinking { choice, text }));
             }
             if let Some(text) = text_of(said, "content")? {
+                *self.text_lengths.entry(choice).or_default() += text.chars().count();
                 out.push(Event::Text { choice, text });
+            }
+            self.read_annotations(choice, said, out);
+            if reason.is_some() {
+                self.cite_sources(choice, out);
             }
             let images = said.get("images").and_then(Value::as_array).into_iter().flatten();
             out.extend(images.chain(parts()).filter_map(|image| picture(choice, image)));
@@ -464,12 +484,66 @@ impl ChatReader {
         if let Some(failure) = super::choice_failure(value) {
             return Err(failure);
         }
-        if let Some(reason) = value.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
+        if let Some(reason) = reason {
             let finish = super::finish(reason);
             let stop_sequence = if finish == Finish::Stop { stop_sequence(value) } else { None };
             out.push(Event::Finish { choice, finish, stop_sequence });
         }
         Ok(())
+    }
+
+    /// Reads the web pages that Perplexity, xAI and GLM list beside the choices.
+    fn read_sources(&mut self, chunk: &Value) {
+        for name in ["search_results", "web_search", "citations"] {
+            for source in chunk[name].as_array().into_iter().flatten() {
+                let text = |name: &str| source[name].as_str();
+                let Some(url) = source.as_str().or_else(|| text("url")).or_else(|| text("link")) else { continue };
+                let title = text("title").map(str::to_owned);
+                let is_ignored = url.is_empty() || self.sources.len() == Citations::MAX;
+                match self.sources.iter_mut().find(|(known, _)| known == url) {
+                    Some((_, known)) => *known = known.take().or(title),
+                    None if is_ignored => {}
+                    None => self.sources.push((url.to_owned(), title)),
+                }
+            }
+        }
+    }
+
+    /// Reads the citations of a message or delta.
+    fn read_annotations(&mut self, choice: u32, said: &Value, out: &mut Vec<Event>) {
+        for annotation in said["annotations"].as_array().into_iter().flatten() {
+            if annotation["type"] != "url_citation" {
+                continue;
+            }
+            // Some servers send the flat form of the Responses API.
+            let fields = annotation.get("url_citation").unwrap_or(annotation);
+            let Some(url) = fields["url"].as_str().filter(|url| !url.is_empty()) else { continue };
+            let title = fields["title"].as_str();
+            let index = |name: &str| fields[name].as_u64().and_then(|index| usize::try_from(index).ok());
+            // OpenRouter sends zeros if the range is unknown.
+            let range = index("start_index").zip(index("end_index")).filter(|(start, end)| start < end);
+            let citation = match range {
+                Some((start, end)) => Citation { start, ..Citation::new(url, title, end) },
+                None if self.citations.has_url(choice, url) => continue,
+                None => Citation::new(url, title, self.text_length(choice)),
+            };
+            self.citations.add(choice, citation, out);
+        }
+    }
+
+    /// Cites the sources of the whole answer that no annotation has cited.
+    fn cite_sources(&mut self, choice: u32, out: &mut Vec<Event>) {
+        let length = self.text_length(choice);
+        for (url, title) in &self.sources {
+            if !self.citations.has_url(choice, url) {
+                self.citations.add(choice, Citation::new(url, title.as_deref(), length), out);
+            }
+        }
+    }
+
+    /// Length of a choice's text so far, in characters.
+    fn text_length(&self, choice: u32) -> usize {
+        self.text_lengths.get(&choice).copied().unwrap_or(0)
     }
 
     fn read_call(&mut self, choice: u32, value: &Value, out: &mut Vec<Event>) {

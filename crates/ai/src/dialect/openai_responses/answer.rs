@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::function_names::FunctionNames;
 use crate::{
     Finish, Usage,
-    canonical::{Answer, Block, Event, ToolCall, Writer},
+    canonical::{Answer, Block, Choice, Citation, Event, ToolCall, Writer},
     dialect::AnswerHead,
     reasoning_blocks::OpaqueBlock,
     response_history::ResponseRecorder,
@@ -62,8 +62,36 @@ fn new_id(prefix: &str) -> String {
     format!("{prefix}_{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>())
 }
 
-fn text_part(text: &str, logprobs: &[Value]) -> Value {
-    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs})
+fn text_part(text: &str, annotations: &[Value], logprobs: &[Value]) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs})
+}
+
+/// Annotation of a text part that begins at character `part_start` of the choice's text.
+fn annotation(citation: &Citation, part_start: usize) -> Value {
+    let Citation { url, title, start, end } = citation;
+    let [start, end] = [start, end].map(|index| index.saturating_sub(part_start));
+    json!({"type": "url_citation", "url": url, "title": title, "start_index": start, "end_index": end})
+}
+
+/// Annotations of each text block. A citation belongs to the block in which its range ends.
+fn annotations(choice: &Choice) -> Vec<Vec<Value>> {
+    let texts = choice.blocks.iter().filter_map(|block| match block {
+        Block::Text(text) => Some(text.chars().count()),
+        _ => None,
+    });
+    let mut parts: Vec<(usize, usize)> = Vec::new();
+    for length in texts {
+        let start = parts.last().map_or(0, |(_, end)| *end);
+        parts.push((start, start + length));
+    }
+    let mut lists = vec![Vec::new(); parts.len()];
+    for citation in &choice.citations {
+        let place = parts.iter().position(|(_, end)| citation.end <= *end).unwrap_or(parts.len().saturating_sub(1));
+        if let (Some(list), Some((start, _))) = (lists.get_mut(place), parts.get(place)) {
+            list.push(annotation(citation, *start));
+        }
+    }
+    lists
 }
 
 fn refusal_part(text: &str) -> Value {
@@ -118,8 +146,12 @@ pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage:
     let choice = answer.choices.first();
     let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
     let names = FunctionNames::from_echoed(repeated);
+    let mut annotations = choice.map(annotations).unwrap_or_default().into_iter();
     let item = |block: &Block| match block {
-        Block::Text(text) => message(&new_id("msg"), "completed", &[text_part(text, logprobs)]),
+        Block::Text(text) => {
+            let annotations = annotations.next().unwrap_or_default();
+            message(&new_id("msg"), "completed", &[text_part(text, &annotations, logprobs)])
+        }
         Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
         Block::Thinking { text, signature } => thought(&new_id("rs"), text, signature.as_deref()),
         Block::Redacted(data) => redacted(&new_id("rs"), data),
@@ -140,6 +172,7 @@ struct OpenItem {
     kind: OpenItemKind,
     text: String,
     signature: Option<String>,
+    annotations: Vec<Value>,
     logprobs: Vec<Value>,
 }
 
@@ -172,6 +205,10 @@ pub(crate) struct ResponseWriter {
     calls: Vec<OpenCall>,
     /// Calls of free-form tools.
     custom_calls: Vec<OpenCall>,
+    /// Length of the text in ended items, in characters.
+    text_length: usize,
+    /// Citations that no text item has yet.
+    citations: Vec<Citation>,
     finish: Finish,
     record: Option<ResponseRecorder>,
 }
@@ -190,6 +227,8 @@ impl ResponseWriter {
             open: None,
             calls,
             custom_calls: free,
+            text_length: 0,
+            citations: Vec::new(),
             finish: Finish::Stop,
             record,
         }
@@ -235,7 +274,7 @@ impl ResponseWriter {
             };
             let index = self.add(item, out);
             let (event, at, part) = match kind {
-                OpenItemKind::Text => ("response.content_part.added", "content_index", text_part("", &[])),
+                OpenItemKind::Text => ("response.content_part.added", "content_index", text_part("", &[], &[])),
                 OpenItemKind::Refusal => ("response.content_part.added", "content_index", refusal_part("")),
                 OpenItemKind::Reasoning => (
                     "response.reasoning_summary_part.added",
@@ -244,8 +283,8 @@ impl ResponseWriter {
                 ),
             };
             self.event(event, json!({"item_id": id, "output_index": index, at: 0, "part": part}), out);
-            let (text, signature, logprobs) = (String::new(), None, Vec::new());
-            return self.open.insert(OpenItem { id, index, kind, text, signature, logprobs });
+            let (text, signature, annotations, logprobs) = (String::new(), None, Vec::new(), Vec::new());
+            return self.open.insert(OpenItem { id, index, kind, text, signature, annotations, logprobs });
         }
         let new = || OpenItem {
             id: String::new(),
@@ -253,6 +292,7 @@ impl ResponseWriter {
             kind,
             text: String::new(),
             signature: None,
+            annotations: Vec::new(),
             logprobs: Vec::new(),
         };
         self.open.get_or_insert_with(new)
@@ -281,11 +321,25 @@ impl ResponseWriter {
         self.event(event, data, out);
     }
 
+    /// Annotates the open text item with the citations that have arrived.
+    fn annotate(&mut self, out: &mut Vec<u8>) {
+        let Some(open) = self.open.as_mut().filter(|open| open.kind == OpenItemKind::Text) else { return };
+        let (id, index, first) = (open.id.clone(), open.index, open.annotations.len());
+        let added = std::mem::take(&mut self.citations).into_iter();
+        let added: Vec<Value> = added.map(|citation| annotation(&citation, self.text_length)).collect();
+        open.annotations.extend(added.iter().cloned());
+        for (place, annotation) in (first..).zip(added) {
+            let data = json!({
+                "item_id": id, "output_index": index, "content_index": 0, "annotation_index": place,
+                "annotation": annotation,
+            });
+            self.event("response.output_text.annotation.added", data, out);
+        }
+    }
+
     /// Ends all open items.
     fn close(&mut self, out: &mut Vec<u8>) {
-        if let Some(open) = self.open.take() {
-            self.close_open(&open, out);
-        }
+        self.close_open(out);
         for open in std::mem::take(&mut self.calls) {
             let OpenCall { id, index, mut call, .. } = open;
             if call.arguments.is_empty() {
@@ -301,8 +355,12 @@ impl ResponseWriter {
         }
     }
 
-    fn close_open(&mut self, open: &OpenItem, out: &mut Vec<u8>) {
-        let OpenItem { id, index, kind, text, signature, logprobs } = open;
+    /// Ends the open item for text or reasoning.
+    fn close_open(&mut self, out: &mut Vec<u8>) {
+        self.annotate(out);
+        let Some(OpenItem { id, index, kind, text, signature, annotations, logprobs }) = self.open.take() else {
+            return;
+        };
         let at = |field: &str| json!({"item_id": id, "output_index": index, field: 0});
         let (event, field, mut done, end, part) = match kind {
             OpenItemKind::Text => (
@@ -310,14 +368,14 @@ impl ResponseWriter {
                 "text",
                 at("content_index"),
                 "response.content_part.done",
-                text_part(text, logprobs),
+                text_part(&text, &annotations, &logprobs),
             ),
             OpenItemKind::Refusal => (
                 "response.refusal.done",
                 "refusal",
                 at("content_index"),
                 "response.content_part.done",
-                refusal_part(text),
+                refusal_part(&text),
             ),
             OpenItemKind::Reasoning => (
                 "response.reasoning_summary_text.done",
@@ -330,16 +388,17 @@ impl ResponseWriter {
         let mut part_done = done.clone();
         part_done["part"] = part.clone();
         done[field] = text.as_str().into();
-        if *kind == OpenItemKind::Text {
-            done["logprobs"] = logprobs.clone().into();
+        if kind == OpenItemKind::Text {
+            done["logprobs"] = logprobs.into();
+            self.text_length += text.chars().count();
         }
         self.event(event, done, out);
         self.event(end, part_done, out);
         let item = match kind {
-            OpenItemKind::Text | OpenItemKind::Refusal => message(id, "completed", &[part]),
-            OpenItemKind::Reasoning => thought(id, text, signature.as_deref()),
+            OpenItemKind::Text | OpenItemKind::Refusal => message(&id, "completed", &[part]),
+            OpenItemKind::Reasoning => thought(&id, &text, signature.as_deref()),
         };
-        self.done(*index, item, out);
+        self.done(index, item, out);
     }
 }
 
@@ -367,9 +426,7 @@ impl Writer for ResponseWriter {
                 self.done(index, item, out);
             }
             Event::Call { choice: 0, tool, id: call_id, name, signature } => {
-                if let Some(open) = self.open.take() {
-                    self.close_open(&open, out);
-                }
+                self.close_open(out);
                 let call = ToolCall {
                     id: call_id.clone(),
                     name: name.clone(),
@@ -391,9 +448,7 @@ impl Writer for ResponseWriter {
                 self.event("response.function_call_arguments.delta", delta, out);
             }
             Event::CustomCall { choice: 0, tool, id: call_id, name } => {
-                if let Some(open) = self.open.take() {
-                    self.close_open(&open, out);
-                }
+                self.close_open(out);
                 let call = ToolCall { id: call_id.clone(), name: name.clone(), ..ToolCall::default() };
                 let id = new_id("ctc");
                 let index = self.add(custom_call(&id, "in_progress", &call), out);
@@ -407,6 +462,10 @@ impl Writer for ResponseWriter {
                 self.event("response.custom_tool_call_input.delta", at("delta"), out);
                 self.event("response.custom_tool_call_input.done", at("input"), out);
                 self.done(index, custom_call(&id, "completed", &call), out);
+            }
+            Event::Citation { choice: 0, citation } => {
+                self.citations.push(citation.clone());
+                self.annotate(out);
             }
             Event::Logprobs { choice: 0, tokens } => {
                 if let Some(open) = &mut self.open {

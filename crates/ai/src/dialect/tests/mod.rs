@@ -2,6 +2,7 @@
 
 mod answers;
 mod caches;
+mod citations;
 mod custom_tools;
 mod files;
 mod finishes;
