@@ -85,6 +85,11 @@ pub(crate) enum Part {
     },
     /// Thinking that only its provider can read.
     Redacted(String),
+    /// Thinking from OpenRouter, whose `reasoning_details` must return unchanged.
+    ReasoningDetails {
+        text: String,
+        details: Vec<Value>,
+    },
     /// Anthropic's `cache_control`: the provider's cache should hold everything up to here.
     Cached(Value),
 }
@@ -341,6 +346,11 @@ pub(crate) enum Event {
     Redacted {
         choice: u32,
         data: String,
+    },
+    /// OpenRouter's `reasoning_details` of the preceding thinking, which they complete.
+    ReasoningDetails {
+        choice: u32,
+        details: Vec<Value>,
     },
     /// A generated image.
     Picture {

@@ -7,6 +7,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::canonical::Part;
 
@@ -17,7 +18,7 @@ pub(crate) const MARKER: &str = "nt1.";
 const OPENAI_PREFIX: &str = "gAAAA";
 
 /// Data that follows the marker in the field.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct OpaqueBlock {
     /// Exact text: Anthropic rejects altered thinking.
@@ -27,16 +28,23 @@ pub(crate) struct OpaqueBlock {
     signature: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     redacted: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Value>,
 }
 
 impl OpaqueBlock {
     pub fn thought(text: &str, signature: Option<&str>) -> Self {
-        Self { text: text.to_owned(), signature: signature.map(str::to_owned), redacted: None }
+        Self { text: text.to_owned(), signature: signature.map(str::to_owned), ..Self::default() }
     }
 
     /// Reasoning that only its provider can read.
     pub fn redacted(data: &str) -> Self {
         Self { redacted: Some(data.to_owned()), ..Self::default() }
+    }
+
+    /// OpenRouter's `reasoning_details`.
+    pub fn details(details: &[Value]) -> Self {
+        Self { details: details.to_vec(), ..Self::default() }
     }
 
     /// Encodes the data as the value of the opaque field.
@@ -56,6 +64,9 @@ pub(crate) fn read(text: String, field: Option<&str>) -> Part {
     match field {
         Some(field) if is_own_marker(field) => match OpaqueBlock::read(field).unwrap_or_default() {
             OpaqueBlock { redacted: Some(data), .. } => Part::Redacted(data),
+            OpaqueBlock { details, .. } if !details.is_empty() => {
+                Part::ReasoningDetails { text: if text.is_empty() { text_of_details(&details) } else { text }, details }
+            }
             OpaqueBlock { text: own, signature, .. } => {
                 Part::Thinking { text: if own.is_empty() { text } else { own }, signature }
             }
@@ -67,6 +78,12 @@ pub(crate) fn read(text: String, field: Option<&str>) -> Part {
     }
 }
 
+/// Readable text of OpenRouter's `reasoning_details`.
+pub(crate) fn text_of_details(details: &[Value]) -> String {
+    let texts = details.iter().filter_map(|detail| detail["text"].as_str().or_else(|| detail["summary"].as_str()));
+    texts.collect()
+}
+
 /// True if the field was written by this gateway; its provider would reject it.
 pub(crate) fn is_own_marker(field: &str) -> bool {
     field.starts_with(MARKER)
@@ -74,6 +91,8 @@ pub(crate) fn is_own_marker(field: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -82,10 +101,16 @@ mod tests {
             text: text.to_owned(),
             signature: signature.map(str::to_owned),
         };
+        let details = [json!({"type": "reasoning.summary", "summary": "hm"}), json!({"type": "reasoning.encrypted"})];
+        let details = details.to_vec();
         for (field, expected) in [
             (OpaqueBlock::thought("hm\n", Some("sig")).encode(), thought("hm\n", Some("sig"))),
             (OpaqueBlock::thought("hm", None).encode(), thought("hm", None)),
             (OpaqueBlock::redacted("data").encode(), Part::Redacted("data".to_owned())),
+            (
+                OpaqueBlock::details(&details).encode(),
+                Part::ReasoningDetails { text: "told".to_owned(), details: details.clone() },
+            ),
             (MARKER.to_owned(), thought("told", None)),
             (format!("{MARKER}!"), thought("told", None)),
             ("gAAAAABo".to_owned(), thought("told", None)),
@@ -95,5 +120,8 @@ mod tests {
             assert_eq!(read("told".to_owned(), Some(&field)), expected, "{field}");
         }
         assert_eq!(read("told".to_owned(), None), thought("told", None));
+        let sealed = OpaqueBlock::details(&details).encode();
+        let expected = Part::ReasoningDetails { text: "hm".to_owned(), details };
+        assert_eq!(read(String::new(), Some(&sealed)), expected, "the text of the details");
     }
 }

@@ -269,6 +269,7 @@ fn count(events: &[Event], meter: &Meter) {
             Event::Usage(usage) => meter.record_usage(*usage),
             Event::Signature { .. }
             | Event::Redacted { .. }
+            | Event::ReasoningDetails { .. }
             | Event::CustomCall { .. }
             | Event::Input { .. }
             | Event::Logprobs { .. }

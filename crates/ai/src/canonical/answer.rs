@@ -27,6 +27,8 @@ pub(crate) enum Block {
     Thinking {
         text: String,
         signature: Option<String>,
+        /// OpenRouter's `reasoning_details`.
+        details: Vec<Value>,
     },
     Redacted(String),
     /// A generated image: media type and base64 data.
@@ -69,13 +71,25 @@ impl Answer {
                 _ => self.choice(choice).blocks.push(Block::Refusal(text)),
             },
             Event::Thinking { choice, text } => match self.choice(choice).blocks.last_mut() {
-                Some(Block::Thinking { text: before, signature: None }) => before.push_str(&text),
-                _ => self.choice(choice).blocks.push(Block::Thinking { text, signature: None }),
+                Some(Block::Thinking { text: before, signature: None, details }) if details.is_empty() => {
+                    before.push_str(&text);
+                }
+                _ => {
+                    let block = Block::Thinking { text, signature: None, details: Vec::new() };
+                    self.choice(choice).blocks.push(block);
+                }
             },
             Event::Signature { choice, signature: signed } => match self.choice(choice).blocks.last_mut() {
                 Some(Block::Thinking { signature, .. }) => *signature = Some(signed),
                 _ => {
-                    let block = Block::Thinking { text: String::new(), signature: Some(signed) };
+                    let block = Block::Thinking { text: String::new(), signature: Some(signed), details: Vec::new() };
+                    self.choice(choice).blocks.push(block);
+                }
+            },
+            Event::ReasoningDetails { choice, details: more } => match self.choice(choice).blocks.last_mut() {
+                Some(Block::Thinking { signature: None, details, .. }) if details.is_empty() => *details = more,
+                _ => {
+                    let block = Block::Thinking { text: String::new(), signature: None, details: more };
                     self.choice(choice).blocks.push(block);
                 }
             },

@@ -12,7 +12,7 @@ use crate::{
     Finish, Usage,
     canonical::{Answer, Block, Choice, Citation, Event, Writer},
     dialect::AnswerHead,
-    reasoning_blocks::MARKER,
+    reasoning_blocks::{MARKER, OpaqueBlock},
 };
 
 /// Writes a whole answer.
@@ -62,7 +62,10 @@ fn source_list(citations: &[Citation], text: &str) -> Option<String> {
 fn block(block: &Block) -> Value {
     match block {
         Block::Text(text) | Block::Refusal(text) => json!({"type": "text", "text": text}),
-        Block::Thinking { text, signature } => {
+        Block::Thinking { text, details, .. } if !details.is_empty() => {
+            json!({"type": "thinking", "thinking": text, "signature": OpaqueBlock::details(details).encode()})
+        }
+        Block::Thinking { text, signature, .. } => {
             json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or(MARKER)})
         }
         Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
@@ -224,6 +227,12 @@ impl MessageWriter {
             );
         }
     }
+
+    fn sign_thinking(&mut self, signature: &str, out: &mut Vec<u8>) {
+        self.open_thinking(out);
+        self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
+        self.stop_block(out);
+    }
 }
 
 fn event(name: &str, data: &Value, out: &mut Vec<u8>) {
@@ -238,6 +247,7 @@ fn choice_of(event: &Event) -> u32 {
         | Event::Thinking { choice, .. }
         | Event::Signature { choice, .. }
         | Event::Redacted { choice, .. }
+        | Event::ReasoningDetails { choice, .. }
         | Event::Picture { choice, .. }
         | Event::Call { choice, .. }
         | Event::Arguments { choice, .. }
@@ -269,11 +279,8 @@ impl Writer for MessageWriter {
                 self.open_thinking(out);
                 self.delta(&json!({"type": "thinking_delta", "thinking": text}), out);
             }
-            Event::Signature { signature, .. } => {
-                self.open_thinking(out);
-                self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
-                self.stop_block(out);
-            }
+            Event::Signature { signature, .. } => self.sign_thinking(signature, out),
+            Event::ReasoningDetails { details, .. } => self.sign_thinking(&OpaqueBlock::details(details).encode(), out),
             Event::Redacted { data, .. } => {
                 self.close(out);
                 self.start_block(None, &json!({"type": "redacted_thinking", "data": data}), out);

@@ -266,7 +266,7 @@ fn block(part: &Part) -> Result<Value, GatewayError> {
             json!({"type": "thinking", "thinking": text, "signature": signature})
         }
         // Unsigned thinking is from another provider's model, and Anthropic would reject it.
-        Part::Thinking { signature: None, .. } | Part::Cached(_) => Value::Null,
+        Part::Thinking { signature: None, .. } | Part::ReasoningDetails { .. } | Part::Cached(_) => Value::Null,
         Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
     })
 }

@@ -82,7 +82,7 @@ fn parts(request: &Request, place: usize, model: &str) -> Result<Vec<Value>, Gat
                 }
             }
             // Thinking without Google's signature is of no use to the model.
-            Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => {}
+            Part::Thinking { .. } | Part::Redacted(_) | Part::ReasoningDetails { .. } | Part::Cached(_) => {}
         }
     }
     Ok(written)

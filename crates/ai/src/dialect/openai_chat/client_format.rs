@@ -51,6 +51,14 @@ fn write_choice(index: usize, choice: &Choice) -> Value {
     if !blocks.is_empty() {
         message["thinking_blocks"] = blocks.into();
     }
+    let details = choice.blocks.iter().filter_map(|block| match block {
+        Block::Thinking { details, .. } => Some(details),
+        _ => None,
+    });
+    let details: Vec<Value> = details.flatten().cloned().collect();
+    if !details.is_empty() {
+        message["reasoning_details"] = details.into();
+    }
     let logprobs =
         if choice.logprobs.is_empty() { Value::Null } else { json!({"content": choice.logprobs, "refusal": null}) };
     let finish = choice.finish.map_or("stop", reason);
@@ -89,7 +97,7 @@ fn google(signature: &str) -> Value {
 /// A thinking block that must be sent back unchanged.
 fn thinking_block(block: &Block) -> Option<Value> {
     match block {
-        Block::Thinking { text, signature: Some(signature) } => {
+        Block::Thinking { text, signature: Some(signature), .. } => {
             Some(json!({"type": "thinking", "thinking": text, "signature": signature}))
         }
         Block::Redacted(data) => Some(json!({"type": "redacted_thinking", "data": data})),
@@ -156,6 +164,9 @@ impl Writer for ChatWriter {
             Event::Redacted { choice, data } => {
                 let block = json!({"type": "redacted_thinking", "data": data});
                 self.chunk(*choice, json!({"thinking_blocks": [block]}), &none, None, out);
+            }
+            Event::ReasoningDetails { choice, details } => {
+                self.chunk(*choice, json!({"reasoning_details": details}), &none, None, out);
             }
             Event::Picture { choice, mime, data } => {
                 let image = image(self.pictures, mime, data);

@@ -3,6 +3,7 @@
 pub(crate) mod client_format;
 pub(crate) mod passthrough;
 pub(crate) mod provider_format;
+mod reasoning_details;
 pub(crate) mod request;
 pub(crate) mod usage;
 
@@ -38,7 +39,7 @@ impl Dialect for OpenAi {
     }
 
     fn write(&self, question: &Request, model: &str, base: &Url) -> Result<Value, GatewayError> {
-        provider_format::encode(question, model, if is_public(base) { Server::OpenAi } else { Server::Other })
+        provider_format::encode(question, model, server(base))
     }
 
     fn reader(&self) -> Box<dyn Reader> {
@@ -65,6 +66,14 @@ impl Dialect for OpenAi {
 
 fn is_public(base: &Url) -> bool {
     base.host_str().is_some_and(|host| PUBLIC_HOSTS.iter().any(|end| host.ends_with(end)))
+}
+
+fn server(base: &Url) -> Server {
+    match base.host_str() {
+        _ if is_public(base) => Server::OpenAi,
+        Some("openrouter.ai") => Server::OpenRouter,
+        _ => Server::Other,
+    }
 }
 
 /// Other hosts that document `max_completion_tokens`.

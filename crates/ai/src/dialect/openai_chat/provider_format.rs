@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::usage;
+use super::{reasoning_details, usage};
 use crate::{
     AiError, Finish, GatewayError,
     canonical::{
@@ -16,6 +16,7 @@ use crate::{
     dialect::fields::{data_url, text_of_file},
     params::{self, Thinking, Thoughts},
     provider_http::failure::{self, Failure},
+    reasoning_blocks::text_of_details,
     schema,
 };
 
@@ -26,6 +27,8 @@ pub(crate) enum Server {
     OpenAi,
     /// Mistral's service, which rejects unknown fields.
     Mistral,
+    /// OpenRouter, which needs the `reasoning_details` of its answers back.
+    OpenRouter,
     Other,
 }
 
@@ -236,7 +239,12 @@ fn user_part(part: &Part) -> Option<Value> {
     match part {
         Part::Text(text) => Some(json!({"type": "text", "text": text})),
         Part::Media(media) => Some(media_part(media)),
-        Part::Call(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => None,
+        Part::Call(_)
+        | Part::Result(_)
+        | Part::Thinking { .. }
+        | Part::Redacted(_)
+        | Part::ReasoningDetails { .. }
+        | Part::Cached(_) => None,
     }
 }
 
@@ -276,16 +284,21 @@ fn media_part(media: &Media) -> Value {
 /// thinking only.
 fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Option<Value> {
     let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
+    let mut details: Vec<Value> = Vec::new();
     for part in parts {
         match part {
             Part::Text(more) => text.push_str(more),
             Part::Thinking { text: more, .. } => thought.push_str(more),
+            Part::ReasoningDetails { text: more, details: own } => {
+                thought.push_str(more);
+                details.extend(own.iter().cloned());
+            }
             Part::Call(call) => {
                 let mut written = json!({
                     "id": call.id, "type": "function",
                     "function": {"name": call.name, "arguments": call.arguments},
                 });
-                if let (Some(signature), Server::Other) = (&call.signature, server) {
+                if let (Some(signature), Server::Other | Server::OpenRouter) = (&call.signature, server) {
                     written["extra_content"] = json!({"google": {"thought_signature": signature}});
                 }
                 calls.push(written);
@@ -304,6 +317,9 @@ fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Opti
         // an empty string.
         Thoughts::Always => message["reasoning_content"] = " ".into(),
         Thoughts::Known | Thoughts::Never => {}
+    }
+    if server == Server::OpenRouter && !details.is_empty() {
+        message["reasoning_details"] = details.into();
     }
     if !calls.is_empty() {
         message["tool_calls"] = calls.into();
@@ -369,6 +385,8 @@ pub(crate) struct ChatReader {
     /// Web pages that the answer cites as a whole: URL and title.
     sources: Vec<(String, Option<String>)>,
     citations: Citations,
+    /// OpenRouter's `reasoning_details` of each choice that no event has yet.
+    details: BTreeMap<u32, Vec<Value>>,
     is_done: bool,
 }
 
@@ -409,6 +427,9 @@ impl Reader for ChatReader {
             for choice in self.text_lengths.keys().copied().collect::<Vec<_>>() {
                 self.cite_sources(choice, out);
             }
+            for choice in self.details.keys().copied().collect::<Vec<_>>() {
+                out.extend(self.take_details(choice));
+            }
             return Ok(());
         }
         if data.is_empty() { Ok(()) } else { self.read_whole(data, out) }
@@ -446,17 +467,12 @@ impl ChatReader {
         let reason = value.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
         let said = ["delta", "message"].into_iter().find_map(|name| value.get(name).filter(|said| said.is_object()));
         if let Some(said) = said {
-            for name in ["reasoning_content", "reasoning"] {
-                if let Some(text) = text_of(said, name)? {
-                    out.push(Event::Thinking { choice, text });
-                    break;
-                }
-            }
+            let details = reasoning_details::read(said);
+            read_thinking(choice, said, &details, out)?;
+            self.read_details(choice, details, value.get("delta").is_some_and(Value::is_object));
+            let has_calls = self.calls.iter().any(|call| call.choice == choice);
+            let output_start = out.len();
             let parts = || said.get("content").and_then(Value::as_array).into_iter().flatten();
-            // Mistral sends the thinking as parts of the content.
-            for part in parts().filter(|part| part["type"] == "thinking") {
-                out.extend(text_of(part, "thinking")?.map(|text| Event::Thinking { choice, text }));
-            }
             if let Some(text) = text_of(said, "content")? {
                 *self.text_lengths.entry(choice).or_default() += text.chars().count();
                 out.push(Event::Text { choice, text });
@@ -476,6 +492,14 @@ impl ChatReader {
             if let Some(function) = said.get("function_call").filter(|call| call.is_object()) {
                 self.read_call(choice, &json!({"index": 0, "function": function}), out);
             }
+            // Details go before the output that follows the thinking. They don't interrupt calls,
+            // whose arguments may be incomplete.
+            if out.len() > output_start
+                && !has_calls
+                && let Some(details) = self.take_details(choice)
+            {
+                out.insert(output_start, details);
+            }
         }
         let logprobs = value.get("logprobs").and_then(|logprobs| logprobs.get("content")).and_then(Value::as_array);
         if let Some(tokens) = logprobs.filter(|tokens| !tokens.is_empty()) {
@@ -485,11 +509,31 @@ impl ChatReader {
             return Err(failure);
         }
         if let Some(reason) = reason {
+            out.extend(self.take_details(choice));
             let finish = super::finish(reason);
             let stop_sequence = if finish == Finish::Stop { stop_sequence(value) } else { None };
             out.push(Event::Finish { choice, finish, stop_sequence });
         }
         Ok(())
+    }
+
+    /// Reads `reasoning_details`, which are complete once output follows.
+    fn read_details(&mut self, choice: u32, details: Vec<Value>, is_delta: bool) {
+        if details.is_empty() {
+            return;
+        }
+        let known = self.details.entry(choice).or_default();
+        if is_delta {
+            reasoning_details::append_delta(known, details);
+        } else {
+            known.extend(details);
+        }
+    }
+
+    /// Event of the `reasoning_details` so far, if there are any.
+    fn take_details(&mut self, choice: u32) -> Option<Event> {
+        let details = self.details.remove(&choice)?;
+        Some(Event::ReasoningDetails { choice, details })
     }
 
     /// Reads the web pages that Perplexity, xAI and GLM list beside the choices.
@@ -597,6 +641,23 @@ impl ChatReader {
             out.push(Event::Arguments { choice, tool, json: arguments });
         }
     }
+}
+
+fn read_thinking(choice: u32, said: &Value, details: &[Value], out: &mut Vec<Event>) -> Result<(), AiError> {
+    let told = match text_of(said, "reasoning_content")? {
+        Some(text) => Some(text),
+        None => text_of(said, "reasoning")?,
+    };
+    let text = told.unwrap_or_else(|| text_of_details(details));
+    if !text.is_empty() {
+        out.push(Event::Thinking { choice, text });
+    }
+    // Mistral sends the thinking as parts of the content.
+    let parts = said.get("content").and_then(Value::as_array).into_iter().flatten();
+    for part in parts.filter(|part| part["type"] == "thinking") {
+        out.extend(text_of(part, "thinking")?.map(|text| Event::Thinking { choice, text }));
+    }
+    Ok(())
 }
 
 /// Stop sequence that ended the choice. Servers name it in a field of their own: vLLM in

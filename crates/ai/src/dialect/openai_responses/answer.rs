@@ -128,8 +128,9 @@ fn reasoning(id: &str, text: &str, sealed: Option<&OpaqueBlock>) -> Value {
 }
 
 /// A complete reasoning item. Some clients send back only its encrypted content.
-fn thought(id: &str, text: &str, signature: Option<&str>) -> Value {
-    reasoning(id, text, Some(&OpaqueBlock::thought(text, signature)))
+fn thought(id: &str, text: &str, signature: Option<&str>, details: &[Value]) -> Value {
+    let sealed = if details.is_empty() { OpaqueBlock::thought(text, signature) } else { OpaqueBlock::details(details) };
+    reasoning(id, text, Some(&sealed))
 }
 
 /// A generated image, in the format of OpenAI's own tool.
@@ -153,7 +154,7 @@ pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage:
             message(&new_id("msg"), "completed", &[text_part(text, &annotations, logprobs)])
         }
         Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
-        Block::Thinking { text, signature } => thought(&new_id("rs"), text, signature.as_deref()),
+        Block::Thinking { text, signature, details } => thought(&new_id("rs"), text, signature.as_deref(), details),
         Block::Redacted(data) => redacted(&new_id("rs"), data),
         Block::Picture { data, .. } => picture(data),
         Block::Call(call) => names.restore(function_call(&new_id(names.prefix(&call.name)), "completed", call)),
@@ -172,8 +173,25 @@ struct OpenItem {
     kind: OpenItemKind,
     text: String,
     signature: Option<String>,
+    /// OpenRouter's `reasoning_details`.
+    details: Vec<Value>,
     annotations: Vec<Value>,
     logprobs: Vec<Value>,
+}
+
+impl OpenItem {
+    fn new(kind: OpenItemKind) -> Self {
+        Self {
+            id: String::new(),
+            index: 0,
+            kind,
+            text: String::new(),
+            signature: None,
+            details: Vec::new(),
+            annotations: Vec::new(),
+            logprobs: Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,19 +301,10 @@ impl ResponseWriter {
                 ),
             };
             self.event(event, json!({"item_id": id, "output_index": index, at: 0, "part": part}), out);
-            let (text, signature, annotations, logprobs) = (String::new(), None, Vec::new(), Vec::new());
-            return self.open.insert(OpenItem { id, index, kind, text, signature, annotations, logprobs });
+            let open = OpenItem { id, index, ..OpenItem::new(kind) };
+            return self.open.insert(open);
         }
-        let new = || OpenItem {
-            id: String::new(),
-            index: 0,
-            kind,
-            text: String::new(),
-            signature: None,
-            annotations: Vec::new(),
-            logprobs: Vec::new(),
-        };
-        self.open.get_or_insert_with(new)
+        self.open.get_or_insert_with(|| OpenItem::new(kind))
     }
 
     fn write_text(&mut self, kind: OpenItemKind, text: &str, out: &mut Vec<u8>) {
@@ -358,9 +367,8 @@ impl ResponseWriter {
     /// Ends the open item for text or reasoning.
     fn close_open(&mut self, out: &mut Vec<u8>) {
         self.annotate(out);
-        let Some(OpenItem { id, index, kind, text, signature, annotations, logprobs }) = self.open.take() else {
-            return;
-        };
+        let Some(open) = self.open.take() else { return };
+        let OpenItem { id, index, kind, text, signature, details, annotations, logprobs } = open;
         let at = |field: &str| json!({"item_id": id, "output_index": index, field: 0});
         let (event, field, mut done, end, part) = match kind {
             OpenItemKind::Text => (
@@ -396,7 +404,7 @@ impl ResponseWriter {
         self.event(end, part_done, out);
         let item = match kind {
             OpenItemKind::Text | OpenItemKind::Refusal => message(&id, "completed", &[part]),
-            OpenItemKind::Reasoning => thought(&id, &text, signature.as_deref()),
+            OpenItemKind::Reasoning => thought(&id, &text, signature.as_deref(), &details),
         };
         self.done(index, item, out);
     }
@@ -411,6 +419,10 @@ impl Writer for ResponseWriter {
             Event::Thinking { choice: 0, text } => self.write_text(OpenItemKind::Reasoning, text, out),
             Event::Signature { choice: 0, signature } => {
                 self.open(OpenItemKind::Reasoning, out).signature = Some(signature.clone());
+                self.close(out);
+            }
+            Event::ReasoningDetails { choice: 0, details } => {
+                self.open(OpenItemKind::Reasoning, out).details.clone_from(details);
                 self.close(out);
             }
             Event::Redacted { choice: 0, data } => {

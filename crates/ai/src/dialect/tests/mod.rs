@@ -8,6 +8,7 @@ mod files;
 mod finishes;
 mod fuzz;
 mod reasoning_blocks;
+mod reasoning_details;
 mod reminders;
 mod requests;
 mod schemas;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The next request of a client that sends this answer back unchanged.
-fn goes_on(style: ApiStyle, answer: &Value) -> Value {
+pub(super) fn next_request(style: ApiStyle, answer: &Value) -> Value {
     let ids = |list: &Value, name: &str| -> Vec<Value> {
         list.as_array().unwrap().iter().map(|call| call[name].clone()).filter(|id| !id.is_null()).collect()
     };
@@ -58,7 +58,7 @@ fn returns_or_disables_thinking_in_tool_loops() {
     for source in KINDS {
         for style in API_STYLES {
             let (answer, _) = whole(source, style, &whole_answer(source)).unwrap();
-            let body = goes_on(style, &answer);
+            let body = next_request(style, &answer);
             let place = format!("{source:?} by {style:?}");
             let deepseek = asked(style, &body, ProviderKind::OPENAI, "deepseek-v4-pro");
             assert_eq!(deepseek["messages"][1]["reasoning_content"], "hm", "{place}: {deepseek}");
@@ -80,7 +80,7 @@ fn returns_or_disables_thinking_in_tool_loops() {
 #[test]
 fn restores_thinking_from_the_opaque_field_alone() {
     let (answer, _) = whole(ProviderKind::OPENAI, ApiStyle::Responses, &whole_answer(ProviderKind::OPENAI)).unwrap();
-    let mut body = goes_on(ApiStyle::Responses, &answer);
+    let mut body = next_request(ApiStyle::Responses, &answer);
     assert_eq!(body["input"][1]["type"], "reasoning");
     body["input"][1]["summary"] = json!([]);
     let deepseek = asked(ApiStyle::Responses, &body, ProviderKind::OPENAI, "deepseek-v4-pro");
