@@ -22,7 +22,7 @@ use std::{
 
 use memchr::memmem::Finder;
 use reqwest::{StatusCode, header::HeaderMap};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::safe_message::SafeMessage;
 use self::{error_object::ErrorObject, retry::retry_after};
@@ -73,10 +73,17 @@ pub fn parse_value(value: &Value) -> Option<Failure> {
     Some(Failure { error, safe_message: told.safe_message(), is_stream_options_error: false })
 }
 
+/// Parses an error event, whose fields stand in an `error` object or beside its type; `None` if the
+/// value is not an error.
+pub fn parse_error_event(value: &Value) -> Option<Failure> {
+    let bare = || (value["type"] == "error").then(|| json!({ "error": value }));
+    parse_value(value).or_else(|| parse_value(&bare()?))
+}
+
 /// Failure in the data of an error event.
 pub fn parse_event(data: &[u8]) -> Failure {
     let value = serde_json::from_slice(data).ok();
-    value.as_ref().and_then(parse_value).unwrap_or_else(unknown_failure)
+    value.as_ref().and_then(parse_error_event).unwrap_or_else(unknown_failure)
 }
 
 /// Failure about which the provider says nothing.

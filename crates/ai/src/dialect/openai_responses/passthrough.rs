@@ -161,9 +161,7 @@ impl EventReader for ResponseEvents {
                 let told = response_failure(&said["response"]).or_else(|| failure::parse_value(said));
                 Some(told.unwrap_or_else(failure::unknown_failure))
             }
-            // The error's fields stand beside the type or in an `error` object.
-            Some("error") => failure::parse_value(said).or_else(|| failure::parse_value(&json!({ "error": said }))),
-            _ => failure::parse_value(said),
+            _ => failure::parse_error_event(said),
         }
     }
 
