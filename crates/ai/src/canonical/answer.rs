@@ -80,7 +80,7 @@ impl Answer {
                 }
             },
             Event::Signature { choice, signature: signed } => match self.choice(choice).blocks.last_mut() {
-                Some(Block::Thinking { signature, .. }) => *signature = Some(signed),
+                Some(Block::Thinking { signature: signature @ None, .. }) => *signature = Some(signed),
                 _ => {
                     let block = Block::Thinking { text: String::new(), signature: Some(signed), details: Vec::new() };
                     self.choice(choice).blocks.push(block);
