@@ -80,7 +80,7 @@ pub(crate) enum Part {
     Result(ToolResult),
     Thinking {
         text: String,
-        /// Anthropic's signature of the thinking.
+        /// Anthropic's signature of the thinking, or the sealed data of a Responses API.
         signature: Option<String>,
     },
     /// Thinking that only its provider can read.

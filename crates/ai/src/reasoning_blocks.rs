@@ -14,6 +14,8 @@ use crate::canonical::Part;
 /// Prefix of the gateway's own data in such a field. The prefix alone stands for unsigned
 /// reasoning.
 pub(crate) const MARKER: &str = "nt1.";
+/// Prefix of a signature that holds a reasoning item's `encrypted_content`.
+const ENCRYPTED_MARKER: &str = "nt1.e.";
 /// Prefix of OpenAI's encrypted data, which no other provider can read.
 const OPENAI_PREFIX: &str = "gAAAA";
 
@@ -62,6 +64,7 @@ impl OpaqueBlock {
 /// Restores a block that a client sends back, from its text and its opaque field.
 pub(crate) fn read(text: String, field: Option<&str>) -> Part {
     match field {
+        Some(field) if encrypted_content(field).is_some() => Part::Thinking { text, signature: Some(field.to_owned()) },
         Some(field) if is_own_marker(field) => match OpaqueBlock::read(field).unwrap_or_default() {
             OpaqueBlock { redacted: Some(data), .. } => Part::Redacted(data),
             OpaqueBlock { details, .. } if !details.is_empty() => {
@@ -71,9 +74,10 @@ pub(crate) fn read(text: String, field: Option<&str>) -> Part {
                 Part::Thinking { text: if own.is_empty() { text } else { own }, signature }
             }
         },
-        Some(signature) if !signature.is_empty() && !signature.starts_with(OPENAI_PREFIX) => {
-            Part::Thinking { text, signature: Some(signature.to_owned()) }
+        Some(content) if content.starts_with(OPENAI_PREFIX) => {
+            Part::Thinking { text, signature: Some(seal_encrypted(content)) }
         }
+        Some(signature) if !signature.is_empty() => Part::Thinking { text, signature: Some(signature.to_owned()) },
         _ => Part::Thinking { text, signature: None },
     }
 }
@@ -82,6 +86,17 @@ pub(crate) fn read(text: String, field: Option<&str>) -> Part {
 pub(crate) fn text_of_details(details: &[Value]) -> String {
     let texts = details.iter().filter_map(|detail| detail["text"].as_str().or_else(|| detail["summary"].as_str()));
     texts.collect()
+}
+
+/// Wraps a reasoning item's `encrypted_content` as the signature of a thinking block. Only the
+/// Responses API gets it back; Anthropic's API would reject it.
+pub(crate) fn seal_encrypted(content: &str) -> String {
+    format!("{ENCRYPTED_MARKER}{content}")
+}
+
+/// Returns the `encrypted_content` in a signature; `None` if it is another provider's signature.
+pub(crate) fn encrypted_content(signature: &str) -> Option<&str> {
+    signature.strip_prefix(ENCRYPTED_MARKER)
 }
 
 /// True if the field was written by this gateway; its provider would reject it.
@@ -113,7 +128,9 @@ mod tests {
             ),
             (MARKER.to_owned(), thought("told", None)),
             (format!("{MARKER}!"), thought("told", None)),
-            ("gAAAAABo".to_owned(), thought("told", None)),
+            ("gAAAAABo".to_owned(), thought("told", Some("nt1.e.gAAAAABo"))),
+            (seal_encrypted("gAAAAABo"), thought("told", Some("nt1.e.gAAAAABo"))),
+            (OpaqueBlock::thought("hm", Some("nt1.e.x")).encode(), thought("hm", Some("nt1.e.x"))),
             ("EqQBCkYI".to_owned(), thought("told", Some("EqQBCkYI"))),
             (String::new(), thought("told", None)),
         ] {

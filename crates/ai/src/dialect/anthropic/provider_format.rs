@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use super::strict_tools::StrictBudget;
 use crate::{
     GatewayError,
     canonical::{
@@ -11,6 +12,7 @@ use crate::{
     },
     dialect::{fields::text_of_file, openai_chat::provider_format::sha256_hex},
     params::{self, Sampling, Thinking},
+    reasoning_blocks::is_own_marker,
     schema,
 };
 
@@ -100,7 +102,9 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     }
     put("thinking", thinking);
     put("max_tokens", Some(max_tokens.into()));
-    let tools: Vec<Value> = request.tools.iter().filter(|tool| is_offered(request, tool)).map(write_tool).collect();
+    let mut strict = StrictBudget::new(model);
+    let offered = request.tools.iter().filter(|tool| is_offered(request, tool));
+    let tools: Vec<Value> = offered.map(|tool| write_tool(tool, &mut strict)).collect();
     if !tools.is_empty() {
         put("tools", Some(tools.into()));
         put("tool_choice", tool_choice(request));
@@ -196,7 +200,11 @@ fn lacks_signed_thinking(request: &Request) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.speaker == Speaker::Assistant);
     last.is_some_and(|turn| {
         let calls = turn.parts.iter().any(|part| matches!(part, Part::Call(_)));
-        let is_signed = |part: &Part| matches!(part, Part::Thinking { signature: Some(_), .. } | Part::Redacted(_));
+        let is_signed = |part: &Part| match part {
+            Part::Thinking { signature: Some(signature), .. } => !is_own_marker(signature),
+            Part::Redacted(_) => true,
+            _ => false,
+        };
         calls && !turn.parts.iter().any(is_signed)
     })
 }
@@ -262,11 +270,11 @@ fn block(part: &Part) -> Result<Value, GatewayError> {
         Part::Media(media) => media_block(media)?,
         Part::Call(call) => tool_use(call),
         Part::Result(result) => tool_result(result)?,
-        Part::Thinking { text, signature: Some(signature) } => {
+        Part::Thinking { text, signature: Some(signature) } if !is_own_marker(signature) => {
             json!({"type": "thinking", "thinking": text, "signature": signature})
         }
-        // Unsigned thinking is from another provider's model, and Anthropic would reject it.
-        Part::Thinking { signature: None, .. } | Part::ReasoningDetails { .. } | Part::Cached(_) => Value::Null,
+        // Other thinking is from another provider's model, and Anthropic would reject it.
+        Part::Thinking { .. } | Part::ReasoningDetails { .. } | Part::Cached(_) => Value::Null,
         Part::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
     })
 }
@@ -331,9 +339,14 @@ fn is_offered(request: &Request, tool: &Tool) -> bool {
     }
 }
 
-fn write_tool(tool: &Tool) -> Value {
+fn write_tool(tool: &Tool, strict: &mut StrictBudget) -> Value {
     let parameters = schema::parameters(tool.parameters.as_ref().unwrap_or(&Value::Null));
-    let mut written = json!({"name": tool.name, "input_schema": parameters.schema});
+    let is_strict = tool.strict == Some(true) && !parameters.is_merged && strict.reserve(&parameters.schema);
+    let schema = if is_strict { schema::for_claude(&parameters.schema) } else { parameters.schema };
+    let mut written = json!({"name": tool.name, "input_schema": schema});
+    if is_strict {
+        written["strict"] = true.into();
+    }
     if let Some(description) = &tool.description {
         written["description"] = description.as_str().into();
     }
