@@ -164,7 +164,7 @@ fn reject_file_urls(request: &Request) -> Result<(), GatewayError> {
 
 /// Shortens the user id to a hash if necessary. OpenAI accepts 64 characters and others up to 128;
 /// Claude Code sends 150.
-fn short_user(user: &str) -> String {
+pub(crate) fn short_user(user: &str) -> String {
     const MAX_USER_LEN: usize = 64;
     if user.chars().count() <= MAX_USER_LEN { user.to_owned() } else { sha256_hex(user) }
 }
@@ -217,7 +217,7 @@ fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Va
 }
 
 /// Marks a failed tool result, which this format can only express as text.
-fn mark_failed(text: &str) -> String {
+pub(crate) fn mark_failed(text: &str) -> String {
     let begins = text.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("error"));
     if begins { text.to_owned() } else { format!("Error: {text}").trim_end().to_owned() }
 }
@@ -248,7 +248,7 @@ fn user_part(part: &Part) -> Option<Value> {
     }
 }
 
-fn media_part(media: &Media) -> Value {
+pub(crate) fn media_part(media: &Media) -> Value {
     let url = match &media.source {
         Source::Data { mime, data } => format!("data:{mime};base64,{data}"),
         Source::Url(url) => url.clone(),

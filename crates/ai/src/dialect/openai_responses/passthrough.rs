@@ -32,7 +32,7 @@ use crate::{
 pub(crate) type ResponsesTap = PassthroughTap<ResponseEvents>;
 
 /// Parses usage leniently, because malformed usage must not fail the answer.
-fn read_usage(said: &Value) -> Usage {
+pub(super) fn read_usage(said: &Value) -> Usage {
     Usage {
         input: lenient_count(&said["input_tokens"]),
         cached: lenient_count(&said["input_tokens_details"]["cached_tokens"]),
@@ -45,8 +45,7 @@ fn read_usage(said: &Value) -> Usage {
 /// Meters a whole answer; fails if the body isn't one.
 pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&ResponseRecorder>) -> Result<(), Failure> {
     let response: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
-    let unsaid = || (response["status"] == "failed").then(failure::unknown_failure);
-    if let Some(failure) = response_failure(&response).or_else(|| failure::parse_value(&response)).or_else(unsaid) {
+    if let Some(failure) = whole_failure(&response) {
         return Err(failure);
     }
     if !response["output"].is_array() {
@@ -58,6 +57,12 @@ pub(crate) fn meter_whole(body: &[u8], meter: &Meter, record: Option<&ResponseRe
         record.store(&response);
     }
     Ok(())
+}
+
+/// Failure that a whole answer reports.
+pub(super) fn whole_failure(answer: &Value) -> Option<Failure> {
+    let unknown = || (answer["status"] == "failed").then(failure::unknown_failure);
+    response_failure(answer).or_else(|| failure::parse_value(answer)).or_else(unknown)
 }
 
 /// Error of a failed response.

@@ -10,11 +10,16 @@ use tokio::time::Instant;
 
 use super::{
     API_STYLES, KINDS, anthropic, openai_chat,
-    openai_responses::{self, passthrough::PassthroughTerms},
+    openai_responses::{
+        self,
+        passthrough::PassthroughTerms,
+        provider_format::{ResponsesReader, encode},
+    },
     read, reader, stream_bytes, write, writer,
 };
 use crate::{
     ApiStyle, Limits, Meter,
+    canonical::Reader as _,
     preflight::inspect_body,
     tapped_stream::{Tap, TappedStream},
     translate::{AnswerParser, FormatConverter},
@@ -68,6 +73,12 @@ fn any_json() -> impl Strategy<Value = Value> {
         "data:a;base64,b",
         "summary",
         "reasoning",
+        "response.output_item.done",
+        "item",
+        "function_call",
+        "response.completed",
+        "response",
+        "output",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -97,7 +108,10 @@ proptest! {
         }
         for style in API_STYLES {
             match read(style, &body) {
-                Ok(request) => KINDS.iter().for_each(|kind| _ = write(*kind, &request).is_ok()),
+                Ok(request) => {
+                    KINDS.iter().for_each(|kind| _ = write(*kind, &request).is_ok());
+                    let _ = encode(&request, "gpt-5");
+                }
                 Err(error) => prop_assert_eq!(error.status(style), 400),
             }
         }
@@ -105,11 +119,13 @@ proptest! {
 
     #[test]
     fn parses_or_rejects_any_answer(body in any_json(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for kind in KINDS {
-            for body in [body.to_string().as_bytes(), bytes.as_slice()] {
-                let mut events = Vec::new();
+        for body in [body.to_string().as_bytes(), bytes.as_slice()] {
+            let mut events = Vec::new();
+            for kind in KINDS {
                 let _ = (reader(kind).read_whole(body, &mut events), reader(kind).read(body, &mut events));
             }
+            let mut reader = ResponsesReader::default();
+            let _ = (reader.read(body, &mut events), reader.read_whole(body, &mut events));
         }
     }
 

@@ -11,6 +11,7 @@ mod reasoning_blocks;
 mod reasoning_details;
 mod reminders;
 mod requests;
+mod responses_provider;
 mod schemas;
 mod server_tools;
 mod tool_names;
@@ -73,8 +74,12 @@ fn writer(style: ApiStyle) -> Box<dyn Writer> {
 
 /// A whole provider answer as written for a client.
 fn whole(kind: ProviderKind, style: ApiStyle, body: &Value) -> Result<(Value, Usage), Failure> {
+    convert_whole(reader(kind), style, body)
+}
+
+fn convert_whole(reader: Box<dyn Reader>, style: ApiStyle, body: &Value) -> Result<(Value, Usage), Failure> {
     let meter = Meter::default();
-    let listener = AnswerParser::new(reader(kind), std::sync::Arc::default());
+    let listener = AnswerParser::new(reader, std::sync::Arc::default());
     let (answer, usage) = read_whole(body.to_string().as_bytes(), listener, &meter)?;
     let written = match style {
         ApiStyle::Chat => openai_chat::client_format::whole(&head(), &answer, &usage),
@@ -91,13 +96,22 @@ fn streamed(kind: ProviderKind, style: ApiStyle, frames: &[Value]) -> Result<(Ve
     let wire: String = frames.iter().map(|frame| format!("data: {frame}\n\n")).collect();
     let wire = if kind == ProviderKind::OPENAI { format!("{wire}data: [DONE]\n\n") } else { wire };
     let (text, usage) = stream_bytes(kind, style, vec![wire.into()])?;
+    Ok((frame_data(&text), usage))
+}
+
+/// Data of each frame, except the end mark.
+fn frame_data(text: &str) -> Vec<Value> {
     let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
-    Ok((data.map(|data| serde_json::from_str(data).unwrap()).collect(), usage))
+    data.map(|data| serde_json::from_str(data).unwrap()).collect()
 }
 
 fn stream_bytes(kind: ProviderKind, style: ApiStyle, blocks: Vec<Bytes>) -> Result<(String, Usage), Failure> {
+    convert_stream(reader(kind), style, blocks)
+}
+
+fn convert_stream(reader: Box<dyn Reader>, style: ApiStyle, blocks: Vec<Bytes>) -> Result<(String, Usage), Failure> {
     let meter = Meter::default();
-    let mut tap = FormatConverter::new(AnswerParser::new(reader(kind), std::sync::Arc::default()), writer(style));
+    let mut tap = FormatConverter::new(AnswerParser::new(reader, std::sync::Arc::default()), writer(style));
     let mut out = Vec::new();
     for block in blocks {
         if !tap.is_done() {

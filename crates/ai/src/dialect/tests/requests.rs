@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::{API_STYLES, KINDS, read, translated};
 use crate::{ApiStyle, ProviderKind};
 
-const SCHEMA: fn() -> Value = || json!({"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false});
+pub(super) const SCHEMA: fn() -> Value = || json!({"$schema": "x", "type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false});
 
 /// A tool round with two parallel calls, in each client format.
-fn tool_round(style: ApiStyle) -> Value {
+pub(super) fn tool_round(style: ApiStyle) -> Value {
     match style {
         ApiStyle::Chat => json!({"model": "m", "messages": [
             {"role": "system", "content": "Be brief."},
