@@ -2,10 +2,11 @@
 //! are read.
 //!
 //! The provider's model is set in a request, and a streamed request asks for usage. Of an answer,
-//! only frames that contain certain keys are parsed: usage, finish reason, error, end. All others
-//! pass unparsed.
+//! only frames that contain certain keys are parsed: usage, finish reason, error, end, and what some
+//! servers get wrong (tool calls, reasoning). All others pass unparsed.
 
 mod chunk;
+mod repair;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -16,10 +17,14 @@ use bytes::Bytes;
 use memchr::{memchr, memmem::Finder};
 use serde_json::Value;
 
-use self::chunk::{ParsedChunk, Roles, normalise};
 pub(crate) use self::{
     chunk::meter_whole,
+    repair::repair_whole,
     request::{RewrittenRequest, byte_range, first_field, present, replace_model, replace_ranges, rewrite_request},
+};
+use self::{
+    chunk::{ParsedChunk, Roles, normalise},
+    repair::ChunkRepairer,
 };
 use super::provider_format::reason;
 use crate::{
@@ -38,6 +43,7 @@ static FINISH_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""
 static ERROR_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""error""#));
 static DONE_MARKER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("[DONE]"));
 static TOOL_CALLS_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""tool_calls""#));
+static REASONING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""reasoning""#));
 /// Also matches the end of `reasoning_content`.
 static CONTENT_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"content":"#));
 static ARGUMENTS_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""arguments":"#));
@@ -49,6 +55,7 @@ pub(crate) struct ChatTap {
     /// First frame with a choice. It is the template of frames that the gateway adds.
     first: Option<Bytes>,
     roles: Roles,
+    repairer: ChunkRepairer,
     /// Whether each choice has ended; tracked only if several choices were requested.
     choices: Option<BTreeMap<u32, bool>>,
     has_finish: bool,
@@ -127,11 +134,15 @@ impl ChatTap {
         if let Some(usage) = chunk.usage() {
             meter.record_usage(usage.into());
         }
-        let added = self.roles.add(&data, chunk.choices.as_deref().unwrap_or_default());
-        if !added.is_empty() {
-            out.extend_from_slice(b"data: ");
-            out.extend_from_slice(&replace_ranges(&data, added));
-            out.extend_from_slice(b"\n\n");
+        let choices = chunk.choices.as_deref().unwrap_or_default();
+        let mut edits = self.roles.add(&data, choices);
+        edits.extend(self.repairer.repair(&data, choices));
+        let ended = choices.iter().find(|choice| choice.finish_reason() == Some(reason(Finish::Stop)));
+        if ended.is_some_and(|choice| self.repairer.has_calls(choice.place())) {
+            meter.record_finish(Finish::ToolCalls);
+        }
+        if !edits.is_empty() {
+            write_data(&replace_ranges(&data, edits), out);
         } else if !is_usage_only || self.wants_usage {
             write_frame(frame, &data, out);
         }
@@ -190,7 +201,8 @@ impl Tap for ChatTap {
             meter.record_output(quarters);
         }
         self.has_text |= quarters > 0;
-        self.has_calls = self.has_calls || has_calls(&block);
+        let with_calls = has_calls(&block);
+        self.has_calls |= with_calls;
         if self.first.is_none() && block.starts_with(b"data:") {
             let mut splitter = Splitter::default();
             splitter.push(block.clone());
@@ -201,9 +213,11 @@ impl Tap for ChatTap {
         }
         let marked = !is_well_formed(&block, &[b":"])
             || self.choices.is_some()
+            || with_calls
             || !matches!(self.roles, Roles::Sent)
             || has_non_null_value(&USAGE_KEY, &block)
             || has_non_null_value(&FINISH_KEY, &block)
+            || has_non_null_value(&REASONING_KEY, &block)
             || ERROR_KEY.find(&block).is_some()
             || DONE_MARKER.find(&block).is_some();
         if marked { self.pass_each(block, meter) } else { Ok(Some(block)) }
@@ -252,6 +266,10 @@ fn write_frame(frame: &Bytes, data: &Bytes, out: &mut Vec<u8>) {
         out.extend_from_slice(frame);
         return;
     }
+    write_data(data, out);
+}
+
+fn write_data(data: &Bytes, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: ");
     // Line breaks become spaces, which is safe because JSON strings contain no raw line breaks.
     out.extend(data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));

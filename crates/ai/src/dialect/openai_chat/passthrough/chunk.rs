@@ -36,9 +36,9 @@ pub(super) struct ParsedChoice<'a> {
     #[serde(borrow)]
     index: Option<&'a RawValue>,
     #[serde(borrow)]
-    delta: Option<&'a RawValue>,
+    pub(super) delta: Option<&'a RawValue>,
     #[serde(borrow)]
-    finish_reason: Option<&'a RawValue>,
+    pub(super) finish_reason: Option<&'a RawValue>,
     #[serde(borrow)]
     native_finish_reason: Option<&'a RawValue>,
     #[serde(borrow)]

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::{
     super::{has_newer_limit, may_ignore_limit},
     *,
@@ -167,6 +169,218 @@ fn infers_a_missing_finish_reason() {
     assert!(pass(false, &[call, DONE]).0.contains(r#""finish_reason":"tool_calls""#));
     let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
     assert_eq!(tap.pass(Bytes::from_static(DONE.as_bytes()), &meter), Err(AiError::Empty.into()), "no output");
+}
+
+/// A frame with this choice.
+fn frame_of(choice: &Value) -> String {
+    format!("data: {}\n\n", json!({"id": "c", "choices": [choice]}))
+}
+
+/// A frame with this delta.
+fn frame(delta: &Value) -> String {
+    frame_of(&json!({"index": 0, "delta": delta, "finish_reason": null}))
+}
+
+/// Passes frames, each in a block of its own and all in one block. Returns the deltas and the
+/// finish reasons of what was passed on.
+fn repaired(frames: &[String]) -> (Vec<Value>, Vec<Value>) {
+    let of = |blocks: &[String]| {
+        let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+        let mut out = Vec::new();
+        for block in blocks {
+            out.extend(tap.pass(Bytes::copy_from_slice(block.as_bytes()), &meter).unwrap().unwrap_or_default());
+        }
+        let text = String::from_utf8(out).unwrap();
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+        let chunks: Vec<Value> = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+        (chunks, meter.finish())
+    };
+    let (chunks, finish) = of(frames);
+    assert_eq!(of(&[frames.concat()]), (chunks.clone(), finish));
+    let reasons: Vec<Value> = chunks.iter().map(|chunk| chunk["choices"][0]["finish_reason"].clone()).collect();
+    let ends = reasons.into_iter().filter(|reason| !reason.is_null()).collect();
+    (chunks.iter().map(|chunk| chunk["choices"][0]["delta"].clone()).collect(), ends)
+}
+
+#[test]
+fn passes_well_formed_frames_unchanged() {
+    let calls = [
+        json!({"role": "assistant", "content": null, "tool_calls": [{"index": 0, "id": "call_a", "type": "function", "function": {"name": "w", "arguments": ""}}], "refusal": null}),
+        json!({"tool_calls": [{"index": 0, "function": {"arguments": "{\"city\": \"H"}}]}),
+        json!({"tool_calls": [{"index": 0, "function": {"arguments": "ue\"}"}}]}),
+        json!({"tool_calls": [{"index": 1, "id": "call_b", "type": "function", "function": {"name": "w", "arguments": ""}}]}),
+        json!({"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]}),
+        json!({"tool_calls": [{"index": 2, "id": "call_c", "type": "custom", "custom": {"name": "patch", "input": ""}}]}),
+        json!({"tool_calls": [{"index": 2, "custom": {"input": "*** Begin"}}]}),
+        json!({"tool_calls": [{"index": 3, "id": "call_d", "type": "function", "function": {"name": "w", "arguments": "{}"}}]}),
+    ];
+    let thoughts = [
+        json!({"role": "assistant", "content": "", "reasoning": null}),
+        json!({"reasoning": "hm", "reasoning_content": "hm"}),
+        json!({"reasoning_content": "hm"}),
+        json!({"content": "the \"reasoning\"", "reasoning": ""}),
+    ];
+    for (deltas, end) in [(calls.as_slice(), "tool_calls"), (thoughts.as_slice(), "stop")] {
+        let mut frames: Vec<String> = deltas.iter().map(frame).collect();
+        frames.push(frame_of(&json!({"index": 0, "delta": {}, "finish_reason": end})));
+        frames.push(DONE.to_owned());
+        for blocks in [frames.clone(), vec![frames.concat()]] {
+            let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+            for block in blocks {
+                assert_eq!(tap.pass(block.clone().into(), &meter).unwrap().unwrap(), block);
+            }
+        }
+    }
+}
+
+#[test]
+fn passes_frames_without_marks_uncopied() {
+    let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+    tap.pass(Bytes::from_static(HELLO.as_bytes()), &meter).unwrap();
+    let block = Bytes::from(frame(&json!({"content": "more", "reasoning": null})));
+    assert_eq!(tap.pass(block.clone(), &meter).unwrap().unwrap().as_ptr(), block.as_ptr());
+}
+
+#[test]
+fn repairs_tool_calls_of_a_stream() {
+    let call = |call: Value| json!({"role": "assistant", "tool_calls": [call]});
+    let start = |index: u32, id: &str, arguments: &str| {
+        call(json!({"index": index, "id": id, "type": "function", "function": {"name": "w", "arguments": arguments}}))
+    };
+    let more = |index: u32, arguments: &str| call(json!({"index": index, "function": {"arguments": arguments}}));
+    for (name, sent, expected) in [
+        (
+            "all calls at index 0",
+            vec![start(0, "call_a", "{\"c\":1}"), start(0, "call_b", "{\"c\":2}")],
+            vec![start(0, "call_a", "{\"c\":1}"), start(1, "call_b", "{\"c\":2}")],
+        ),
+        (
+            "increments of the second call at index 0",
+            vec![start(0, "call_a", "{}"), start(0, "call_b", ""), more(0, "{}")],
+            vec![start(0, "call_a", "{}"), start(1, "call_b", ""), more(1, "{}")],
+        ),
+        (
+            "name and id in each increment",
+            vec![start(0, "call_a", ""), start(0, "call_a", "{\"c\""), start(0, "call_a", ":1}")],
+            vec![
+                start(0, "call_a", ""),
+                call(json!({"index": 0, "type": "function", "function": {"arguments": "{\"c\""}})),
+                call(json!({"index": 0, "type": "function", "function": {"arguments": ":1}"}})),
+            ],
+        ),
+        (
+            "arguments as an object or null",
+            vec![
+                call(
+                    json!({"index": 0, "id": "call_a", "type": "function", "function": {"name": "w", "arguments": {"c": 1}}}),
+                ),
+                call(
+                    json!({"index": 1, "id": "call_b", "type": "function", "function": {"name": "w", "arguments": null}}),
+                ),
+            ],
+            vec![start(0, "call_a", "{\"c\":1}"), start(1, "call_b", "")],
+        ),
+        (
+            "no index and no type",
+            vec![call(json!({"id": "call_a", "function": {"name": "w", "arguments": "{}"}}))],
+            vec![call(
+                json!({"id": "call_a", "function": {"name": "w", "arguments": "{}"}, "index": 0, "type": "function"}),
+            )],
+        ),
+        ("indexes from 1", vec![start(1, "call_a", "{}"), more(1, " ")], vec![start(0, "call_a", "{}"), more(0, " ")]),
+    ] {
+        let mut frames: Vec<String> = sent.iter().map(frame).collect();
+        frames.push(frame_of(&json!({"index": 0, "delta": {}, "finish_reason": "stop"})));
+        let (mut deltas, ends) = repaired(&frames);
+        deltas.pop();
+        assert_eq!((deltas, ends), (expected, vec![json!("tool_calls")]), "{name}");
+    }
+}
+
+#[test]
+fn gives_each_call_of_a_stream_an_id() {
+    let call = |id: Value, name: &str| json!({"index": 0, "id": id, "type": "function", "function": {"name": name, "arguments": "{}"}});
+    for (first, second) in [(Value::Null, json!("")), (json!("same"), json!("same"))] {
+        let delta = json!({"role": "assistant", "tool_calls": [call(first, "a"), call(second, "b")]});
+        let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+        let passed = tap.pass(frame(&delta).into(), &meter).unwrap().unwrap();
+        let chunk: Value = serde_json::from_slice(passed.trim_ascii().strip_prefix(b"data: ").unwrap()).unwrap();
+        let calls = chunk["choices"][0]["delta"]["tool_calls"].as_array().unwrap();
+        let id = |at: usize| calls[at]["id"].as_str().unwrap();
+        assert!(!id(0).is_empty() && !id(1).is_empty() && id(0) != id(1), "{chunk}");
+        assert_eq!((&calls[0]["index"], &calls[1]["index"]), (&json!(0), &json!(1)));
+    }
+}
+
+#[test]
+fn ends_choices_with_calls_by_tool_calls() {
+    let call = json!({"role": "assistant", "tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "w", "arguments": "{}"}}]});
+    let text = json!({"role": "assistant", "content": "x"});
+    for (delta, said, passed, finish) in [
+        (&call, "stop", "tool_calls", Finish::ToolCalls),
+        (&call, "tool_calls", "tool_calls", Finish::ToolCalls),
+        (&call, "length", "length", Finish::Length),
+        (&text, "stop", "stop", Finish::Stop),
+    ] {
+        // The reason may stand beside the call or in a chunk of its own.
+        let apart = [frame(delta), frame_of(&json!({"index": 0, "delta": {}, "finish_reason": said}))];
+        let beside = [frame_of(&json!({"index": 0, "delta": delta, "finish_reason": said}))];
+        for frames in [apart.as_slice(), beside.as_slice()] {
+            assert_eq!(repaired(frames).1, [json!(passed)], "{said}");
+            let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+            tap.pass(frames.concat().into(), &meter).unwrap();
+            assert_eq!(meter.finish(), Some(finish), "{said}");
+        }
+    }
+}
+
+#[test]
+fn copies_reasoning_to_the_field_that_clients_read() {
+    let role = json!({"role": "assistant", "content": ""});
+    for (delta, expected) in [
+        (json!({"reasoning": "h\n\"m"}), json!({"reasoning": "h\n\"m", "reasoning_content": "h\n\"m"})),
+        (
+            json!({"reasoning_content": null, "reasoning": "hm", "content": ""}),
+            json!({"reasoning_content": "hm", "reasoning": "hm", "content": ""}),
+        ),
+        (json!({"reasoning": {"text": "hm"}}), json!({"reasoning": {"text": "hm"}})),
+        (json!({"reasoning": "a", "reasoning_content": "b"}), json!({"reasoning": "a", "reasoning_content": "b"})),
+    ] {
+        let (deltas, _) = repaired(&[frame(&role), frame(&delta)]);
+        assert_eq!(deltas, [role.clone(), expected], "{delta}");
+    }
+}
+
+#[test]
+fn repairs_whole_answers() {
+    let answer = |message: Value, end: &str| json!({"id": "c", "choices": [{"index": 0, "message": message, "finish_reason": end}], "usage": {"prompt_tokens": 1}});
+    let call = |arguments: Value| json!({"role": "assistant", "content": null, "tool_calls": [{"id": "a", "type": "function", "function": {"name": "w", "arguments": arguments}}]});
+    for (sent, expected) in [
+        (answer(call(json!("{}")), "stop"), answer(call(json!("{}")), "tool_calls")),
+        (answer(call(json!({"c": 1})), "tool_calls"), answer(call(json!("{\"c\":1}")), "tool_calls")),
+        (answer(call(json!("")), "tool_calls"), answer(call(json!("{}")), "tool_calls")),
+        (
+            answer(json!({"content": "x", "reasoning": "hm"}), "stop"),
+            answer(json!({"content": "x", "reasoning": "hm", "reasoning_content": "hm"}), "stop"),
+        ),
+    ] {
+        let repaired = repair_whole(sent.to_string().into());
+        assert_eq!(serde_json::from_slice::<Value>(&repaired).unwrap(), expected, "{sent}");
+    }
+    for same in [
+        answer(call(json!("{}")), "tool_calls"),
+        answer(json!({"content": "x", "tool_calls": [], "reasoning": null}), "stop"),
+        answer(json!({"content": "x", "reasoning": "hm", "reasoning_content": "hm"}), "stop"),
+        json!({"tool_calls": [{"reasoning": "x"}]}),
+    ] {
+        let body = Bytes::from(same.to_string());
+        let repaired = repair_whole(body.clone());
+        assert_eq!(repaired.as_ptr(), body.as_ptr(), "{same}");
+    }
+    let unnamed = json!({"tool_calls": [{"function": {"name": "w", "arguments": "{}"}}]});
+    let repaired: Value = serde_json::from_slice(&repair_whole(answer(unnamed, "stop").to_string().into())).unwrap();
+    let call = &repaired["choices"][0]["message"]["tool_calls"][0];
+    assert!(call["id"].as_str().is_some_and(|id| !id.is_empty()) && call["type"] == "function", "{repaired}");
 }
 
 #[test]
