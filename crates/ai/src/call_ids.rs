@@ -1,11 +1,14 @@
 //! Normalises tool calls for all providers: ids are unique, non-empty and at most 40 bytes long
-//! (OpenAI's limit), and every call has exactly one result.
+//! (OpenAI's limit), arguments are JSON objects, and every call has exactly one result.
 //!
 //! Ids that some servers assign stay in conversations that continue with another provider, which
 //! would reject the whole request or match a result to the wrong call. Calls without a result and
 //! results without a call come from interrupted rounds and from clients that trim the conversation.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 
 use crate::{
     canonical::{Part, Request, Speaker, ToolResult, Turn},
@@ -24,14 +27,18 @@ struct CallsOfId {
     answered: usize,
 }
 
-/// Replaces invalid or duplicate call ids and the ids of their results. Deterministic: the same
-/// conversation gets the same ids each time, because provider caches depend on it.
+/// Replaces invalid arguments, and invalid or duplicate call ids with the ids of their results.
+/// Deterministic: the same conversation gets the same ids each time, because provider caches depend
+/// on it.
 pub(crate) fn normalise(request: &mut Request) {
     let (mut taken, mut next) = (HashSet::new(), 0);
     let mut calls: HashMap<String, CallsOfId> = HashMap::new();
     for part in request.turns.iter_mut().flat_map(|turn| &mut turn.parts) {
         match part {
             Part::Call(call) => {
+                if let Some(arguments) = repaired_arguments(&call.arguments) {
+                    call.arguments = arguments;
+                }
                 let id = unique_id(&call.id, &taken, &mut next);
                 taken.insert(id.clone());
                 let of_id = calls.entry(std::mem::replace(&mut call.id, id.clone())).or_default();
@@ -147,7 +154,7 @@ fn with_results(parts: Vec<Part>, calls: &[String]) -> Vec<Part> {
 /// Returns a valid, unused id. `next` is where the last search for a free number ended; starting
 /// over each time would be quadratic.
 fn unique_id(id: &str, taken: &HashSet<String>, next: &mut usize) -> String {
-    let short = if id.len() > MAX_ID_LEN { format!("call_{}", &sha256_hex(id)[..HASH_LEN]) } else { id.to_owned() };
+    let short = if id.len() > MAX_ID_LEN { hashed_id(id) } else { id.to_owned() };
     if !short.is_empty() && !taken.contains(&short) {
         return short;
     }
@@ -159,6 +166,31 @@ fn unique_id(id: &str, taken: &HashSet<String>, next: &mut usize) -> String {
         }
         *next += 1;
     }
+}
+
+/// Id that replaces one above the maximum length.
+pub(crate) fn hashed_id(id: &str) -> String {
+    format!("call_{}", &sha256_hex(id)[..HASH_LEN])
+}
+
+/// Returns a JSON object in place of arguments that aren't one; `None` if they are. An interrupted
+/// answer leaves truncated arguments, and some servers send none for a call without arguments;
+/// most servers then reject every later request of the conversation.
+pub(crate) fn repaired_arguments(arguments: &str) -> Option<String> {
+    let is_object = |json: &str| json.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok();
+    if is_object(arguments) {
+        return None;
+    }
+    let value: Option<Value> = serde_json::from_str(arguments).ok();
+    Some(match value {
+        None if arguments.trim().is_empty() => "{}".to_owned(),
+        Some(Value::Null) => "{}".to_owned(),
+        // PHP's encoding of an empty object.
+        Some(Value::Array(items)) if items.is_empty() => "{}".to_owned(),
+        // Some clients encode the JSON text twice.
+        Some(Value::String(inner)) if is_object(&inner) => inner,
+        _ => json!({ "_raw": arguments }).to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -218,7 +250,8 @@ mod tests {
         let result = |id: &str, text: &str| {
             Part::Result(ToolResult { id: id.to_owned(), parts: vec![Part::Text(text.to_owned())], is_error: false })
         };
-        let call = |id: &str| Part::Call(ToolCall { id: id.to_owned(), ..ToolCall::default() });
+        let call =
+            |id: &str| Part::Call(ToolCall { id: id.to_owned(), arguments: "{}".to_owned(), ..ToolCall::default() });
         let text = |text: &str| Part::Text(text.to_owned());
         let mut request = Request::default();
         request.append(Speaker::User, [result("lost", "31"), text("x")]);
@@ -289,5 +322,31 @@ mod tests {
         let (calls, results) = once().remove(0);
         assert!(calls[0].len() <= MAX_ID_LEN && calls[0] == results[1] && calls[1] == "b");
         assert_eq!(once(), once());
+    }
+
+    #[test]
+    fn repairs_arguments_that_are_no_object() {
+        for (sent, expected) in [
+            ("{\"city\": \"Huế\"}", None),
+            (" {} ", None),
+            ("", Some("{}")),
+            (" \n", Some("{}")),
+            ("null", Some("{}")),
+            ("[]", Some("{}")),
+            ("{\"city\": ", Some(r#"{"_raw":"{\"city\": "}"#)),
+            ("{}{}", Some(r#"{"_raw":"{}{}"}"#)),
+            ("Huế", Some(r#"{"_raw":"Huế"}"#)),
+            ("[1]", Some(r#"{"_raw":"[1]"}"#)),
+            (r#""{\"city\":1}""#, Some(r#"{"city":1}"#)),
+            (r#""city""#, Some(r#"{"_raw":"\"city\""}"#)),
+        ] {
+            assert_eq!(repaired_arguments(sent).as_deref(), expected, "{sent}");
+            let call = ToolCall { id: "a".to_owned(), arguments: sent.to_owned(), ..ToolCall::default() };
+            let mut request = Request::default();
+            request.append(Speaker::Assistant, [Part::Call(call)]);
+            normalise(&mut request);
+            let [Part::Call(call)] = request.turns[0].parts.as_slice() else { panic!("{request:?}") };
+            assert_eq!(call.arguments, expected.unwrap_or(sent), "{sent}");
+        }
     }
 }

@@ -64,7 +64,8 @@ impl Dialect for OpenAi {
     }
 }
 
-fn is_public(base: &Url) -> bool {
+/// True for OpenAI's own service and Azure's clouds.
+pub(crate) fn is_public(base: &Url) -> bool {
     base.host_str().is_some_and(|host| PUBLIC_HOSTS.iter().any(|end| host.ends_with(end)))
 }
 

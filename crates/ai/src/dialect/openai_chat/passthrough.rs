@@ -6,6 +6,7 @@
 //! servers get wrong (tool calls, reasoning). All others pass unparsed.
 
 mod chunk;
+mod history;
 mod repair;
 mod request;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     chunk::meter_whole,
+    history::{repair_history, shorten_id},
     repair::repair_whole,
     request::{RewrittenRequest, byte_range, first_field, present, replace_model, replace_ranges, rewrite_request},
 };

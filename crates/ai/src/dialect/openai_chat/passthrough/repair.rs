@@ -17,7 +17,7 @@ use super::{
 use crate::canonical::{Event, Reader};
 
 /// Byte range of an answer or chunk, and the text that replaces it.
-pub(super) type Edit = ((usize, usize), String);
+pub(crate) type Edit = ((usize, usize), String);
 
 const STOP: &str = r#""stop""#;
 const TOOL_CALLS: &str = r#""tool_calls""#;

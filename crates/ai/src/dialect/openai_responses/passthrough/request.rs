@@ -13,7 +13,7 @@ use crate::{
     GatewayError,
     dialect::{
         fields::{may_have, parse_list},
-        openai_chat::passthrough::{RewrittenRequest, byte_range, first_field, present, replace_ranges},
+        openai_chat::passthrough::{RewrittenRequest, byte_range, first_field, present, replace_ranges, shorten_id},
     },
     params,
     reasoning_blocks::is_own_marker,
@@ -79,6 +79,7 @@ pub(crate) fn rewrite_request(
         None => (first_field(body), r#""store":false,"#.to_owned()),
     };
     let mut parts = vec![(byte_range(body, head.model), Value::from(model).to_string()), not_stored];
+    parts.extend(head.input.map(|input| shorten_call_ids(body, input)).unwrap_or_default());
     let is_kept = terms.is_stored && head.store.is_none_or(|store| store.get() != "false");
     if is_kept && terms.thinks.unwrap_or_else(|| is_reasoning_model(model)) {
         parts.extend(include_encrypted_reasoning(body, head.include));
@@ -104,6 +105,23 @@ pub(crate) fn rewrite_request(
         searches: false,
         bills_code_container: false,
     })
+}
+
+static CALL_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""call_id""#));
+
+/// Edits that shorten the call ids of calls and their outputs.
+fn shorten_call_ids(body: &Bytes, input: &RawValue) -> Vec<((usize, usize), String)> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow)]
+        call_id: Option<&'a RawValue>,
+    }
+    if CALL_ID.find(input.get().as_bytes()).is_none() {
+        return Vec::new();
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(input.get()).unwrap_or_default();
+    let items = items.into_iter().filter_map(|item| serde_json::from_str::<Item<'_>>(item.get()).ok());
+    items.filter_map(|item| shorten_id(body, item.call_id?)).collect()
 }
 
 fn is_reasoning_model(model: &str) -> bool {

@@ -73,6 +73,30 @@ fn strips_unreadable_reasoning() {
 }
 
 #[test]
+fn shortens_call_ids() {
+    let long = "codex_mcp__codex_apps__google_calendar.search_events_exec-0123456789abcdef";
+    let body = |id: &str| {
+        json!({"model": "m", "store": false, "input": [
+            {"role": "user", "content": "the \"call_id\""},
+            {"type": "function_call", "call_id": id, "name": "w", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": id, "output": "ok"},
+            {"type": "custom_tool_call", "call_id": id, "name": "p", "input": id},
+            {"type": "custom_tool_call_output", "call_id": id, "output": "ok"},
+            {"type": "tool_search_output", "call_id": id, "tools": [{"type": "web_search"}]},
+        ]})
+    };
+    let rewritten = |body: &Value| {
+        let passed = rewrite_request(&Bytes::from(body.to_string()), "m", HOSTED).unwrap().body;
+        serde_json::from_slice::<Value>(&passed).unwrap()
+    };
+    let passed = rewritten(&body(long));
+    let ids: Vec<&str> = (1..6_usize).map(|at| passed["input"][at]["call_id"].as_str().unwrap()).collect();
+    assert!(ids[0].len() <= 64 && ids.iter().all(|id| *id == ids[0]), "{passed}");
+    assert_eq!(passed["input"][3]["input"], long);
+    assert_eq!(rewritten(&body("call_1")), body("call_1"));
+}
+
+#[test]
 fn requests_encrypted_reasoning_for_stored_answers() {
     let included = |body: Value, model: &str, terms: PassthroughTerms| {
         let passed = rewrite_request(&Bytes::from(body.to_string()), model, terms).unwrap().body;
