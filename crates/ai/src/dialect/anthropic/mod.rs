@@ -6,6 +6,7 @@ pub(crate) mod passthrough;
 pub(crate) mod provider_format;
 pub(crate) mod request;
 pub(crate) mod server_tools;
+mod strict_tools;
 pub(crate) mod usage;
 
 use bytes::Bytes;

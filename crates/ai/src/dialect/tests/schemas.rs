@@ -116,6 +116,26 @@ fn disables_strict_mode_that_only_anthropic_supports() {
 }
 
 #[test]
+fn requests_strict_mode_from_claude() {
+    let sent = |strict: Value, additional: Value| {
+        let schema = json!({"type": "object", "properties": {"days": {"type": "integer", "minimum": 1}}, "required": ["days"], "additionalProperties": additional});
+        let tool = json!({"type": "function", "function": {"name": "f", "parameters": schema, "strict": strict}});
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]});
+        let request = read(ApiStyle::Chat, &body).unwrap();
+        let written = super::anthropic::provider_format::write(&request, "claude-sonnet-4-6").unwrap();
+        let tool = written["tools"][0].clone();
+        (tool["strict"].clone(), tool["input_schema"]["properties"]["days"].clone())
+    };
+    let own = json!({"type": "integer", "minimum": 1});
+    // Constraints that strict mode rejects are told in the description.
+    let told = json!({"type": "integer", "description": "minimum: 1"});
+    assert_eq!(sent(json!(true), json!(false)), (json!(true), told));
+    assert_eq!(sent(json!(true), json!(true)), (Value::Null, own.clone()));
+    assert_eq!(sent(json!(false), json!(false)), (Value::Null, own.clone()));
+    assert_eq!(sent(Value::Null, json!(false)), (Value::Null, own));
+}
+
+#[test]
 fn adds_missing_items_to_arrays() {
     let odd = json!({"type": "object", "required": null, "properties": {"tags": {"type": "array"}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": null}}, "more": {"type": "object", "properties": [], "required": null}}});
     let expected = json!({"type": "object", "properties": {"tags": {"type": "array", "items": {}}, "rows": {"type": "array", "items": {"type": ["array", "null"], "items": {}}}, "more": {"type": "object"}}});
