@@ -212,7 +212,10 @@ fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
     } else if effort.is_some() {
         request.reasoning = Some(Reasoning { effort, budget: None, shown: false });
     }
-    if let Some(format) = output.map(|output| output.object("format")).transpose()?.flatten() {
+    let format = output.map(|output| output.object("format")).transpose()?.flatten();
+    // Older name of the field, from the beta `structured-outputs-2025-11-13`.
+    let format = if format.is_none() { fields.object("output_format")? } else { format };
+    if let Some(format) = format {
         let schema = format.get("schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
         let name = "answer".to_owned();
         request.format = Format::Schema { name, description: None, schema, strict: Some(true) };

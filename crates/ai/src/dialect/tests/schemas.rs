@@ -116,6 +116,21 @@ fn disables_strict_mode_that_only_anthropic_supports() {
 }
 
 #[test]
+fn reads_the_older_name_of_the_answer_format() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"], "additionalProperties": false});
+    let format = json!({"type": "json_schema", "schema": schema});
+    let sent = |name: &str, value: Value| {
+        let mut body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]});
+        body[name] = value;
+        translated(ApiStyle::Messages, ProviderKind::OPENAI, &body)["response_format"].clone()
+    };
+    let current = sent("output_config", json!({"format": format}));
+    assert_eq!(current["json_schema"]["schema"], schema);
+    assert_eq!(sent("output_format", format), current);
+    assert_eq!(sent("output_format", Value::Null), Value::Null);
+}
+
+#[test]
 fn requests_strict_mode_from_claude() {
     let sent = |strict: Value, additional: Value| {
         let schema = json!({"type": "object", "properties": {"days": {"type": "integer", "minimum": 1}}, "required": ["days"], "additionalProperties": additional});
