@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use memchr::memmem;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use tokio::time::Instant;
 
 use crate::{
@@ -33,7 +33,10 @@ const MAX_INPUT_TOKENS: usize = 300_000;
 /// Request parameters that the answer depends on.
 #[derive(Debug)]
 pub(crate) struct EmbeddingParams {
+    /// Inputs; empty if they are tokens.
     pub texts: Vec<String>,
+    /// Number of inputs.
+    pub inputs: usize,
     pub dimensions: Option<u64>,
     pub base64: bool,
 }
@@ -88,12 +91,16 @@ pub(crate) fn read(body: &Bytes) -> Result<EmbeddingParams, GatewayError> {
         }
         _ => return Err(wrong()),
     };
+    let inputs = match fields.get("input") {
+        Some(Value::Array(items)) if !items[0].is_number() => items.len(),
+        _ => 1,
+    };
     let base64 = match fields.text("encoding_format")? {
         None | Some("float") => false,
         Some("base64") => true,
         Some(_) => return Err(fields.error("encoding_format", "`encoding_format` must be float or base64.")),
     };
-    Ok(EmbeddingParams { texts, dimensions: fields.count("dimensions")?, base64 })
+    Ok(EmbeddingParams { texts, inputs, dimensions: fields.count("dimensions")?, base64 })
 }
 
 async fn embed(
@@ -124,22 +131,27 @@ async fn embed(
     Ok(reading.await.map_err(AttemptError::Final)??)
 }
 
-/// Returns the provider's answer with its vectors in the requested encoding.
-pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<Bytes, Failure> {
+/// Returns the provider's answer with its vectors in the requested encoding. Fails unless it has a
+/// vector for each input: callers match vectors to inputs by position.
+pub(crate) fn pass_answer(answer: Bytes, wish: &EmbeddingParams, meter: &Meter) -> Result<Bytes, Failure> {
     // Vectors make up most of the answer, so it is searched for the field instead of being parsed.
     let is_text = memmem::find_iter(&answer, VECTOR_FIELD).find_map(|at| {
         let mut rest = answer[at + VECTOR_FIELD.len()..].iter().filter(|byte| !byte.is_ascii_whitespace());
         // The word `embedding` is also the value of the field `object`.
         (rest.next() == Some(&b':')).then(|| rest.next() == Some(&b'"'))
     });
-    let is_right = is_text == Some(base64);
+    let is_right = is_text == Some(wish.base64);
     let Ok(head) = serde_json::from_slice::<Head<'_>>(&answer) else {
         let mended = fields::normalised(&answer, &[]).filter(|mended| serde_json::from_str::<Head<'_>>(mended).is_ok());
-        return pass_answer(mended.ok_or(AiError::Garbled)?.into(), base64, meter);
+        return pass_answer(mended.ok_or(AiError::Garbled)?.into(), wish, meter);
     };
-    if head.data.is_none() {
+    let Some(data) = &head.data else {
         let value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
         return Err(failure::parse_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
+    };
+    if data.len() != wish.inputs || data.iter().any(Item::is_empty) {
+        tracing::warn!(inputs = wish.inputs, vectors = data.len(), "provider answer rejected, vectors missing");
+        return Err(AiError::Garbled.into());
     }
     meter_input(head.usage.as_ref().and_then(|usage| lenient_count(&usage["prompt_tokens"])), meter);
     if is_right {
@@ -148,7 +160,7 @@ pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<
     let mut value: Value = serde_json::from_slice(&answer).map_err(|_| AiError::Garbled)?;
     for item in value["data"].as_array_mut().into_iter().flatten() {
         let vector = read_vector(&item["embedding"]).ok_or(AiError::Garbled)?;
-        item["embedding"] = write_vector(&vector, base64);
+        item["embedding"] = write_vector(&vector, wish.base64);
     }
     Ok(value.to_string().into())
 }
@@ -156,9 +168,24 @@ pub(crate) fn pass_answer(answer: Bytes, base64: bool, meter: &Meter) -> Result<
 #[derive(serde::Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
-    data: Option<&'a serde_json::value::RawValue>,
+    data: Option<Vec<Item<'a>>>,
     /// Parsed leniently, because malformed usage must not fail the answer.
     usage: Option<Value>,
+}
+
+/// A vector of the answer.
+#[derive(serde::Deserialize)]
+struct Item<'a> {
+    #[serde(borrow)]
+    embedding: Option<&'a RawValue>,
+}
+
+impl Item<'_> {
+    /// True if the vector is missing or has no numbers.
+    fn is_empty(&self) -> bool {
+        let Some(vector) = self.embedding.map(RawValue::get) else { return true };
+        vector.trim_matches(['[', ']', '"']).trim().is_empty()
+    }
 }
 
 pub(crate) fn meter_input(input: Option<u64>, meter: &Meter) {
@@ -199,6 +226,11 @@ mod tests {
         read(&body.to_string().into())
     }
 
+    /// A request with one input.
+    fn one(base64: bool) -> EmbeddingParams {
+        EmbeddingParams { texts: vec!["a".to_owned()], inputs: 1, dimensions: None, base64 }
+    }
+
     #[test]
     fn returns_vectors_in_the_requested_encoding() {
         let floats = json!({"data": [{"index": 0, "embedding": [0.5, -1.0]}], "usage": {"prompt_tokens": 3}});
@@ -207,7 +239,7 @@ mod tests {
             [(&floats, true, &text), (&text, false, &floats), (&floats, false, &floats), (&text, true, &text)]
         {
             let meter = Meter::default();
-            let passed = pass_answer(sent.to_string().into(), base64, &meter).unwrap();
+            let passed = pass_answer(sent.to_string().into(), &one(base64), &meter).unwrap();
             assert_eq!(&serde_json::from_slice::<Value>(&passed).unwrap(), expected);
             assert_eq!(meter.usage(), Usage { input: Some(3), output: Some(0), ..Usage::default() });
         }
@@ -218,11 +250,36 @@ mod tests {
         ] {
             let (meter, answer) =
                 (Meter::default(), format!(r#"{{"data":[{{"index":0,"embedding":[0.5]}}],{usage}}}"#));
-            assert!(pass_answer(answer.into(), false, &meter).is_ok(), "{usage}");
+            assert!(pass_answer(answer.into(), &one(false), &meter).is_ok(), "{usage}");
             assert_eq!(meter.usage().input, Some(3), "{usage}");
         }
-        let failed = pass_answer(json!({"error": {"code": 429}}).to_string().into(), true, &Meter::default());
+        let failed = pass_answer(json!({"error": {"code": 429}}).to_string().into(), &one(true), &Meter::default());
         assert_eq!(failed.unwrap_err().error, AiError::Busy { retry_after: None });
+    }
+
+    #[test]
+    fn rejects_answers_without_a_vector_for_each_input() {
+        for (input, vectors, is_whole) in [
+            (json!("a"), json!([[0.5]]), true),
+            (json!(["a", "b"]), json!([[0.5], [0.5]]), true),
+            (json!([1, 2, 3]), json!([[0.5]]), true),
+            (json!([[1, 2], [3]]), json!([[0.5], [0.5]]), true),
+            (json!(["a"]), json!(["AAAAPw=="]), true),
+            (json!(["a"]), json!([[]]), false),
+            (json!(["a"]), json!([""]), false),
+            (json!(["a"]), json!([null]), false),
+            (json!(["a", "b"]), json!([[0.5], []]), false),
+            (json!(["a", "b"]), json!([[0.5]]), false),
+            (json!("a"), json!([[0.5], [0.5]]), false),
+            (json!("a"), json!([]), false),
+        ] {
+            let vectors = vectors.as_array().unwrap().iter();
+            let data: Vec<Value> = vectors.map(|vector| json!({ "embedding": vector })).collect();
+            let (wish, meter) = (wish(&json!({"model": "m", "input": input})).unwrap(), Meter::default());
+            let passed = pass_answer(json!({ "data": data }).to_string().into(), &wish, &meter);
+            let expected = if is_whole { None } else { Some(AiError::Garbled) };
+            assert_eq!(passed.err().map(|failure| failure.error), expected, "{input} {data:?}");
+        }
     }
 
     #[test]

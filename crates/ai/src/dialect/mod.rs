@@ -95,7 +95,7 @@ pub(crate) trait Dialect: Sync {
         meter: &Meter,
     ) -> Result<Bytes, Failure> {
         let answer = answers.into_iter().next().ok_or(AiError::Garbled)?;
-        embeddings::pass_answer(answer, wish.base64, meter)
+        embeddings::pass_answer(answer, wish, meter)
     }
 
     /// Transcription method.

@@ -45,7 +45,8 @@ pub(super) fn read(answers: &[Bytes], wish: &EmbeddingParams, model: &str, meter
         }
         let vectors = value["embeddings"].as_array().filter(|vectors| vectors.len() == texts.len());
         for embedding in vectors.ok_or(AiError::Garbled)? {
-            let vector = read_vector(&embedding["values"]).ok_or(AiError::Garbled)?;
+            let vector = read_vector(&embedding["values"]).filter(|vector| !vector.is_empty());
+            let vector = vector.ok_or(AiError::Garbled)?;
             let vector = write_vector(&vector, wish.base64);
             data.push(json!({"object": "embedding", "index": data.len(), "embedding": vector}));
         }
@@ -78,6 +79,8 @@ mod tests {
         assert_eq!(written["data"][1], json!({"object": "embedding", "index": 1, "embedding": [-1.0]}));
         let short = json!({"embeddings": [{"values": [0.5]}]}).to_string();
         assert!(read(&[short.into()], &asked, "e", &Meter::default()).is_err());
+        let empty = json!({"embeddings": [{"values": [0.5]}, {"values": []}]}).to_string();
+        assert!(read(&[empty.into()], &asked, "e", &Meter::default()).is_err());
     }
 
     #[test]
