@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod client_format;
+mod client_tools;
 pub(crate) mod passthrough;
 pub(crate) mod provider_format;
 pub(crate) mod request;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::client_tools;
 use crate::{
     GatewayError,
     canonical::{
@@ -166,15 +167,27 @@ fn read_media(block: &Fields<'_>, kind: MediaKind) -> Read<Media> {
     Ok(Media { kind, source, detail: None, name: block.text("title")?.map(str::to_owned) })
 }
 
-/// True if the caller runs the tool.
+/// Type of a tool that Anthropic defines; `None` for the client's own tools.
+fn predefined_kind<'a>(tool: &Fields<'a>) -> Read<Option<&'a str>> {
+    Ok(tool.text("type")?.filter(|kind| *kind != "custom"))
+}
+
+/// True if the client runs the tool.
 fn is_client_tool(tool: &Fields<'_>) -> Read<bool> {
-    Ok(matches!(tool.text("type")?, None | Some("custom")))
+    Ok(predefined_kind(tool)?.is_none_or(client_tools::is_known))
 }
 
 fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
-    if !is_client_tool(tool)? {
-        let kind = tool.required_text("type")?;
-        return Err(tool.error("type", format!("Tools of type `{kind}` aren't available for this model.")));
+    if let Some(kind) = predefined_kind(tool)? {
+        let unavailable = || tool.error("type", format!("Tools of type `{kind}` aren't available for this model."));
+        let definition = client_tools::definition(kind, tool)?.ok_or_else(unavailable)?;
+        return Ok(Tool {
+            name: tool.required_text("name")?.to_owned(),
+            description: Some(definition.description),
+            parameters: Some(definition.parameters),
+            strict: None,
+            cached: None,
+        });
     }
     Ok(Tool {
         name: tool.required_text("name")?.to_owned(),

@@ -51,6 +51,69 @@ fn keeps_server_tool_calls_as_text() {
     }
 }
 
+/// The functions that another provider gets for these tools of Anthropic.
+fn functions(kind: ProviderKind, tools: &Value) -> Vec<Value> {
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "tools": tools});
+    let written = translated(ApiStyle::Messages, kind, &body);
+    let functions = match kind.name() {
+        "openai" => written["tools"].as_array().unwrap().iter().map(|tool| tool["function"].clone()).collect(),
+        _ => written["tools"][0]["functionDeclarations"].as_array().unwrap().clone(),
+    };
+    assert!(!written.to_string().contains("_2025"), "{written}");
+    functions
+}
+
+#[test]
+fn offers_client_tools_of_anthropic_as_functions() {
+    let tools = json!([
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool", "max_characters": 10_000},
+        {"type": "text_editor_20250124", "name": "str_replace_editor"},
+        {"type": "memory_20250818", "name": "memory"},
+        {"type": "computer_20251124", "name": "computer", "display_width_px": 1024, "display_height_px": 768, "enable_zoom": true},
+        {"type": "computer_20241022", "name": "old_computer", "display_width_px": 640, "display_height_px": 480},
+        {"name": "own", "input_schema": {"type": "object", "properties": {}}},
+    ]);
+    for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI] {
+        let functions = functions(kind, &tools);
+        let names: Vec<&str> = functions.iter().map(|function| function["name"].as_str().unwrap()).collect();
+        let expected =
+            ["bash", "str_replace_based_edit_tool", "str_replace_editor", "memory", "computer", "old_computer", "own"];
+        assert_eq!(names, expected);
+    }
+    let functions = functions(ProviderKind::OPENAI, &tools);
+    let properties = |at: usize| functions[at]["parameters"]["properties"].clone();
+    let values = |at: usize, name: &str| properties(at)[name]["enum"].as_array().unwrap().clone();
+    for (at, names) in [
+        (0, vec!["command", "restart"]),
+        (1, vec!["command", "path", "file_text", "old_str", "new_str", "insert_text", "insert_line", "view_range"]),
+        (3, vec!["command", "path", "old_path", "new_path", "file_text", "old_str", "insert_text", "view_range"]),
+        (4, vec!["action", "coordinate", "text", "start_coordinate", "scroll_direction", "duration", "region"]),
+    ] {
+        for name in names {
+            assert!(properties(at).get(name).is_some(), "{name} of {}", functions[at]);
+        }
+    }
+    assert_eq!(properties(2).get("insert_text"), None);
+    assert!(values(2, "command").contains(&json!("undo_edit")) && !values(1, "command").contains(&json!("undo_edit")));
+    assert!(values(3, "command").contains(&json!("rename")));
+    assert!(values(4, "action").contains(&json!("zoom")) && values(4, "action").contains(&json!("scroll")));
+    assert!(!values(5, "action").contains(&json!("scroll")) && properties(5).get("region").is_none());
+    let description = functions[4]["description"].as_str().unwrap();
+    assert!(description.contains("1024 pixels wide and 768 pixels high"), "{description}");
+}
+
+#[test]
+fn rejects_server_tools_of_anthropic_elsewhere() {
+    for kind in ["web_search_20250305", "code_execution_20250825", "computer_use", "bash_tools_x"] {
+        let tools = json!([{"type": kind, "name": "x"}]);
+        let body =
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "tools": tools});
+        let refused = read(ApiStyle::Messages, &body).unwrap_err();
+        assert_eq!(refused.param.as_deref(), Some("tools[0].type"), "{kind}");
+    }
+}
+
 #[test]
 fn names_found_tools_in_the_result() {
     let call = json!([{"type": "tool_use", "id": "t", "name": "ToolSearch", "input": {}}]);
