@@ -1,6 +1,7 @@
 //! HTTP client for providers, with limits and timeouts, and the parsing common to all protocols:
 //! events and failures.
 
+mod compression;
 pub(crate) mod events;
 pub(crate) mod failure;
 
@@ -104,6 +105,10 @@ impl Http {
         let patience = if is_stream { deadline.min(Instant::now() + self.limits.idle) } else { deadline };
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static(if is_stream { "text/event-stream" } else { "*/*" }));
+        if is_stream {
+            // Compression may delay frames.
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout);
         let mut response = sent.and_then(|sent| sent.map_err(transport_error)).inspect_err(|error| {
             span.set_attribute("error.type", error.code());
@@ -111,7 +116,12 @@ impl Http {
         })?;
         let status = response.status();
         span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
+        let decompressed = compression::decompress(&mut response);
         if status.is_success() {
+            decompressed.inspect_err(|error| {
+                span.set_attribute("error.type", error.code());
+                span.fail("unknown content encoding");
+            })?;
             response.extensions_mut().insert(Arc::new(span));
             return Ok(response);
         }
@@ -230,6 +240,8 @@ fn transport_error(error: reqwest::Error) -> AiError {
     );
     if error.is_timeout() && !error.is_connect() {
         AiError::Timeout
+    } else if compression::is_corrupt(&error) {
+        AiError::Garbled
     } else if error.is_body() || error.is_decode() {
         AiError::Truncated
     } else {

@@ -7,9 +7,10 @@ use ai::{
     GatewayError, Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
 use appcore::work_pool::WorkOwner;
+use async_compression::tokio::bufread::GzipEncoder;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::{io::AsyncReadExt, sync::Notify};
 
 use crate::upstream::{OPENAI_END, Script, Step, Upstream, answer, hello, ok, text_chunk};
 
@@ -419,6 +420,46 @@ async fn converts_whole_answers_to_frames() {
     assert_eq!(status, 200);
     assert!(text.contains(r#""content":"Hello""#) && text.ends_with("data: [DONE]\n\n"), "{text}");
     assert_eq!(meter.usage(), COUNTED);
+}
+
+/// Script of an answer that is compressed.
+async fn compressed(content_type: &str, encoding: &str, body: &str) -> Script {
+    let mut encoder = GzipEncoder::new(body.as_bytes());
+    let mut compressed = Vec::new();
+    encoder.read_to_end(&mut compressed).await.unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-encoding: {encoding}\r\nconnection: close\r\n\r\n"
+    );
+    vec![Step::Write([head.into_bytes(), compressed].concat())]
+}
+
+#[tokio::test]
+async fn reads_answers_that_are_compressed_unasked() {
+    let frames = [text_chunk("Hello").as_str(), OPENAI_END].concat();
+    for (style, stream) in [ApiStyle::Chat, ApiStyle::Messages].map(|style| [(style, false), (style, true)]).concat() {
+        let content_type = if stream { "text/event-stream" } else { "application/json" };
+        let body = if stream { frames.as_str() } else { WHOLE };
+        let (upstream, ai, route) = one(vec![compressed(content_type, "gzip", body).await]).await;
+        let mut asked = question(stream);
+        asked["max_tokens"] = 9.into();
+        let (status, text, meter) = call(&ai, style, &route, &asked).await;
+        assert!(status == 200 && text.contains("Hello"), "{style:?} {stream}: {text}");
+        assert_eq!((meter.usage(), upstream.requests().len()), (COUNTED, 1), "{style:?} {stream}");
+        let requests = upstream.requests();
+        assert_eq!(requests[0].contains("accept-encoding: identity\r\n"), stream, "{}", requests[0]);
+        assert_eq!(requests[0].contains("accept-encoding"), stream, "{}", requests[0]);
+    }
+}
+
+#[tokio::test]
+async fn asks_once_for_an_answer_in_an_unknown_encoding() {
+    for encoding in ["snappy", "br"] {
+        for stream in [false, true] {
+            let (upstream, ai, route) = one(vec![compressed("text/event-stream", encoding, WHOLE).await]).await;
+            let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &question(stream)).await;
+            assert_eq!((status, upstream.requests().len()), (502, 1), "{encoding} {stream}: {text}");
+        }
+    }
 }
 
 #[tokio::test]
