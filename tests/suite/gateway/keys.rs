@@ -45,7 +45,7 @@ async fn shows_changes_and_removes_key_rules() {
     ben.patch(&path(&key), json!({ "rpm": 1 })).await.refused(404, "not_found");
     for (field, body) in [
         ("models", json!({ "models": ["no-such-model"] })),
-        ("endpoints", json!({ "endpoints": ["images"] })),
+        ("endpoints", json!({ "endpoints": ["paintings"] })),
         ("rpm", json!({ "rpm": 0 })),
         ("budget", json!({ "budget": { "limit": 1, "period": "year" } })),
         ("budget.limit", json!({ "budget": { "limit": -1, "period": "day" } })),

@@ -21,6 +21,12 @@ pub enum GatewayEndpoint {
     Messages,
     Embeddings,
     Transcriptions,
+    Completions,
+    Images,
+    Speech,
+    Translations,
+    Rerank,
+    Moderations,
 }
 
 /// Restricted parameter: a field of a request, a prefix of Anthropic's betas, or a tool that the
@@ -74,6 +80,12 @@ stored_by_name! {
         Messages = "messages",
         Embeddings = "embeddings",
         Transcriptions = "transcriptions",
+        Completions = "completions",
+        Images = "images",
+        Speech = "speech",
+        Translations = "translations",
+        Rerank = "rerank",
+        Moderations = "moderations",
     }
     RestrictedParameter {
         Models = "models",

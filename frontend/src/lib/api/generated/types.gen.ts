@@ -3070,7 +3070,7 @@ export type Freshness = {
 /**
  * Endpoint of `/v1` that an API key can be restricted to.
  */
-export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions';
+export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions' | 'completions' | 'images' | 'speech' | 'translations' | 'rerank' | 'moderations';
 
 /**
  * Model of the gateway, as shown to administrators.

@@ -19,7 +19,13 @@ export const ENDPOINTS = [
   { value: 'responses', path: '/v1/responses' },
   { value: 'messages', path: '/v1/messages' },
   { value: 'embeddings', path: '/v1/embeddings' },
-  { value: 'transcriptions', path: '/v1/audio/transcriptions' }
+  { value: 'transcriptions', path: '/v1/audio/transcriptions' },
+  { value: 'completions', path: '/v1/completions' },
+  { value: 'images', path: '/v1/images' },
+  { value: 'speech', path: '/v1/audio/speech' },
+  { value: 'translations', path: '/v1/audio/translations' },
+  { value: 'rerank', path: '/v1/rerank' },
+  { value: 'moderations', path: '/v1/moderations' }
 ] as const satisfies readonly { value: GatewayEndpoint; path: string }[];
 
 export const PASSES = [
