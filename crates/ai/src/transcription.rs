@@ -8,10 +8,6 @@ use std::sync::Arc;
 use appcore::work_pool::WorkOwner;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream as streams};
-use reqwest::{
-    Method, Request,
-    header::{CONTENT_TYPE, HeaderValue},
-};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -22,6 +18,7 @@ use crate::{
     canonical::Event,
     dialect::{EndpointPath, TranscriptionMethod, openai_chat::usage},
     forward::{AttemptError, EVENTS, JSON},
+    multipart::{FormFile, MultipartForm},
     provider_http::{
         self,
         failure::{self, Failure},
@@ -175,14 +172,8 @@ async fn forward_form(
     (limits, deadline): (&Arc<Limits>, Instant),
 ) -> Result<StartedTranscript, AttemptError> {
     let upstream = attempt.upstream;
-    let boundary = format!("natter-{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-    let mut request =
-        Request::new(Method::POST, upstream.url(&EndpointPath::from_segments(["audio", "transcriptions"])));
-    let headers = request.headers_mut();
-    let content_type = HeaderValue::from_str(&format!("multipart/form-data; boundary={boundary}"));
-    headers.insert(CONTENT_TYPE, content_type.map_err(|_| AiError::Rejected)?);
-    upstream.authenticate(headers, &attempt.lease)?;
-    *request.body_mut() = Some(form(recording, attempt.model, &boundary).into());
+    let url = upstream.url(&EndpointPath::from_segments(["audio", "transcriptions"]));
+    let request = form(recording).request(url, attempt)?;
     recording.meter.record_request_sent();
     let response =
         upstream.http.send(request, Some(upstream.traced(attempt.model)), recording.is_stream(), deadline).await?;
@@ -216,24 +207,14 @@ fn meter_answer(body: &[u8], format: Format, meter: &Meter) -> Result<(), Failur
     Ok(())
 }
 
-fn form(recording: &Recording, model: &str, boundary: &str) -> Bytes {
-    // These characters would end the quoted name in the form's header.
-    let clean = |text: &str| text.replace(['"', '\r', '\n'], "_");
-    let mut form = Vec::with_capacity(recording.file.len() + 1_024);
-    let others = recording.fields.iter().filter(|field| field.0 != "model" && field.0 != "file");
-    for (name, value) in others.map(|(name, value)| (name.as_str(), value.as_str())).chain([("model", model)]) {
-        let name = clean(name);
-        let part = format!("--{boundary}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
-        form.extend_from_slice(part.as_bytes());
-    }
-    let (name, content_type) = (clean(&recording.file_name), clean(&recording.content_type));
-    let head = format!(
-        "--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: {content_type}\r\n\r\n"
-    );
-    form.extend_from_slice(head.as_bytes());
-    form.extend_from_slice(&recording.file);
-    form.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    form.into()
+fn form(recording: &Recording) -> MultipartForm {
+    let file = FormFile {
+        field: "file".to_owned(),
+        name: recording.file_name.clone(),
+        content_type: recording.content_type.clone(),
+        content: recording.file.clone(),
+    };
+    MultipartForm { fields: recording.fields.clone(), files: vec![file] }
 }
 
 /// Transcribes by a chat request to the model.
@@ -345,8 +326,8 @@ mod tests {
 
     #[test]
     fn forwards_the_form_with_the_providers_model() {
-        let form =
-            form(&recording(&[("model", "x"), ("language", "vi"), ("timestamp_granularities[]", "word")]), "up", "B");
+        let recording = recording(&[("model", "x"), ("language", "vi"), ("timestamp_granularities[]", "word")]);
+        let form = form(&recording).encode("up", "B");
         let part = |name: &str, value: &str| {
             format!("--B\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
         };

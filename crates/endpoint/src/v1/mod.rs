@@ -5,6 +5,7 @@
 
 mod call;
 pub(crate) mod failure;
+mod form;
 mod inference;
 mod models;
 mod settlement;
