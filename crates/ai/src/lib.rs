@@ -71,4 +71,4 @@ pub use preflight::{RequestInfo, TokenEstimate, inspect};
 pub use response_history::PreviousResponse;
 pub use response_store::ResponseStore;
 pub use settings::{AiSettings, Limits, ProviderSettings};
-pub use transcription::{Recording, audio_tokens};
+pub use transcription::{AudioTask, Recording, audio_tokens};

@@ -1,5 +1,5 @@
-//! Transcriptions in OpenAI's format: by OpenAI-compatible providers, and by Gemini through a chat
-//! request.
+//! Transcriptions and translations of recordings in OpenAI's format: by OpenAI-compatible providers,
+//! and by Gemini through a chat request.
 
 mod stream;
 
@@ -37,9 +37,29 @@ pub const fn audio_tokens(bytes: u64) -> u64 {
     bytes / BYTES_PER_TOKEN
 }
 
-/// A recording to transcribe.
+/// Task with a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioTask {
+    /// Text in the language of the recording.
+    Transcribe,
+    /// Text in English.
+    Translate,
+}
+
+impl AudioTask {
+    /// Path below the provider's base URL.
+    fn path(self) -> EndpointPath {
+        EndpointPath::from_segments(match self {
+            Self::Transcribe => ["audio", "transcriptions"],
+            Self::Translate => ["audio", "translations"],
+        })
+    }
+}
+
+/// A recording to transcribe or translate.
 #[derive(Debug, Clone)]
 pub struct Recording {
+    pub task: AudioTask,
     pub route: Arc<Route>,
     pub request_id: String,
     /// Owner of the call. The large bodies of different owners are processed in turn.
@@ -110,7 +130,7 @@ impl Format {
 }
 
 impl Ai {
-    /// Transcribes a recording.
+    /// Transcribes or translates a recording.
     pub async fn forward_transcription(&self, recording: Recording) -> Result<Forwarded, GatewayError> {
         let format = recording.format()?;
         if recording.file.is_empty() {
@@ -172,8 +192,7 @@ async fn forward_form(
     (limits, deadline): (&Arc<Limits>, Instant),
 ) -> Result<StartedTranscript, AttemptError> {
     let upstream = attempt.upstream;
-    let url = upstream.url(&EndpointPath::from_segments(["audio", "transcriptions"]));
-    let request = form(recording).request(url, attempt)?;
+    let request = form(recording).request(upstream.url(&recording.task.path()), attempt)?;
     recording.meter.record_request_sent();
     let response =
         upstream.http.send(request, Some(upstream.traced(attempt.model)), recording.is_stream(), deadline).await?;
@@ -313,6 +332,7 @@ mod tests {
 
     fn recording(fields: &[(&str, &str)]) -> Recording {
         Recording {
+            task: AudioTask::Transcribe,
             route: Arc::default(),
             request_id: String::new(),
             owner: WorkOwner::System,

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ai::{AnswerBody, ErrorKind, GatewayError, Meter, Recording};
+use ai::{AnswerBody, AudioTask, ErrorKind, GatewayError, Meter, Recording};
 use appcore::{
     AppError, Code, UploadId, WorkspaceId,
     auth::{Permission, Principal},
@@ -126,6 +126,7 @@ async fn call_model(
 ) -> Result<Option<Bytes>, GatewayError> {
     let (meter, begun) = (Arc::new(Meter::default()), Instant::now());
     let recording = Recording {
+        task: AudioTask::Transcribe,
         route: Arc::clone(&model.route),
         request_id: id.to_string(),
         owner: held.work_owner(),

@@ -176,6 +176,10 @@ async fn transcribes_a_recording() {
     assert!(streamed.text().contains("\"type\":\"transcript.text.done\""), "{streamed:?}");
     assert_eq!(send(with("response_format", "diarized_json")).await.status, 200);
     assert_eq!(send(with("response_format", "xml")).await.body["error"]["param"], "response_format");
+    let request = stage.program.request(Method::POST, "/v1/audio/translations");
+    let request = request.header("content-type", "multipart/form-data; boundary=b").body(form("small"));
+    let translated = stage.program.send(request).await;
+    assert_eq!((translated.status, &translated.body["text"]), (200, &json!("What it means.")), "{translated:?}");
     assert_eq!(send(form("other")).await.status, 404);
     for broken in ["", "--b\r\n", "{}"] {
         assert_eq!(send(broken.to_owned()).await.status, 400, "{broken}");

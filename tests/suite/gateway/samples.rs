@@ -64,6 +64,6 @@ fn programs() -> Vec<SampleCall> {
         }),
         sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         // The body isn't a form, so the call passes the access checks and is then refused.
-        sample(&["Transcribe"], async |_| Args::body(json!({}))),
+        sample(&["Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
     ]
 }

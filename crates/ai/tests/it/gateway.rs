@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{
-    Ai, AiSettings, AnswerBody, ApiStyle, Call, Deployment, ErrorKind, ExtraCalls, Fallbacks, Finish, Forwarded,
-    GatewayError, Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
+    Ai, AiSettings, AnswerBody, ApiStyle, AudioTask, Call, Deployment, ErrorKind, ExtraCalls, Fallbacks, Finish,
+    Forwarded, GatewayError, Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
 use appcore::work_pool::WorkOwner;
 use async_compression::tokio::bufread::GzipEncoder;
@@ -473,6 +473,7 @@ async fn routes_embeddings_and_transcriptions() {
         ai.forward_embeddings(Call::new(ApiStyle::Chat, body.into(), Arc::clone(&route), String::new())).await;
     assert!(matches!(embedded.ok().unwrap().body, AnswerBody::Whole(body) if body == vectors));
     let recording = Recording {
+        task: AudioTask::Transcribe,
         route,
         request_id: String::new(),
         owner: WorkOwner::System,
@@ -511,6 +512,7 @@ async fn streams_transcriptions() {
     let route = Arc::new(route);
     let hear = async || {
         let recording = Recording {
+            task: AudioTask::Transcribe,
             route: Arc::clone(&route),
             request_id: String::new(),
             owner: WorkOwner::System,

@@ -1,8 +1,8 @@
-//! Transcription of recordings.
+//! Transcription and translation of recordings.
 
 use std::sync::Arc;
 
-use ai::{ApiStyle, FormFile, GatewayError, Meter, MultipartForm, Recording, TokenEstimate};
+use ai::{ApiStyle, AudioTask, FormFile, GatewayError, Meter, MultipartForm, Recording, TokenEstimate};
 use appcore::{AppError, view::GatewayEndpoint};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
@@ -10,7 +10,8 @@ use natter_macro::{dto, endpoint};
 use super::{call::CallContext, deadline, form::read_form, max_body};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
-pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Transcribe>()];
+pub(super) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<Transcribe>(), EndpointDef::of::<TranslateRecording>()];
 
 #[dto(request)]
 pub struct TranscribeRequest {
@@ -25,20 +26,48 @@ impl Endpoint for Transcribe {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: TranscribeRequest) -> Result<Reply<Raw>, AppError> {
-        let mut asking = CallContext::new(ctx, ApiStyle::Chat);
-        let answer = transcribe(ctx, &mut asking, request.body).await;
-        Ok(asking.reply(answer))
+        write_down(ctx, AudioTask::Transcribe, request.body).await
     }
 }
 
-async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
+/// Create a translation (OpenAI)
+///
+/// Translates a recording to English.
+#[endpoint(POST "/v1/audio/translations", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/plain", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for TranslateRecording {
+    type Request = TranscribeRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: TranscribeRequest) -> Result<Reply<Raw>, AppError> {
+        write_down(ctx, AudioTask::Translate, request.body).await
+    }
+}
+
+async fn write_down(ctx: &Ctx, task: AudioTask, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let mut asking = CallContext::new(ctx, ApiStyle::Chat);
+    let answer = process(ctx, &mut asking, task, body).await;
+    Ok(asking.reply(answer))
+}
+
+/// Answers from a provider.
+async fn process(
+    ctx: &Ctx,
+    asking: &mut CallContext<'_>,
+    task: AudioTask,
+    body: Bytes,
+) -> Result<Reply<Raw>, GatewayError> {
     let form = read_form(ctx, body).await?;
     let model = model_of(&form)?;
     let FormFile { name: file_name, content_type, content: file, .. } = recording_of(form.files);
     let wanted = TokenEstimate { has_audio: true, ..TokenEstimate::text_only(tokens(&file, &form.fields), None) };
-    let admission = asking.admit(GatewayEndpoint::Transcriptions, &model, wanted).await?;
+    let endpoint = match task {
+        AudioTask::Transcribe => GatewayEndpoint::Transcriptions,
+        AudioTask::Translate => GatewayEndpoint::Translations,
+    };
+    let admission = asking.admit(endpoint, &model, wanted).await?;
     let meter = Arc::new(Meter::default());
     let recording = Recording {
+        task,
         route: admission.route(),
         request_id: asking.request_id.clone(),
         owner: admission.work_owner(),

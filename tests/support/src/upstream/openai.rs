@@ -25,6 +25,9 @@ pub fn fixed(asked: &Asked) -> Option<Value> {
             "object": "list", "data": data, "model": "small", "usage": { "prompt_tokens": 7, "total_tokens": 7 },
         }));
     }
+    if asked.path.ends_with("/audio/translations") {
+        return Some(json!({ "text": "What it means." }));
+    }
     asked.path.ends_with("/audio/transcriptions").then(|| json!({ "text": "What was said." }))
 }
 

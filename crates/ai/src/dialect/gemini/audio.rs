@@ -5,12 +5,17 @@ use std::fmt::Write as _;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::{Recording, forward::JSON, transcription::Format};
+use crate::{AudioTask, Recording, forward::JSON, transcription::Format};
 
 /// Builds the transcription request.
 pub(super) fn transcription_request(recording: &Recording, format: Format) -> Value {
-    let mut asked =
-        "Write down what is said in this recording, word by word, in its own language, and nothing else.".to_owned();
+    let mut asked = match recording.task {
+        AudioTask::Transcribe => {
+            "Write down what is said in this recording, word by word, in its own language, and nothing else."
+        }
+        AudioTask::Translate => "Write down what is said in this recording, translated to English, and nothing else.",
+    }
+    .to_owned();
     // Writing to a string can't fail.
     if let Some(language) = recording.field("language") {
         let _ = write!(asked, " The language is {language} (ISO 639).");
@@ -77,6 +82,7 @@ mod tests {
             ("application/octet-stream", "recording", "application/octet-stream"),
         ] {
             let recording = Recording {
+                task: AudioTask::Transcribe,
                 route: Arc::default(),
                 request_id: String::new(),
                 owner: WorkOwner::System,
