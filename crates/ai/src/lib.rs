@@ -2,11 +2,12 @@
 //!
 //! [`Ai::chat`] answers Natter's own conversations as a stream of text. [`Ai::forward`] serves
 //! gateway calls in one of three [formats](ApiStyle) and answers in the same format; embeddings,
-//! transcriptions and token counting have calls of their own. All take the same path: the
-//! [route](Route) lists deployments, the [key pool](keys) lends the least used key that is ready,
-//! and the provider's format encodes the request and parses the answer. Two different formats are
-//! converted through a provider-independent form; if client and provider use the same format, the
-//! bytes pass through. The HTTP client enforces all limits and timeouts.
+//! transcriptions and token counting have calls of their own. [`Ai::forward_passthrough`] serves
+//! endpoints that only providers of OpenAI's kind have, such as images and speech. All take the
+//! same path: the [route](Route) lists deployments, the [key pool](keys) lends the least used key
+//! that is ready, and the provider's format encodes the request and parses the answer. Two
+//! different formats are converted through a provider-independent form; if client and provider use
+//! the same format, the bytes pass through. The HTTP client enforces all limits and timeouts.
 //!
 //! A failure before the first token is retried. There is no retry after it, because the reader has
 //! seen text by then. An answer is complete only if the provider said so: a stream that merely ends
@@ -37,6 +38,7 @@ pub mod keys;
 mod meter;
 mod multipart;
 mod params;
+mod passthrough_call;
 mod preflight;
 mod provider_http;
 mod reasoning_blocks;
@@ -67,6 +69,7 @@ pub use image_limits::ImageLimit;
 pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};
 pub use multipart::{FormFile, MultipartForm};
 pub use params::ModelParamOverrides;
+pub use passthrough_call::{PassthroughBody, PassthroughCall, PassthroughEndpoint, PassthroughRequest};
 pub use preflight::{RequestInfo, TokenEstimate, inspect};
 pub use response_history::PreviousResponse;
 pub use response_store::ResponseStore;

@@ -1,0 +1,123 @@
+//! Speech: bytes in the provider's audio format, or a stream of events.
+
+use std::{future::ready, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    AnswerParams, ParsedRequest, RequestFields,
+    media::{MediaParams, Medium},
+};
+use crate::{
+    AiError, Finish, Frames, GatewayError, Limits, Meter, TokenEstimate, estimate_tokens,
+    keys::KeyLease,
+    provider_http::{ByteStream, failure::Failure},
+};
+
+/// Estimated audio tokens per token of text: 20 per second, at 15 letters per second.
+const AUDIO_PER_TEXT: u64 = 5;
+/// Factor by which the audio may exceed its estimate.
+const MAX_EXCESS: u64 = 2;
+/// Media types of audio that are passed on; others become `application/octet-stream`.
+const AUDIO_TYPES: [&str; 14] = [
+    "audio/mpeg",
+    "audio/mp3",
+    "audio/mp4",
+    "audio/wav",
+    "audio/x-wav",
+    "audio/wave",
+    "audio/opus",
+    "audio/ogg",
+    "audio/webm",
+    "audio/aac",
+    "audio/flac",
+    "audio/x-flac",
+    "audio/pcm",
+    "audio/L16",
+];
+
+pub(super) fn read(request: &RequestFields<'_>) -> Result<ParsedRequest, GatewayError> {
+    let fields = &request.fields;
+    let text = fields.required_text("input")?;
+    let instructions = fields.get("instructions").and_then(|value| value.as_str()).unwrap_or_default();
+    let spoken = estimate_tokens(text) as u64;
+    let output = spoken.saturating_mul(AUDIO_PER_TEXT);
+    let input = spoken.saturating_add(estimate_tokens(instructions) as u64);
+    let estimate =
+        TokenEstimate { has_audio: true, ..TokenEstimate::text_only(input, Some(output.saturating_mul(MAX_EXCESS))) };
+    let stream = fields.get("stream_format").is_some_and(|format| format == "sse");
+    let params = MediaParams { medium: Medium::Speech, count: 1, output };
+    Ok(ParsedRequest { estimate, stream, params: AnswerParams::Media(params) })
+}
+
+/// Media type of an answer; `None` if it is JSON.
+pub(super) fn audio_type(content_type: &str) -> Option<&'static str> {
+    if content_type == "application/json" {
+        return None;
+    }
+    let known = AUDIO_TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(content_type));
+    Some(known.unwrap_or("application/octet-stream"))
+}
+
+/// Waits for the first bytes. Until then another deployment can be tried.
+pub(super) async fn open(body: ByteStream, limits: &Limits, deadline: Instant) -> Result<(Bytes, ByteStream), Failure> {
+    // An empty chunk would end the response.
+    let mut body = body.try_filter(|chunk| ready(!chunk.is_empty())).boxed();
+    let patience = deadline.min(Instant::now() + limits.idle);
+    let first = timeout_at(patience, body.next()).await.map_err(|_| AiError::Timeout)?;
+    Ok((first.ok_or(AiError::Empty)??, body))
+}
+
+/// Audio in transit.
+struct Audio {
+    first: Option<Bytes>,
+    body: ByteStream,
+    meter: Arc<Meter>,
+    /// Keeps the key counted as in use while the answer streams.
+    _lease: KeyLease,
+    limits: Arc<Limits>,
+    deadline: Instant,
+    /// Number of bytes that may still arrive.
+    left: usize,
+}
+
+/// Passes the bytes on as they arrive. If the provider fails, the stream ends and the meter has no
+/// finish.
+pub(super) fn chunks(
+    (first, body): (Bytes, ByteStream),
+    meter: Arc<Meter>,
+    lease: KeyLease,
+    limits: &Arc<Limits>,
+    deadline: Instant,
+) -> Frames {
+    let left = limits.max_answer_bytes;
+    let audio = Audio { first: Some(first), body, meter, _lease: lease, limits: Arc::clone(limits), deadline, left };
+    stream::unfold(audio, |mut audio| async move {
+        let next = match audio.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => {
+                let patience = audio.deadline.min(Instant::now() + audio.limits.idle);
+                timeout_at(patience, audio.body.next()).await.unwrap_or(Some(Err(AiError::Timeout)))
+            }
+        };
+        match next {
+            Some(Ok(chunk)) if chunk.len() <= audio.left => {
+                audio.left -= chunk.len();
+                Some((Ok(chunk), audio))
+            }
+            None => {
+                audio.meter.record_finish(Finish::Stop);
+                audio.meter.close();
+                None
+            }
+            Some(failed) => {
+                let error = failed.err().unwrap_or(AiError::TooLarge);
+                tracing::warn!(code = error.code(), "speech stream failed");
+                None
+            }
+        }
+    })
+    .boxed()
+}
