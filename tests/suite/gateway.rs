@@ -12,6 +12,7 @@ mod models;
 mod money;
 mod nonsense;
 mod passing;
+mod passthrough;
 mod pictures;
 mod refusals;
 mod samples;

@@ -440,6 +440,12 @@ impl Admission {
         WorkOwner::User { user: self.user_id, workspace: self.workspace_id }
     }
 
+    /// True if the model has a price per image.
+    #[must_use]
+    pub fn has_image_price(&self) -> bool {
+        self.model.price.as_ref().is_some_and(|price| price.image.is_some())
+    }
+
     /// True if anything is reserved for the call.
     #[must_use]
     pub fn is_held(&self) -> bool {

@@ -63,6 +63,7 @@ fn programs() -> Vec<SampleCall> {
             Args::body(json!({ "model": "demo", "max_tokens": 9, "messages": messages }))
         }),
         sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
+        sample(&["CreateCompletion"], async |_| Args::body(json!({ "model": "demo", "prompt": "Hello" }))),
         // The body isn't a form, so the call passes the access checks and is then refused.
         sample(&["Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
     ]

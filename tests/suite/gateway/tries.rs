@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use super::*;
 
 /// Two providers that serve the model `small`, in this order.
-struct Two {
-    stage: Stage,
-    second: Upstream,
+pub(super) struct Two {
+    pub(super) stage: Stage,
+    pub(super) second: Upstream,
 }
 
 impl Two {
-    async fn start(keys: &str) -> Self {
+    pub(super) async fn start(keys: &str) -> Self {
         let (first, second) =
             (Upstream::start(UpstreamKind::OpenAi).await, Upstream::start(UpstreamKind::OpenAi).await);
         let app = Setup::new()

@@ -8,7 +8,10 @@ use std::{
 };
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, RequestInfo, TokenEstimate};
+use ai::{
+    Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
+    PassthroughEndpoint, PassthroughRequest, RequestInfo, TokenEstimate,
+};
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -241,10 +244,11 @@ impl<'a> CallContext<'a> {
                 }
                 Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.finish(200).0))
             }
-            AnswerBody::Stream(frames) => {
+            AnswerBody::Stream(frames) if content_type == EVENT_STREAM => {
                 let every = self.ctx.app().config.gateway.heartbeat;
                 Reply::stream(content_type, LiveStream::new(self.style, frames, every, settling))
             }
+            AnswerBody::Stream(chunks) => Reply::stream(content_type, LiveStream::of_bytes(chunks, settling)),
         };
         let processing = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let reply = reply.header(ATTEMPTS, meter.attempts().into()).header(PROCESSING, processing.into());
@@ -271,6 +275,39 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
         let entered = asking.admit_request(GatewayEndpoint::Embeddings, body).await?;
         let ai = asking.ai();
         asking.answer(entered, |call| async move { ai.forward_embeddings(call).await }).await
+    };
+    let answer = answer.await;
+    Ok(asking.reply(answer))
+}
+
+/// Passes a request to a provider that has the endpoint.
+pub(super) async fn pass(
+    ctx: &Ctx,
+    endpoint: PassthroughEndpoint,
+    body: Result<PassthroughBody, GatewayError>,
+) -> Result<Reply<Raw>, AppError> {
+    let mut asking = CallContext::new(ctx, ApiStyle::Chat);
+    let answer = async {
+        let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+        let request = PassthroughRequest::read(caller.work_owner(), endpoint, body?).await?;
+        let allowed = passthrough_endpoint(endpoint);
+        let admission = asking.admit_caller(&caller, allowed, &request.model, request.estimate).await?;
+        let (meter, is_stream) = (Arc::new(Meter::default()), request.stream);
+        let call = PassthroughCall {
+            request,
+            route: admission.route(),
+            request_id: asking.request_id.clone(),
+            owner: admission.work_owner(),
+            passes: caller.policy.passes.clone(),
+            has_image_price: admission.has_image_price(),
+            meter: Arc::clone(&meter),
+        };
+        let ai = asking.ai();
+        let answer = async move { ai.forward_passthrough(call).await };
+        if is_stream {
+            return asking.serve_stream(admission, meter, answer).await;
+        }
+        asking.serve(admission, meter, answer, None).await
     };
     let answer = answer.await;
     Ok(asking.reply(answer))
@@ -316,6 +353,16 @@ const fn endpoint(style: ApiStyle) -> GatewayEndpoint {
         ApiStyle::Chat => GatewayEndpoint::Chat,
         ApiStyle::Responses => GatewayEndpoint::Responses,
         ApiStyle::Messages => GatewayEndpoint::Messages,
+    }
+}
+
+const fn passthrough_endpoint(endpoint: PassthroughEndpoint) -> GatewayEndpoint {
+    match endpoint {
+        PassthroughEndpoint::Completions => GatewayEndpoint::Completions,
+        PassthroughEndpoint::JinaRerank | PassthroughEndpoint::CohereRerank => GatewayEndpoint::Rerank,
+        PassthroughEndpoint::Moderations => GatewayEndpoint::Moderations,
+        PassthroughEndpoint::ImageGenerations | PassthroughEndpoint::ImageEdits => GatewayEndpoint::Images,
+        PassthroughEndpoint::Speech => GatewayEndpoint::Speech,
     }
 }
 

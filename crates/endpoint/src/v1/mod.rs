@@ -8,6 +8,7 @@ pub(crate) mod failure;
 mod form;
 mod inference;
 mod models;
+mod passthrough;
 mod settlement;
 mod stream;
 mod transcriptions;
@@ -21,7 +22,8 @@ pub(crate) const ROOT: &str = "/v1";
 /// Time by which a call's deadline exceeds the provider's, for processing on this server.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
-const RESOURCES: &[&[EndpointDef]] = &[inference::ENDPOINTS, transcriptions::ENDPOINTS, models::ENDPOINTS];
+const RESOURCES: &[&[EndpointDef]] =
+    &[inference::ENDPOINTS, transcriptions::ENDPOINTS, passthrough::ENDPOINTS, models::ENDPOINTS];
 
 /// Every endpoint under `/v1`.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {

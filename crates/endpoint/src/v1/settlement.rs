@@ -35,14 +35,15 @@ impl CallSettlement {
         self.settle(status);
     }
 
-    /// Settles a stream after its last frame.
-    pub fn finish_stream(&mut self) {
+    /// Settles a stream after its last frame. Returns whether the answer is complete.
+    pub fn finish_stream(&mut self) -> bool {
         let status = match (self.meter.abort_error(), self.meter.finish()) {
             (Some(_), _) => Code::BudgetExceeded.status(),
             (None, Some(_)) => DONE,
             (None, None) => PROVIDER_ABORTED,
         };
         self.settle(status);
+        status == DONE
     }
 
     /// Starts to extend the reservation if the stream exceeds the estimate. Returns `None` if no

@@ -1,4 +1,5 @@
-//! Streamed answer: forwards the provider's frames, and sends heartbeats while the provider is silent.
+//! Streamed answer: forwards the provider's frames, and sends heartbeats while the provider is
+//! silent. A stream of bytes, such as audio, has no heartbeats.
 
 use std::{
     pin::Pin,
@@ -36,7 +37,8 @@ enum FrameSource {
 pub(super) struct LiveStream {
     style: ApiStyle,
     source: FrameSource,
-    heartbeat: &'static str,
+    /// Heartbeat frame; `None` in a stream of bytes.
+    heartbeat: Option<&'static str>,
     every: Duration,
     last_frame_at: Instant,
     heartbeat_timer: Pin<Box<Sleep>>,
@@ -47,6 +49,13 @@ pub(super) struct LiveStream {
 impl LiveStream {
     pub fn new(style: ApiStyle, frames: Frames, every: Duration, settling: CallSettlement) -> Self {
         Self::of(style, FrameSource::Frames(frames), every, (Instant::now(), settling))
+    }
+
+    /// Stream of bytes. It is aborted if the provider fails, because it can't contain an error.
+    pub fn of_bytes(chunks: Frames, settling: CallSettlement) -> Self {
+        let source = FrameSource::Frames(chunks);
+        let stream = Self::of(ApiStyle::Chat, source, Duration::ZERO, (Instant::now(), settling));
+        Self { heartbeat: None, ..stream }
     }
 
     /// Stream of an answer that has not started within the heartbeat interval. It begins with a
@@ -71,7 +80,7 @@ impl LiveStream {
         Self {
             style,
             source: coming,
-            heartbeat: heartbeat(style),
+            heartbeat: Some(heartbeat(style)),
             every,
             last_frame_at: heard_at,
             heartbeat_timer: alarm,
@@ -129,7 +138,13 @@ impl Stream for LiveStream {
         let waits = this.extension.is_some() && this.settling.is_exhausted();
         if !waits && let Poll::Ready(next) = this.poll_frames(context) {
             let Some(frames) = next else {
-                this.settling.finish_stream();
+                let is_complete = this.settling.finish_stream();
+                if this.heartbeat.is_none() && !is_complete {
+                    this.source = FrameSource::Ended;
+                    return Poll::Ready(Some(Err(AppError::unavailable(anyhow::anyhow!(
+                        "provider aborted the answer"
+                    )))));
+                }
                 return Poll::Ready(None);
             };
             this.last_frame_at = Instant::now();
@@ -139,6 +154,7 @@ impl Stream for LiveStream {
             }
             return Poll::Ready(Some(Ok(frames)));
         }
+        let Some(heartbeat) = this.heartbeat else { return Poll::Pending };
         loop {
             ready!(this.heartbeat_timer.poll_unpin(context));
             // To save work, the timer is only reset when it fires, and not with every frame.
@@ -150,7 +166,7 @@ impl Stream for LiveStream {
             let next = this.last_frame_at + this.every;
             this.heartbeat_timer.as_mut().reset(next);
             if is_silent {
-                return Poll::Ready(Some(Ok(Bytes::from_static(this.heartbeat.as_bytes()))));
+                return Poll::Ready(Some(Ok(Bytes::from_static(heartbeat.as_bytes()))));
             }
         }
     }

@@ -1,0 +1,30 @@
+//! Endpoints whose calls are passed to a provider that has them.
+
+use ai::{PassthroughBody, PassthroughEndpoint};
+use appcore::AppError;
+use bytes::Bytes;
+use natter_macro::{dto, endpoint};
+
+use super::{call::pass, deadline, max_body};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
+
+pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<CreateCompletion>()];
+
+#[dto(request)]
+pub struct JsonRequest {
+    #[from(bytes, "application/json")]
+    pub body: Bytes,
+}
+
+/// Create a completion (OpenAI)
+///
+/// Where no provider of the model has completions, a single text is completed by a chat.
+#[endpoint(POST "/v1/completions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CreateCompletion {
+    type Request = JsonRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
+        pass(ctx, PassthroughEndpoint::Completions, Ok(PassthroughBody::Json(request.body))).await
+    }
+}

@@ -1,0 +1,110 @@
+//! Endpoints whose calls are passed to a provider that has them.
+
+use super::{
+    budgets::{spending, spent},
+    tries::Two,
+    *,
+};
+
+/// Checks a call of an endpoint: its cost and usage row, a key without the endpoint, and the
+/// fallback to another provider. A token costs one micro-credit. Returns the answer.
+async fn check_endpoint((path, endpoint): (&str, &str), asked: &Value, said: &Value, cost: i64) -> Value {
+    let (stage, key, caller) = spending(100_000).await;
+    stage.upstream.then(Behaviour::Body(said.clone()));
+    let answer = caller.post(path, asked.clone()).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some(&*cost.to_string())), "{answer:?}");
+    assert_eq!(spent(&stage, &key).await, cost);
+    let rows = stage.anna.get(&format!("/r1/usage/requests?key_id={}", key["id"].as_str().unwrap())).await.data();
+    let row = &rows["items"][0];
+    let recorded = (&row["endpoint"], &row["cost"], &row["status"], &row["estimated"]);
+    assert_eq!(recorded, (&json!(endpoint), &json!(cost), &json!(200), &json!(false)), "{row}");
+
+    let other = keys::make(&stage.anna, json!({ "endpoints": ["chat"] })).await;
+    let refused = keys::program(&stage.app, &other).post(path, asked.clone()).await;
+    assert_eq!((refused.status, &refused.body["error"]["type"]), (403, &json!("permission_error")), "{refused:?}");
+
+    let Two { stage, second } = Two::start("key-one").await;
+    stage.upstream.always(Behaviour::Refuse(500, None));
+    second.always(Behaviour::Body(said.clone()));
+    let fallback = stage.program.post(path, asked.clone()).await;
+    assert_eq!((fallback.status, fallback.header("x-natter-model")), (200, Some("other")), "{fallback:?}");
+    answer.body
+}
+
+/// Checks that a malformed call names this field.
+async fn names_field(stage: &Stage, path: &str, asked: Value, field: &str) {
+    let refused = stage.program.post(path, asked.clone()).await;
+    assert_eq!((refused.status, &refused.body["error"]["param"]), (400, &json!(field)), "{asked}: {refused:?}");
+}
+
+#[tokio::test]
+async fn passes_completions() {
+    let asked = json!({ "model": "small", "prompt": "Once", "suffix": "ever after.", "max_tokens": 5 });
+    let said = json!({
+        "id": "cmpl-1", "object": "text_completion", "created": 1, "model": "small",
+        "choices": [{ "text": " upon", "index": 0, "logprobs": null, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10 },
+    });
+    assert_eq!(check_endpoint(("/v1/completions", "completions"), &asked, &said, 10).await, said);
+
+    let stage = Stage::start().await;
+    let chunk = |text: &str, finish: Value| json!({ "object": "text_completion", "choices": [{ "text": text, "index": 0, "finish_reason": finish }] });
+    let usage =
+        json!({ "object": "text_completion", "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 3 } });
+    let chunks = vec![chunk(" upon", Value::Null), chunk(" a time", json!("stop")), usage];
+    stage.upstream.then(Behaviour::Frames(chunks.clone()));
+    let answer =
+        stage.program.post("/v1/completions", json!({ "model": "small", "prompt": "Once", "stream": true })).await;
+    assert_eq!(frames(&answer), chunks[..2], "the usage wasn't requested: {answer:?}");
+    assert!(answer.text().ends_with("data: [DONE]\n\n"), "{answer:?}");
+    let came = stage.upstream.asked().pop().unwrap();
+    assert_eq!((came.path.as_str(), &came.body["max_tokens"]), ("/v1/completions", &json!(16)));
+    let rows = stage.anna.get("/r1/usage/requests").await.data();
+    assert_eq!(
+        (&rows["items"][0]["input_tokens"], &rows["items"][0]["output_tokens"]),
+        (&json!(7), &json!(3)),
+        "{rows}"
+    );
+    names_field(&stage, "/v1/completions", json!({ "model": "small", "prompt": {} }), "prompt").await;
+}
+
+#[tokio::test]
+async fn serves_single_completions_by_chat() {
+    let asked = json!({ "model": "small", "prompt": "Hello?" });
+    for kind in UpstreamKind::ALL {
+        let stage = Stage::with(Setup::new(), kind).await;
+        let answer = async |asked: &Value| {
+            if kind == UpstreamKind::OpenAi {
+                stage.upstream.then(Behaviour::Refuse(404, None));
+            }
+            stage.program.post("/v1/completions", asked.clone()).await
+        };
+        let whole = answer(&asked).await;
+        let choice =
+            json!({ "text": "Hello from the upstream.", "index": 0, "logprobs": null, "finish_reason": "stop" });
+        assert_eq!((whole.status, &whole.body["object"]), (200, &json!("text_completion")), "{kind:?}: {whole:?}");
+        assert_eq!(whole.body["choices"], json!([choice]), "{kind:?}");
+        let mut stream = asked.clone();
+        stream["stream"] = json!(true);
+        let streamed = answer(&stream).await;
+        let text: String = frames(&streamed)
+            .iter()
+            .map(|frame| frame["choices"][0]["text"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(text, "Hello from the upstream.", "{kind:?}: {streamed:?}");
+        assert!(streamed.text().ends_with("data: [DONE]\n\n"), "{kind:?}: {streamed:?}");
+        for (field, value) in [("suffix", json!("The end.")), ("prompt", json!(["one", "two"])), ("logprobs", json!(2))]
+        {
+            let mut more = asked.clone();
+            more[field] = value;
+            let refused = answer(&more).await;
+            assert_eq!(
+                (refused.status, &refused.body["error"]["param"]),
+                (400, &json!(field)),
+                "{kind:?}: {refused:?}"
+            );
+        }
+        let rows = stage.anna.get("/r1/usage/requests").await.data();
+        assert!(rows["items"].as_array().unwrap().iter().all(|row| row["endpoint"] == "completions"), "{rows}");
+    }
+}
