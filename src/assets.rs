@@ -44,7 +44,7 @@ const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src '
 const DOCS: &str = "docs/";
 /// Path prefixes that are never views of the app. An unknown path below them gets a 404 instead of
 /// the page.
-const RESERVED: [&str; 8] = ["r1", "v1", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
+const RESERVED: [&str; 9] = ["r1", "v1", "v2", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const CACHE_REVALIDATE: &str = "no-cache";
 const CACHE_ONE_HOUR: &str = "public, max-age=3600";
@@ -386,8 +386,14 @@ mod tests {
             );
         }
         assert_eq!(get("/c/1", &[("accept", "application/json")]).status().as_u16(), 404);
-        for reserved in ["/r1/nothing", "/v1/models", "/_app/immutable/old.js", "/.well-known/security.txt", "/metrics"]
-        {
+        for reserved in [
+            "/r1/nothing",
+            "/v1/models",
+            "/v2/nothing",
+            "/_app/immutable/old.js",
+            "/.well-known/security.txt",
+            "/metrics",
+        ] {
             let response = get(reserved, &[page]);
             assert_eq!(
                 (response.status().as_u16(), header_of(&response, "content-type")),

@@ -29,8 +29,9 @@ pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
 impl FailureForm {
     /// Format for a path, used for errors that occur before the endpoint is known.
     pub(crate) fn of_path(path: &str) -> Self {
-        let is_gateway = path.strip_prefix(v1::ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_gateway { Self::Gateway } else { Self::Envelope }
+        let is_under =
+            |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if [v1::ROOT, v1::COHERE_ROOT].iter().any(is_under) { Self::Gateway } else { Self::Envelope }
     }
 
     /// HTTP status of an error code at this path.

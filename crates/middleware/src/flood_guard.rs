@@ -30,9 +30,9 @@ type Counters = RateLimiter<LimitSubject, DefaultKeyedStateStore<LimitSubject>, 
 /// Interval for evicting the counters of inactive addresses.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// Path prefixes of API calls, which count against the limits of their user.
-const API_PREFIXES: [&str; 2] = ["/r1/", GATEWAY_PREFIX];
-/// Path prefix of calls that accept only API keys, including those in `x-api-key`.
-const GATEWAY_PREFIX: &str = "/v1/";
+const API_PREFIXES: [&str; 3] = ["/r1/", GATEWAY_PREFIXES[0], GATEWAY_PREFIXES[1]];
+/// Path prefixes of calls that accept only API keys, including those in `x-api-key`.
+const GATEWAY_PREFIXES: [&str; 2] = ["/v1/", "/v2/"];
 
 /// Request counters of this instance, shared between clones.
 #[derive(Clone)]
@@ -114,7 +114,7 @@ fn has_valid_credentials(request: &ServiceRequest) -> bool {
         return false;
     };
     let headers = request.headers();
-    let found = if path.starts_with(GATEWAY_PREFIX) {
+    let found = if GATEWAY_PREFIXES.iter().any(|root| path.starts_with(root)) {
         auth::find_key(headers)
     } else {
         Credentials::find(headers, &services.config)

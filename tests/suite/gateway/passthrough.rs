@@ -108,3 +108,47 @@ async fn serves_single_completions_by_chat() {
         assert!(rows["items"].as_array().unwrap().iter().all(|row| row["endpoint"] == "completions"), "{rows}");
     }
 }
+
+#[tokio::test]
+async fn ranks_documents_in_both_formats() {
+    let documents = json!(["one", { "text": "two" }]);
+    let asked = json!({ "model": "small", "query": "two", "documents": documents, "top_n": 2, "odd": true });
+    let said = json!({
+        "id": "rank-1", "model": "small", "usage": { "prompt_tokens": 9, "total_tokens": 9 },
+        "results": [{ "index": 0, "relevance_score": 0.25, "document": { "text": "one" } }, { "index": 1, "relevance_score": 0.75 }],
+    });
+    let jina = check_endpoint(("/v1/rerank", "rerank"), &asked, &said, 9).await;
+    let ranked = json!([
+        { "index": 1, "relevance_score": 0.75, "document": { "text": "two" } },
+        { "index": 0, "relevance_score": 0.25, "document": { "text": "one" } },
+    ]);
+    assert_eq!(
+        (&jina["results"], &jina["usage"]["total_tokens"], &jina["model"]),
+        (&ranked, &json!(9), &json!("small"))
+    );
+    let cohere = check_endpoint(("/v2/rerank", "rerank"), &asked, &said, 9).await;
+    let ranked = json!([{ "index": 1, "relevance_score": 0.75 }, { "index": 0, "relevance_score": 0.25 }]);
+    assert_eq!((&cohere["results"], &cohere["id"]), (&ranked, &json!("rank-1")), "{cohere}");
+    assert!(cohere["meta"].is_object(), "{cohere}");
+
+    let stage = Stage::start().await;
+    stage.upstream.then(Behaviour::Body(said));
+    assert_eq!(stage.program.post("/v2/rerank", asked).await.status, 200);
+    let came = stage.upstream.asked().pop().unwrap();
+    assert_eq!(
+        (came.path.as_str(), &came.body["documents"], &came.body["odd"]),
+        ("/v1/rerank", &documents, &json!(true))
+    );
+    let many = vec!["one"; 1_001];
+    for (body, field) in [
+        (json!({ "model": "small", "documents": ["one"] }), "query"),
+        (json!({ "model": "small", "query": "two", "documents": many }), "documents"),
+        (json!({ "model": "small", "query": "two", "documents": ["one", 2] }), "documents[1]"),
+    ] {
+        names_field(&stage, "/v1/rerank", body, field).await;
+    }
+    let other = Stage::with(Setup::new(), UpstreamKind::Anthropic).await;
+    names_field(&other, "/v1/rerank", json!({ "model": "small", "query": "two", "documents": ["one"] }), "model").await;
+    let unknown = stage.program.post("/v2/nothing", json!({})).await;
+    assert_eq!((unknown.status, &unknown.body["error"]["type"]), (404, &json!("invalid_request_error")), "{unknown:?}");
+}

@@ -64,6 +64,9 @@ fn programs() -> Vec<SampleCall> {
         }),
         sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         sample(&["CreateCompletion"], async |_| Args::body(json!({ "model": "demo", "prompt": "Hello" }))),
+        sample(&["RankDocuments", "RankDocumentsV2"], async |_| {
+            Args::body(json!({ "model": "demo", "query": "Hello", "documents": ["Hello"] }))
+        }),
         // The body isn't a form, so the call passes the access checks and is then refused.
         sample(&["Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
     ]

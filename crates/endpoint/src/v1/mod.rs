@@ -17,15 +17,17 @@ use std::time::Duration;
 
 use crate::{Bound, EndpointDef};
 
-/// Prefix of all gateway paths.
+/// Prefix of the gateway's paths.
 pub(crate) const ROOT: &str = "/v1";
+/// Prefix of the second version of Cohere's API, of which the gateway has `/v2/rerank`.
+pub(crate) const COHERE_ROOT: &str = "/v2";
 /// Time by which a call's deadline exceeds the provider's, for processing on this server.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
 const RESOURCES: &[&[EndpointDef]] =
     &[inference::ENDPOINTS, transcriptions::ENDPOINTS, passthrough::ENDPOINTS, models::ENDPOINTS];
 
-/// Every endpoint under `/v1`.
+/// Every endpoint of the gateway.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {
     RESOURCES.iter().flat_map(|resource| resource.iter())
 }

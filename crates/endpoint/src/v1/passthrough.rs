@@ -8,7 +8,8 @@ use natter_macro::{dto, endpoint};
 use super::{call::pass, deadline, max_body};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
-pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<CreateCompletion>()];
+pub(super) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<CreateCompletion>(), EndpointDef::of::<RankDocuments>(), EndpointDef::of::<RankDocumentsV2>()];
 
 #[dto(request)]
 pub struct JsonRequest {
@@ -26,5 +27,27 @@ impl Endpoint for CreateCompletion {
 
     async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
         pass(ctx, PassthroughEndpoint::Completions, Ok(PassthroughBody::Json(request.body))).await
+    }
+}
+
+/// Rank documents (Jina)
+#[endpoint(POST "/v1/rerank", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for RankDocuments {
+    type Request = JsonRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
+        pass(ctx, PassthroughEndpoint::JinaRerank, Ok(PassthroughBody::Json(request.body))).await
+    }
+}
+
+/// Rank documents (Cohere)
+#[endpoint(POST "/v2/rerank", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for RankDocumentsV2 {
+    type Request = JsonRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
+        pass(ctx, PassthroughEndpoint::CohereRerank, Ok(PassthroughBody::Json(request.body))).await
     }
 }
