@@ -152,3 +152,28 @@ async fn ranks_documents_in_both_formats() {
     let unknown = stage.program.post("/v2/nothing", json!({})).await;
     assert_eq!((unknown.status, &unknown.body["error"]["type"]), (404, &json!("invalid_request_error")), "{unknown:?}");
 }
+
+#[tokio::test]
+async fn passes_moderations() {
+    let asked = json!({ "model": "small", "input": ["one", "two"] });
+    let said = json!({
+        "id": "modr-1", "model": "small", "results": [{ "flagged": false, "categories": { "illicit": null } }],
+        "usage": { "prompt_tokens": 4, "total_tokens": 4, "completion_tokens": 0 },
+    });
+    assert_eq!(check_endpoint(("/v1/moderations", "moderations"), &asked, &said, 4).await, said);
+
+    // OpenAI reports no usage, and its requests may name no model.
+    let setup = Setup::new().set("ai.model_map.omni-moderation-latest", "fake/small");
+    let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
+    stage.upstream.then(Behaviour::Body(json!({ "id": "modr-1", "results": [] })));
+    assert_eq!(stage.program.post("/v1/moderations", json!({ "input": "one" })).await.status, 200);
+    let came = stage.upstream.asked().pop().unwrap();
+    assert_eq!((came.path.as_str(), &came.body["model"]), ("/v1/moderations", &json!("small")));
+    let rows = stage.anna.get("/r1/usage/requests").await.data();
+    assert_eq!(
+        (&rows["items"][0]["estimated"], &rows["items"][0]["output_tokens"]),
+        (&json!(true), &json!(0)),
+        "{rows}"
+    );
+    names_field(&stage, "/v1/moderations", json!({ "model": 7, "input": "one" }), "model").await;
+}

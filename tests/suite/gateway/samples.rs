@@ -67,6 +67,7 @@ fn programs() -> Vec<SampleCall> {
         sample(&["RankDocuments", "RankDocumentsV2"], async |_| {
             Args::body(json!({ "model": "demo", "query": "Hello", "documents": ["Hello"] }))
         }),
+        sample(&["CreateModeration"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         // The body isn't a form, so the call passes the access checks and is then refused.
         sample(&["Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
     ]

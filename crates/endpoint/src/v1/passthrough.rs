@@ -8,8 +8,12 @@ use natter_macro::{dto, endpoint};
 use super::{call::pass, deadline, max_body};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
-pub(super) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<CreateCompletion>(), EndpointDef::of::<RankDocuments>(), EndpointDef::of::<RankDocumentsV2>()];
+pub(super) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<CreateCompletion>(),
+    EndpointDef::of::<RankDocuments>(),
+    EndpointDef::of::<RankDocumentsV2>(),
+    EndpointDef::of::<CreateModeration>(),
+];
 
 #[dto(request)]
 pub struct JsonRequest {
@@ -49,5 +53,16 @@ impl Endpoint for RankDocumentsV2 {
 
     async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
         pass(ctx, PassthroughEndpoint::CohereRerank, Ok(PassthroughBody::Json(request.body))).await
+    }
+}
+
+/// Classify content (OpenAI)
+#[endpoint(POST "/v1/moderations", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CreateModeration {
+    type Request = JsonRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
+        pass(ctx, PassthroughEndpoint::Moderations, Ok(PassthroughBody::Json(request.body))).await
     }
 }
