@@ -1,5 +1,7 @@
 //! Endpoints whose calls are passed to a provider that has them.
 
+use reqwest::Method;
+
 use super::{
     budgets::{spending, spent},
     tries::Two,
@@ -176,4 +178,77 @@ async fn passes_moderations() {
         "{rows}"
     );
     names_field(&stage, "/v1/moderations", json!({ "model": 7, "input": "one" }), "model").await;
+}
+
+#[tokio::test]
+async fn passes_image_generations() {
+    let asked = json!({ "model": "small", "prompt": "A cat", "n": 2, "size": "1024x1024" });
+    let images = json!([{ "b64_json": "AA==" }, { "b64_json": "AA==" }]);
+    let said = json!({ "created": 1, "data": images, "usage": { "input_tokens": 5, "output_tokens": 300, "total_tokens": 305 } });
+    assert_eq!(check_endpoint(("/v1/images/generations", "images"), &asked, &said, 305).await, said);
+
+    // Without usage, images are billed by the piece if the model has a price for it, and by an
+    // estimate of tokens otherwise.
+    let (stage, key, caller) = spending(100_000).await;
+    let plain = json!({ "created": 1, "data": images });
+    stage.upstream.always(Behaviour::Body(plain));
+    assert_eq!(caller.post("/v1/images/generations", asked.clone()).await.status, 200);
+    let estimated = spent(&stage, &key).await;
+    assert!((2_000..2_100).contains(&estimated), "{estimated}");
+    let price = json!({ "price": { "input": 0, "output": 1_000_000, "image": 3_000 } });
+    stage.app.admin().await.put("/r1/admin/models/small", price).await.data();
+    let answer = caller.post("/v1/images/generations", asked.clone()).await;
+    assert_eq!((answer.status, answer.header("x-natter-cost")), (200, Some("6000")), "{answer:?}");
+
+    let event = |name: &str| json!({ "type": format!("image_generation.{name}"), "b64_json": "AA==" });
+    let mut completed = event("completed");
+    completed["usage"] = json!({ "input_tokens": 5, "output_tokens": 300 });
+    let events = vec![event("partial_image"), completed];
+    stage.upstream.then(Behaviour::Frames(events.clone()));
+    let streamed = json!({ "model": "small", "prompt": "A cat", "stream": true, "partial_images": 1 });
+    assert_eq!(frames(&caller.post("/v1/images/generations", streamed).await), events);
+    assert_eq!(spent(&stage, &key).await, estimated + 6_000 + 300);
+    for (more, field) in [
+        (json!({ "n": 11 }), "n"),
+        (json!({ "n": "many" }), "n"),
+        (json!({ "image": { "file_id": "file-1" } }), "image.file_id"),
+    ] {
+        let mut asked = asked.clone();
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        names_field(&stage, "/v1/images/generations", asked, field).await;
+    }
+}
+
+#[tokio::test]
+async fn passes_image_edits() {
+    let (stage, key, caller) = spending(100_000).await;
+    let part =
+        |head: &str, content: &str| format!("--b\r\ncontent-disposition: form-data; {head}\r\n\r\n{content}\r\n");
+    let file = |name: &str| part(&format!("name=\"{name}\"; filename=\"cat.png\"\r\ncontent-type: image/png"), "PNG");
+    let form = |more: &str| {
+        let fields = part("name=\"prompt\"", "A hat") + &part("name=\"model\"", "small") + more;
+        file("image[]") + &file("image[]") + &file("mask") + &fields + "--b--\r\n"
+    };
+    let send = async |body: String| {
+        let request = caller.request(Method::POST, "/v1/images/edits");
+        caller.send(request.header("content-type", "multipart/form-data; boundary=b").body(body)).await
+    };
+    let said = json!({ "created": 1, "data": [{ "b64_json": "AA==" }], "usage": { "input_tokens": 500, "output_tokens": 300 } });
+    stage.upstream.always(Behaviour::Body(said.clone()));
+    let answer = send(form("")).await;
+    assert_eq!((answer.status, &answer.body, answer.header("x-natter-cost")), (200, &said, Some("800")), "{answer:?}");
+    assert_eq!(spent(&stage, &key).await, 800);
+    let came = stage.upstream.asked().pop().unwrap();
+    let text = String::from_utf8_lossy(&came.bytes);
+    assert_eq!(
+        (came.path.as_str(), text.matches("name=\"image[]\"; filename=\"cat.png\"").count()),
+        ("/v1/images/edits", 2),
+        "{text}"
+    );
+    assert!(text.contains("name=\"mask\"") && text.contains("A hat") && text.contains("PNG"), "{text}");
+    for (name, value) in [("n", "0"), ("images[0][file_id]", "file-1")] {
+        let refused = send(form(&part(&format!("name=\"{name}\""), value))).await;
+        assert_eq!((refused.status, &refused.body["error"]["param"]), (400, &json!(name)), "{refused:?}");
+    }
+    assert_eq!(send("{}".to_owned()).await.status, 400);
 }

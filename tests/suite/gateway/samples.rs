@@ -68,7 +68,8 @@ fn programs() -> Vec<SampleCall> {
             Args::body(json!({ "model": "demo", "query": "Hello", "documents": ["Hello"] }))
         }),
         sample(&["CreateModeration"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
+        sample(&["CreateImages"], async |_| Args::body(json!({ "model": "demo", "prompt": "Hello" }))),
         // The body isn't a form, so the call passes the access checks and is then refused.
-        sample(&["Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
+        sample(&["EditImages", "Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
     ]
 }

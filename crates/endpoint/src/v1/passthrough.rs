@@ -5,7 +5,7 @@ use appcore::AppError;
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 
-use super::{call::pass, deadline, max_body};
+use super::{call::pass, deadline, form::read_form, max_body};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[
@@ -13,11 +13,19 @@ pub(super) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<RankDocuments>(),
     EndpointDef::of::<RankDocumentsV2>(),
     EndpointDef::of::<CreateModeration>(),
+    EndpointDef::of::<CreateImages>(),
+    EndpointDef::of::<EditImages>(),
 ];
 
 #[dto(request)]
 pub struct JsonRequest {
     #[from(bytes, "application/json")]
+    pub body: Bytes,
+}
+
+#[dto(request)]
+pub struct FormRequest {
+    #[from(bytes, "multipart/form-data")]
     pub body: Bytes,
 }
 
@@ -64,5 +72,28 @@ impl Endpoint for CreateModeration {
 
     async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
         pass(ctx, PassthroughEndpoint::Moderations, Ok(PassthroughBody::Json(request.body))).await
+    }
+}
+
+/// Create images (OpenAI)
+#[endpoint(POST "/v1/images/generations", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CreateImages {
+    type Request = JsonRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
+        pass(ctx, PassthroughEndpoint::ImageGenerations, Ok(PassthroughBody::Json(request.body))).await
+    }
+}
+
+/// Edit images (OpenAI)
+#[endpoint(POST "/v1/images/edits", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for EditImages {
+    type Request = FormRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: FormRequest) -> Result<Reply<Raw>, AppError> {
+        let form = read_form(ctx, request.body).await;
+        pass(ctx, PassthroughEndpoint::ImageEdits, form.map(PassthroughBody::Form)).await
     }
 }
