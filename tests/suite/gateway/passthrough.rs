@@ -252,3 +252,50 @@ async fn passes_image_edits() {
     }
     assert_eq!(send("{}".to_owned()).await.status, 400);
 }
+
+#[tokio::test]
+async fn passes_speech() {
+    let asked = json!({ "model": "small", "input": "twenty characters...", "voice": "alloy", "speed": 1.5 });
+    let (stage, key, caller) = spending(100_000).await;
+    stage.upstream.always(Behaviour::Audio(b"ID3 sound".to_vec()));
+    let answer = caller.post("/v1/audio/speech", asked.clone()).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("audio/mpeg")), "{answer:?}");
+    assert_eq!(answer.text(), "ID3 sound");
+    let came = stage.upstream.asked().pop().unwrap();
+    assert_eq!((came.path.as_str(), &came.body["speed"]), ("/v1/audio/speech", &json!(1.5)));
+    // Five tokens of text, and five times as many of audio.
+    assert_eq!(spent(&stage, &key).await, 30);
+    let rows = stage.anna.get("/r1/usage/requests").await.data();
+    let recorded = (&rows["items"][0]["endpoint"], &rows["items"][0]["estimated"], &rows["items"][0]["status"]);
+    assert_eq!(recorded, (&json!("speech"), &json!(true), &json!(200)), "{rows}");
+
+    let done =
+        json!({ "type": "speech.audio.done", "usage": { "input_tokens": 4, "output_tokens": 9, "total_tokens": 13 } });
+    let events = vec![json!({ "type": "speech.audio.delta", "audio": "SUQz" }), done];
+    stage.upstream.then(Behaviour::Frames(events.clone()));
+    let mut stream = asked.clone();
+    stream["stream_format"] = json!("sse");
+    assert_eq!(frames(&caller.post("/v1/audio/speech", stream.clone()).await), events);
+    assert_eq!(spent(&stage, &key).await, 30 + 13);
+    // Some servers ignore the format.
+    let streamed = frames(&caller.post("/v1/audio/speech", stream).await);
+    assert_eq!(streamed[0], json!({ "type": "speech.audio.delta", "audio": "SUQzIHNvdW5k" }));
+
+    // A recording that breaks off must not look complete.
+    stage.upstream.then(Behaviour::CutAudio(b"ID3".to_vec()));
+    let mut response = caller.request(Method::POST, "/v1/audio/speech").json(&asked).send().await.unwrap();
+    let mut end = response.chunk().await;
+    while matches!(end, Ok(Some(_))) {
+        end = response.chunk().await;
+    }
+    assert!(end.is_err(), "{end:?}");
+    names_field(&stage, "/v1/audio/speech", json!({ "model": "small", "voice": "alloy" }), "input").await;
+    let other = keys::make(&stage.anna, json!({ "endpoints": ["transcriptions"] })).await;
+    assert_eq!(keys::program(&stage.app, &other).post("/v1/audio/speech", asked.clone()).await.status, 403);
+
+    let Two { stage, second } = Two::start("key-one").await;
+    stage.upstream.always(Behaviour::Refuse(500, None));
+    second.always(Behaviour::Audio(b"ID3 sound".to_vec()));
+    let answer = stage.program.post("/v1/audio/speech", asked).await;
+    assert_eq!((answer.status, answer.header("x-natter-model")), (200, Some("other")), "{answer:?}");
+}

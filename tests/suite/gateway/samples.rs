@@ -69,6 +69,7 @@ fn programs() -> Vec<SampleCall> {
         }),
         sample(&["CreateModeration"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         sample(&["CreateImages"], async |_| Args::body(json!({ "model": "demo", "prompt": "Hello" }))),
+        sample(&["CreateSpeech"], async |_| Args::body(json!({ "model": "demo", "input": "Hello", "voice": "alloy" }))),
         // The body isn't a form, so the call passes the access checks and is then refused.
         sample(&["EditImages", "Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
     ]

@@ -15,6 +15,7 @@ pub(super) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<CreateModeration>(),
     EndpointDef::of::<CreateImages>(),
     EndpointDef::of::<EditImages>(),
+    EndpointDef::of::<CreateSpeech>(),
 ];
 
 #[dto(request)]
@@ -95,5 +96,16 @@ impl Endpoint for EditImages {
     async fn handle(ctx: &Ctx, request: FormRequest) -> Result<Reply<Raw>, AppError> {
         let form = read_form(ctx, request.body).await;
         pass(ctx, PassthroughEndpoint::ImageEdits, form.map(PassthroughBody::Form)).await
+    }
+}
+
+/// Create speech (OpenAI)
+#[endpoint(POST "/v1/audio/speech", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("audio/mpeg", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CreateSpeech {
+    type Request = JsonRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: JsonRequest) -> Result<Reply<Raw>, AppError> {
+        pass(ctx, PassthroughEndpoint::Speech, Ok(PassthroughBody::Json(request.body))).await
     }
 }

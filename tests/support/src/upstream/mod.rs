@@ -56,6 +56,10 @@ pub enum Behaviour {
     Frames(Vec<Value>),
     /// Answers any request with status 200 and this body.
     Body(Value),
+    /// Answers any request with these bytes of audio.
+    Audio(Vec<u8>),
+    /// Streams these bytes of audio, then cuts the connection.
+    CutAudio(Vec<u8>),
     /// Rejects the request with this status and a retry delay in seconds, in the header
     /// `Retry-After` or, for Gemini, in the body.
     Refuse(u16, Option<u32>),
@@ -322,6 +326,16 @@ async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::
         Behaviour::Answer(words) if !streams => writer.respond(200, None, &dialect.whole(&words.concat())).await,
         Behaviour::CallTools(calls) if !streams => writer.respond(200, None, &dialect.whole_calls(&calls)).await,
         Behaviour::Body(body) => writer.respond(200, None, &body).await,
+        Behaviour::Audio(bytes) => {
+            writer.begin_as("audio/mpeg").await?;
+            writer.bytes(&bytes).await?;
+            writer.end().await
+        }
+        Behaviour::CutAudio(bytes) => {
+            writer.begin_as("audio/mpeg").await?;
+            writer.bytes(&bytes).await?;
+            writer.shutdown().await
+        }
         Behaviour::Frames(frames) => {
             writer.begin().await?;
             for frame in &frames {

@@ -58,7 +58,13 @@ impl Writer<'_> {
     }
 
     pub async fn begin(&mut self) -> std::io::Result<()> {
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
+        self.begin_as("text/event-stream").await
+    }
+
+    pub async fn begin_as(&mut self, content_type: &str) -> std::io::Result<()> {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
         self.0.write_all(head.as_bytes()).await
     }
 
