@@ -299,3 +299,12 @@ async fn passes_speech() {
     let answer = stage.program.post("/v1/audio/speech", asked).await;
     assert_eq!((answer.status, answer.header("x-natter-model")), (200, Some("other")), "{answer:?}");
 }
+
+#[tokio::test]
+async fn refuses_the_realtime_api() {
+    let stage = Stage::start().await;
+    for answer in [stage.program.get("/v1/realtime").await, stage.program.post("/v1/realtime", json!({})).await] {
+        assert_eq!((answer.status, &answer.body["error"]["code"]), (404, &json!("unsupported_endpoint")), "{answer:?}");
+        assert!(answer.body["error"]["message"].as_str().unwrap().contains("/v1/chat/completions"), "{answer:?}");
+    }
+}

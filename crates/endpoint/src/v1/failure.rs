@@ -34,10 +34,8 @@ pub(crate) fn status(path: &str, code: Code) -> u16 {
 /// Response to an unknown path, or to an error before the endpoint is reached.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
     let style = style_of(http);
-    let told = match url_mistake(http.path()).filter(|_| error.code() == Code::NotFound) {
-        Some(sentence) => GatewayError::new(ErrorKind::NotFound, sentence),
-        None => to_gateway_error(error),
-    };
+    let unknown = if error.code() == Code::NotFound { unknown_path(http.path()) } else { None };
+    let told = unknown.unwrap_or_else(|| to_gateway_error(error));
     let Rendered { status, headers, body } = told.render(style, request_id);
     // Only the log uses this status, since the client is gone.
     let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
@@ -50,6 +48,17 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
         response.insert_header((REQUEST_ID, id));
     }
     response.body(body)
+}
+
+/// Explains why a path is unknown.
+fn unknown_path(path: &str) -> Option<GatewayError> {
+    let error = |sentence| GatewayError::new(ErrorKind::NotFound, sentence);
+    let is_realtime = path.strip_prefix("/v1/realtime").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_realtime {
+        let sentence = "The Realtime API isn't supported. Use `/v1/responses` or `/v1/chat/completions`.";
+        return Some(error(sentence).with_code("unsupported_endpoint"));
+    }
+    url_mistake(path).map(error)
 }
 
 /// Hint about a common mistake in the URL.
@@ -163,6 +172,17 @@ mod tests {
             let message = body["error"]["message"].as_str().unwrap();
             assert!(status == 404 && message.contains(told), "{path}: {message}");
         }
+    }
+
+    #[actix_web::test]
+    async fn names_the_alternatives_to_the_realtime_api() {
+        for path in ["/v1/realtime", "/v1/realtime/sessions"] {
+            let (status, body, _) = refusal(path, None, Code::NotFound.into()).await;
+            assert_eq!((status, &body["error"]["code"]), (404, &json!("unsupported_endpoint")), "{body}");
+            assert!(body["error"]["message"].as_str().unwrap().contains("/v1/responses"), "{body}");
+        }
+        let (_, body, _) = refusal("/v1/realtimes", None, Code::NotFound.into()).await;
+        assert_eq!(body["error"]["code"], Value::Null);
     }
 
     #[actix_web::test]
