@@ -2,6 +2,7 @@
 //! requests.
 
 mod chat;
+mod deployment_profiles;
 mod upstream;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -10,7 +11,12 @@ use appcore::{ApiKeyId, breaker::Circuit, event::ProviderKeyChange, view::Restri
 use bytes::Bytes;
 use outgoing::Outgoing;
 
-pub(crate) use self::{chat::encode_request, upstream::Upstream};
+pub use self::deployment_profiles::LearnedSetting;
+pub(crate) use self::{
+    chat::encode_request,
+    deployment_profiles::DeploymentProfiles,
+    upstream::{AnswerRequest, ChatApi, Upstream},
+};
 use crate::{
     AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
     blocking_pool::run,

@@ -298,6 +298,28 @@ impl Request {
         Cow::Owned(request)
     }
 
+    /// Returns the request with `cache_control` marks, if it has none of its own: at the end of the
+    /// system prompt, and of the last turn of a conversation that has begun. So each request of a
+    /// conversation is read from the provider's cache up to its last turn.
+    pub fn with_cache_marks(request: Cow<'_, Self>) -> Cow<'_, Self> {
+        let is_mark = |part: &Part| matches!(part, Part::Cached(_));
+        let has_marks = !request.system_cached.is_empty()
+            || request.tools.iter().any(|tool| tool.cached.is_some())
+            || request.turns.iter().flat_map(|turn| &turn.parts).any(is_mark);
+        let last_of_system = request.system.iter().rposition(|text| !text.trim().is_empty());
+        let has_begun = request.turns.iter().any(|turn| turn.speaker == Speaker::Assistant);
+        if has_marks || (last_of_system.is_none() && !has_begun) {
+            return request;
+        }
+        let mark = serde_json::json!({"type": "ephemeral"});
+        let mut request = request.into_owned();
+        request.system_cached.extend(last_of_system.map(|place| (place, mark.clone())));
+        if has_begun && let Some(last) = request.turns.last_mut().filter(|last| last.speaker == Speaker::User) {
+            last.parts.push(Part::Cached(mark));
+        }
+        Cow::Owned(request)
+    }
+
     /// Returns the tool name of the call with this id. Some clients reuse ids, so it is the last
     /// such call before the given turn.
     pub fn tool_name_of_call(&self, id: &str, before: usize) -> Option<&str> {
@@ -314,13 +336,18 @@ impl Request {
     }
 }
 
-/// Marks text as a system instruction, in the form that agents use themselves.
 fn mark_as_system(part: &mut Part) {
-    if let Part::Text(text) = part
-        && !text.trim_start().starts_with("<system-reminder>")
-    {
-        *text = format!("<system-reminder>\n{}\n</system-reminder>", text.trim());
+    if let Part::Text(text) = part {
+        *text = system_reminder(text);
     }
+}
+
+/// User text that is marked as a system instruction, in the form that agents use themselves.
+pub(crate) fn system_reminder(text: &str) -> String {
+    if text.trim_start().starts_with("<system-reminder>") {
+        return text.to_owned();
+    }
+    format!("<system-reminder>\n{}\n</system-reminder>", text.trim())
 }
 
 /// Increment of an answer.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
-    ai::encode_request,
+    ai::{AnswerRequest, ChatApi, encode_request},
     blocking_pool::{run, run_for_answer},
     call_ids,
     canonical::{Answer, Request, Writer},
@@ -38,6 +38,7 @@ use crate::{
     },
     image_download,
     params::ModelParamOverrides,
+    profile::adapt::BodyFormat,
     provider_http::{ByteStream, Opened, events::is_stream, failure::Failure},
     response_history::ResponseRecorder,
     response_store::{PendingWrites, ResponsePublisher},
@@ -113,7 +114,14 @@ impl Ai {
         loop {
             let attempt = tries.next().await?;
             call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.start_answer(&call, &mut parsed, &attempt, deadline).await {
+            let mut answer = self.start_answer(&call, &mut parsed, &attempt, deadline).await;
+            if let Err(AttemptError::Retryable(failure)) = &answer
+                && attempt.upstream.switch_to_responses(&attempt, failure)
+            {
+                answer = self.start_answer(&call, &mut parsed, &attempt, deadline).await;
+                attempt.upstream.confirm_responses(attempt.model, answer.is_ok());
+            }
+            match answer {
                 Ok(begun) => {
                     call.publication.finished().await;
                     let is_shared = self.response_store().is_some();
@@ -144,8 +152,10 @@ impl Ai {
     ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let dialect = upstream.kind.dialect();
+        let may_need_responses =
+            || dialect.may_have_responses_api() && upstream.profile(attempt).may_need_responses(&call.body);
         match (call.style, &upstream.responses_url) {
-            (ApiStyle::Chat, _) if dialect.passes_through(ApiStyle::Chat) => {
+            (ApiStyle::Chat, _) if dialect.passes_through(ApiStyle::Chat) && !may_need_responses() => {
                 return self.pass_chat(call, attempt, deadline).await;
             }
             (ApiStyle::Messages, _) if dialect.passes_through(ApiStyle::Messages) => {
@@ -165,7 +175,11 @@ impl Ai {
             let request = &mut Arc::make_mut(parsed).request;
             image_download::inline_images(self.outgoing(), request).await.map_err(AttemptError::Final)?;
         }
-        self.translate(call, parsed, attempt, deadline).await
+        let api = upstream.chat_api(attempt, &parsed.request);
+        if call.style == ApiStyle::Chat && api.format == BodyFormat::Chat && dialect.passes_through(ApiStyle::Chat) {
+            return self.pass_chat(call, attempt, deadline).await;
+        }
+        self.translate(call, parsed, attempt, api, deadline).await
     }
 
     async fn pass_chat(
@@ -176,33 +190,29 @@ impl Ai {
     ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
         let knows_newer = openai_chat::has_newer_limit(&upstream.base, attempt.model);
-        let rewrite =
-            move |body: &Bytes, model: &str| openai_chat::passthrough::rewrite_request(body, model, knows_newer);
+        let is_openai = openai_chat::is_public(&upstream.base);
+        let rewrite = move |body: &Bytes, model: &str| {
+            let repaired = openai_chat::passthrough::repair_history(body, is_openai);
+            openai_chat::passthrough::rewrite_request(repaired.as_ref().unwrap_or(body), model, knows_newer)
+        };
         let request = prepare_passthrough(call, attempt, rewrite).await?;
         if request.searches {
             call.meter.record_search();
         }
         call.meter.record_request_sent();
-        let response = upstream
-            .post(
-                call.owner,
-                attempt,
-                &upstream.chat_url(attempt.model, request.stream),
-                request.body,
-                request.stream,
-                deadline,
-            )
-            .await?;
+        let url = upstream.chat_url(attempt.model, request.stream);
+        let asked = call.answer_request(&url, BodyFormat::Chat, request.body, request.stream);
+        let response = upstream.request_answer(attempt, asked, deadline).await?;
         call.meter.trace(&response);
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
-                let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
+                let (answer, usage) = read_whole(&body, self.native_listener(attempt), &call.meter)?;
                 let whole = openai_chat::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             openai_chat::passthrough::meter_whole(&body, &call.meter)?;
-            return Ok(StartedAnswer::Whole(body));
+            return Ok(StartedAnswer::Whole(openai_chat::passthrough::repair_whole(body)));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
@@ -229,16 +239,16 @@ impl Ai {
         let request = prepare_passthrough(call, attempt, rewrite).await?;
         let upstream = attempt.upstream;
         let betas = call.betas_for(upstream);
-        let wishes = (request.stream, betas.as_deref());
+        let url = upstream.chat_url(attempt.model, request.stream);
+        let asked = call.answer_request(&url, BodyFormat::Messages, request.body, request.stream);
+        let asked = AnswerRequest { betas: betas.as_deref(), ..asked };
         call.meter.record_request_sent();
-        let response = upstream
-            .post_message(&upstream.chat_url(attempt.model, request.stream), attempt, request.body, wishes, deadline)
-            .await?;
+        let response = upstream.request_answer(attempt, asked, deadline).await?;
         call.meter.trace(&response);
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
-                let (answer, usage) = read_whole(&body, self.listener(attempt), &call.meter)?;
+                let (answer, usage) = read_whole(&body, self.native_listener(attempt), &call.meter)?;
                 let whole = anthropic::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
@@ -276,7 +286,8 @@ impl Ai {
             move |body: &Bytes, model: &str| openai_responses::passthrough::rewrite_request(body, model, terms);
         let request = prepare_passthrough(call, attempt, rewrite).await?;
         call.meter.record_request_sent();
-        let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
+        let asked = call.answer_request(url, BodyFormat::Responses, request.body, request.stream);
+        let response = upstream.request_answer(attempt, asked, deadline).await?;
         call.meter.trace(&response);
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
@@ -337,6 +348,7 @@ impl Ai {
         call: &Call,
         parsed: &Arc<ParsedCall>,
         attempt: &Attempt<'_>,
+        ChatApi { format, url }: ChatApi,
         deadline: Instant,
     ) -> Result<StartedAnswer, AttemptError> {
         let upstream = attempt.upstream;
@@ -344,18 +356,20 @@ impl Ai {
         let (kind, base) = (upstream.kind, upstream.base.clone());
         let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.param_overrides.clone());
         let writing = run(call.owner, call.body.len(), move || {
-            encode_request(kind, &base, &question.request, &model, own.as_deref())
+            encode_request((kind, format), &base, &question.request, &model, own.as_deref())
         });
         let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
-        let url = upstream.chat_url(attempt.model, stream);
         call.meter.record_request_sent();
-        let response = upstream.post(call.owner, attempt, &url, body, stream, deadline).await?;
+        let asked = call.answer_request(&url, format, body, stream);
+        let response = upstream.request_answer(attempt, asked, deadline).await?;
         call.meter.trace(&response);
         let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.read_whole(response, deadline).await?;
-            let listener =
-                self.listener(attempt).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
+            let listener = self
+                .listener(attempt, format)
+                .with_tools(&parsed.request)
+                .with_publisher(self.response_publisher(call));
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
             let translating = run_for_answer(call.owner, body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
@@ -367,10 +381,11 @@ impl Ai {
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
-                return self.whole_as_frames(call, attempt, (&body, Some(&parsed.request)), writer);
+                return self.whole_as_frames(call, attempt, (&body, Some((&parsed.request, format))), writer);
             }
         };
-        let listener = self.listener(attempt).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
+        let listener =
+            self.listener(attempt, format).with_tools(&parsed.request).with_publisher(self.response_publisher(call));
         let tap = FormatConverter::new(listener, writer);
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Translated(Box::new(relay)))
@@ -381,20 +396,27 @@ impl Ai {
         &self,
         call: &Call,
         attempt: &Attempt<'_>,
-        (body, question): (&Bytes, Option<&Request>),
+        (body, translated): (&Bytes, Option<(&Request, BodyFormat)>),
         writer: Box<dyn Writer>,
     ) -> Result<StartedAnswer, AttemptError> {
-        let listener = self.listener(attempt);
-        let listener = match question {
-            Some(question) => listener.with_tools(question).with_publisher(self.response_publisher(call)),
-            None => listener,
+        let listener = match translated {
+            Some((question, format)) => {
+                self.listener(attempt, format).with_tools(question).with_publisher(self.response_publisher(call))
+            }
+            None => self.native_listener(attempt),
         };
         let translation = FormatConverter::new(listener, writer);
         Ok(StartedAnswer::Frames(translation.frames_of_complete(body, &call.meter)?))
     }
 
-    pub(crate) fn listener(&self, attempt: &Attempt<'_>) -> AnswerParser {
-        AnswerParser::new(attempt.upstream.reader(), Arc::clone(self.signatures()))
+    /// Parser of answers of this API.
+    pub(crate) fn listener(&self, attempt: &Attempt<'_>, format: BodyFormat) -> AnswerParser {
+        AnswerParser::new(attempt.upstream.reader(format), Arc::clone(self.signatures()))
+    }
+
+    /// Parser of answers of the provider's chat endpoint.
+    pub(crate) fn native_listener(&self, attempt: &Attempt<'_>) -> AnswerParser {
+        self.listener(attempt, BodyFormat::of(attempt.upstream.kind))
     }
 
     async fn relay<T: Tap>(
@@ -424,6 +446,12 @@ async fn prepare_passthrough(
         rewrite(left.as_ref().unwrap_or(&body), &model)
     });
     rewriting.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)
+}
+
+impl Call {
+    fn answer_request<'a>(&self, url: &'a Url, format: BodyFormat, body: Bytes, is_stream: bool) -> AnswerRequest<'a> {
+        AnswerRequest { owner: self.owner, url, format, body, is_stream, betas: None }
+    }
 }
 
 impl ParsedCall {

@@ -6,7 +6,7 @@ use reqwest::{Method, Request};
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, ProviderSettings,
+    Ai, AiError, LearnedSetting, ProviderSettings,
     ai::RegisteredProvider,
     dialect::EndpointPath,
     keys::{KeyHealth, KeyState, NoKeyAvailable},
@@ -24,6 +24,8 @@ pub struct ProviderHealth {
     pub keys: Vec<KeyHealth>,
     /// True if the circuit breaker is open.
     pub is_circuit_open: bool,
+    /// Settings of models that were learned from refusals.
+    pub learned: Vec<LearnedSetting>,
 }
 
 /// Minimum cooldown for which a provider without a ready key counts as unavailable instead of busy.
@@ -39,6 +41,8 @@ pub struct ProviderState {
     pub wait: Option<Duration>,
     /// Number of failed requests.
     pub failures: u64,
+    /// Number of requests that the provider accepted only after a repair.
+    pub repairs: u64,
 }
 
 impl ProviderState {
@@ -62,6 +66,7 @@ impl Ai {
                 // A rejected key has no known recovery time, so it doesn't shorten the wait.
                 wait: (!is_ready).then(|| rests.min().unwrap_or(Duration::MAX)),
                 failures: keys.iter().map(|key| key.failures).sum(),
+                repairs: known.upstream.profiles.repairs(),
             }
         };
         self.upstreams().providers().iter().map(state).collect()
@@ -74,6 +79,7 @@ impl Ai {
             is_added: known.is_added,
             keys: known.upstream.keys.health(),
             is_circuit_open: known.upstream.breaker.is_open(),
+            learned: known.upstream.profiles.learned(),
         };
         self.upstreams().providers().iter().map(health).collect()
     }
@@ -82,6 +88,11 @@ impl Ai {
     /// no such key.
     pub fn cool_down_key(&self, provider: &str, key: usize, wait: Option<Duration>) -> bool {
         self.upstreams().find(provider).is_some_and(|upstream| upstream.keys.cool_down_key(key, wait))
+    }
+
+    /// Forgets what was learned from refusals about a provider's model. Returns false if nothing was.
+    pub fn clear_learned(&self, provider: &str, model: &str) -> bool {
+        self.upstreams().find(provider).is_some_and(|upstream| upstream.profiles.clear(model))
     }
 
     /// Tests a provider by listing its models, which is free of charge, and returns the duration.

@@ -40,6 +40,7 @@ mod multipart;
 mod params;
 mod passthrough_call;
 mod preflight;
+mod profile;
 mod provider_http;
 mod reasoning_blocks;
 mod response_history;
@@ -53,7 +54,7 @@ mod tool_names;
 mod transcription;
 mod translate;
 
-pub use ai::{Ai, KeyStateChange};
+pub use ai::{Ai, KeyStateChange, LearnedSetting};
 pub use appcore::Secret;
 pub use call::{AnswerBody, ApiStyle, Call, Deployment, Fallbacks, Forwarded, Frames, Route};
 pub use chat::{

@@ -13,7 +13,10 @@ use std::{
 use appcore::view::ModelParameterLimits;
 pub(crate) use appcore::view::{ModelSampling as Sampling, ModelThoughts as Thoughts};
 
-use crate::canonical::{Effort, Reasoning, Request};
+use crate::{
+    canonical::{Effort, Reasoning, Request},
+    profile::Profile,
+};
 
 /// Parameters that a model supports.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,18 +54,25 @@ pub struct ModelParamOverrides {
     sampling: Option<Sampling>,
     most_output: Option<u64>,
     thoughts: Option<Thoughts>,
+    /// Settings of the [profile](crate::profile).
+    accepts: Vec<String>,
 }
 
 impl ModelParamOverrides {
-    /// Parses configured parameters; `most_output` is in tokens. `None` if the thinking setting is
-    /// invalid.
+    /// Parses configured parameters; `most_output` is in tokens. `None` if the thinking setting or a
+    /// setting of the profile is invalid.
     #[must_use]
     pub fn read(said: &ModelParameterLimits, most_output: Option<u64>) -> Option<Self> {
         let thinking = match said.thinking.as_deref() {
             Some(thinking) => Some(read_thinking(thinking)?),
             None => None,
         };
-        Some(Self { thinking, sampling: said.sampling, most_output, thoughts: said.thoughts })
+        let accepts: Vec<String> =
+            said.accepts.as_deref().unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect();
+        if !accepts.iter().all(|setting| Profile::default().set(setting)) {
+            return None;
+        }
+        Some(Self { thinking, sampling: said.sampling, most_output, thoughts: said.thoughts, accepts })
     }
 
     /// True if nothing is configured.
@@ -75,6 +85,16 @@ impl ModelParamOverrides {
     #[must_use]
     pub fn most_output(&self) -> Option<u64> {
         self.most_output
+    }
+
+    /// False if the gateway adds no marks and keys for the provider's prompt cache.
+    pub(crate) fn uses_prompt_cache(&self) -> bool {
+        self.accepts.iter().all(|setting| setting != "cache=no")
+    }
+
+    /// Configured settings of the profile.
+    pub(crate) fn accepts(&self) -> &[String] {
+        &self.accepts
     }
 
     /// True if the model is configured to reason by efforts; `None` if not configured.
@@ -256,7 +276,7 @@ impl Thinking {
 }
 
 /// The effort itself if supported, else the next lower one, else the lowest.
-fn nearest(effort: Effort, known: &[Effort]) -> Effort {
+pub(crate) fn nearest(effort: Effort, known: &[Effort]) -> Effort {
     let below = known.iter().rev().find(|one| **one <= effort);
     below.or(known.first()).copied().unwrap_or(effort)
 }
@@ -383,7 +403,11 @@ mod tests {
             ..Request::default()
         };
         let fitted = |model: &str, thinking: Option<&str>, sampling: Option<Sampling>, most: Option<u64>| {
-            let said = ModelParameterLimits { thinking: thinking.map(str::to_owned), sampling, thoughts: None };
+            let said = ModelParameterLimits {
+                thinking: thinking.map(str::to_owned),
+                sampling,
+                ..ModelParameterLimits::default()
+            };
             let own = ModelParamOverrides::read(&said, most).unwrap();
             let fitted = fit(&question, model, Some(&own)).into_owned();
             let effort = fitted.reasoning.and_then(|reasoning| reasoning.effort);

@@ -454,7 +454,7 @@ impl Ai {
         let Forwarded { content_type, body, meter } = self.forward(chat).await?;
         let body = match body {
             AnswerBody::Whole(answer) => AnswerBody::Whole(completions::from_chat(&answer)?),
-            AnswerBody::Stream(frames) => AnswerBody::Stream(params.from_chat_frames(frames)),
+            AnswerBody::Stream(frames) => AnswerBody::Stream(params.chat_frames(frames)),
         };
         Ok(Forwarded { content_type, body, meter })
     }

@@ -1,6 +1,6 @@
 //! Chat in the provider-independent form, retried along a route until the first token arrives.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use appcore::work_pool::WorkOwner;
 use bytes::Bytes;
@@ -8,19 +8,24 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::Url;
 use tokio::time::Instant;
 
-use super::{Ai, demo_deployment};
+use super::{Ai, AnswerRequest, ChatApi, demo_deployment};
 use crate::{
     AiError, ApiStyle, ChatDelta, ChatRequest, ChatStream, GatewayError, Limits, ProviderKind, Route,
     canonical::Request as Question,
     conversation::{self, ChatDeltaReader},
+    dialect::{openai_chat, openai_responses},
     forward::AttemptError,
     meter::Meter,
     params::{self, ModelParamOverrides},
     preflight::estimate,
+    profile::adapt::BodyFormat,
     provider_http::{Opened, failure::Failure},
     route::{Attempt, RetryPolicy, RouteAttempts},
     tapped_stream::TappedStream,
 };
+
+/// Length of the hash that is sent as `prompt_cache_key`, in characters.
+const PROMPT_CACHE_KEY_LEN: usize = 32;
 
 impl Ai {
     /// Sends a chat request along a route and returns once the first token has arrived.
@@ -49,7 +54,14 @@ impl Ai {
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.start_chat(&attempt, (request.owner, &question), meter, deadline).await {
+            let mut answer = self.start_chat(&attempt, (request.owner, &question), meter, deadline).await;
+            if let Err(AttemptError::Retryable(failure)) = &answer
+                && attempt.upstream.switch_to_responses(&attempt, failure)
+            {
+                answer = self.start_chat(&attempt, (request.owner, &question), meter, deadline).await;
+                attempt.upstream.confirm_responses(attempt.model, answer.is_ok());
+            }
+            match answer {
                 Ok(answer) => {
                     let lease = attempt.record_success();
                     // The key counts as in use for as long as the answer streams.
@@ -100,14 +112,15 @@ impl Ai {
     ) -> Result<ChatStream, AttemptError> {
         let upstream = attempt.upstream;
         let own = attempt.param_overrides.as_deref();
-        let body =
-            encode_request(upstream.kind, &upstream.base, question, attempt.model, own).map_err(AttemptError::Final)?;
+        let ChatApi { format, url } = upstream.chat_api(attempt, question);
+        let body = encode_request((upstream.kind, format), &upstream.base, question, attempt.model, own)
+            .map_err(AttemptError::Final)?;
         meter.set_estimated_input(estimate(&body));
-        let url = upstream.chat_url(attempt.model, true);
         meter.record_request_sent();
-        let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;
+        let asked = AnswerRequest { owner, url: &url, format, body, is_stream: true, betas: None };
+        let response = upstream.request_answer(attempt, asked, deadline).await?;
         meter.trace(&response);
-        let mut listener = self.listener(attempt);
+        let mut listener = self.listener(attempt, format);
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
@@ -135,14 +148,40 @@ impl Ai {
     }
 }
 
-/// Encodes a request in the provider's format.
+/// Encodes a request for a provider of this kind, in the format of one of its APIs.
 pub(crate) fn encode_request(
-    kind: ProviderKind,
+    (kind, format): (ProviderKind, BodyFormat),
     base: &Url,
     question: &Question,
     model: &str,
     own: Option<&ModelParamOverrides>,
 ) -> Result<Bytes, GatewayError> {
-    let fitted = params::fit(question, model, own);
-    Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())
+    let mut fitted = params::fit(question, model, own);
+    if own.is_none_or(ModelParamOverrides::uses_prompt_cache) {
+        fitted = with_prompt_cache(fitted, kind, base, model);
+    }
+    let body = match format {
+        BodyFormat::Responses => openai_responses::provider_format::encode(&fitted, model)?,
+        BodyFormat::Chat | BodyFormat::Messages | BodyFormat::Gemini => kind.dialect().write(&fitted, model, base)?,
+    };
+    Ok(body.to_string().into())
+}
+
+/// Adds what the provider needs to answer from its prompt cache.
+fn with_prompt_cache<'a>(request: Cow<'a, Question>, kind: ProviderKind, base: &Url, model: &str) -> Cow<'a, Question> {
+    const KEY: &str = "prompt_cache_key";
+    let is_claude = kind == ProviderKind::ANTHROPIC
+        || (openai_chat::is_openrouter(base) && params::canonical_name(model).starts_with("claude"));
+    if is_claude {
+        return Question::with_cache_marks(request);
+    }
+    match request.user.as_deref() {
+        Some(user) if openai_chat::is_public(base) && !request.extra.contains_key(KEY) => {
+            let key = openai_chat::provider_format::sha256_hex(user)[..PROMPT_CACHE_KEY_LEN].into();
+            let mut request = request.into_owned();
+            request.extra.insert(KEY, key);
+            Cow::Owned(request)
+        }
+        _ => request,
+    }
 }

@@ -19,14 +19,23 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{KeyListener, KeyStateChange};
+use super::{DeploymentProfiles, KeyListener, KeyStateChange};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
     blocking_pool::run,
-    canonical::Reader,
-    dialect::{EndpointPath, restricted_params},
+    canonical::{Reader, Request as ChatQuestion},
+    dialect::{EndpointPath, openai_responses, restricted_params},
     keys::{KeyLease, KeyPool},
-    provider_http::{Http, TracedCall, failure::Failure},
+    params::ModelParamOverrides,
+    profile::{
+        Profile,
+        adapt::{BodyFormat, adapt},
+        refusal::{self, Remedy},
+    },
+    provider_http::{
+        Http, TracedCall,
+        failure::{Failure, Refusal},
+    },
     route::Attempt,
     settings::SettingsError,
 };
@@ -60,6 +69,27 @@ pub(crate) struct Upstream {
     answered_at: Mutex<Option<Instant>>,
     /// Models that reject `stream_options`, the field that requests usage figures in a stream.
     without_stream_options: RwLock<HashSet<String>>,
+    pub profiles: DeploymentProfiles,
+}
+
+/// Setting of a model that only the Responses API serves.
+const RESPONSES_ONLY: &str = "api=responses";
+
+/// API of a provider that answers a translated request.
+pub(crate) struct ChatApi {
+    pub format: BodyFormat,
+    pub url: Url,
+}
+
+/// Request of an answer.
+pub(crate) struct AnswerRequest<'a> {
+    pub owner: WorkOwner,
+    pub url: &'a Url,
+    pub format: BodyFormat,
+    pub body: Bytes,
+    pub is_stream: bool,
+    /// Value of the `anthropic-beta` header.
+    pub betas: Option<&'a str>,
 }
 
 impl Upstream {
@@ -75,6 +105,7 @@ impl Upstream {
             kind: settings.kind,
             http,
             responses_url: None,
+            profiles: DeploymentProfiles::new(settings.kind, base.clone()),
             hosted_tools: settings.hosted_tools,
             passthrough_params: settings.passes.clone().into(),
             base,
@@ -116,9 +147,55 @@ impl Upstream {
         self.url(&self.kind.dialect().chat(model, is_stream))
     }
 
-    /// Creates a reader for the provider's answers.
-    pub(crate) fn reader(&self) -> Box<dyn Reader> {
-        self.kind.dialect().reader()
+    /// Profile of the attempt's deployment.
+    pub(crate) fn profile(&self, attempt: &Attempt<'_>) -> Arc<Profile> {
+        let configured = attempt.param_overrides.as_deref().map(ModelParamOverrides::accepts).unwrap_or_default();
+        self.profiles.of(attempt.model, configured)
+    }
+
+    /// API that answers the request, which the caller didn't send in the provider's own format.
+    pub(crate) fn chat_api(&self, attempt: &Attempt<'_>, request: &ChatQuestion) -> ChatApi {
+        let speaks_responses = self.kind.dialect().may_have_responses_api();
+        if speaks_responses && self.profile(attempt).needs_responses(request) {
+            ChatApi { format: BodyFormat::Responses, url: self.url(&EndpointPath::from_segments(["responses"])) }
+        } else {
+            let url = self.chat_url(attempt.model, request.stream);
+            ChatApi { format: BodyFormat::of(self.kind), url }
+        }
+    }
+
+    /// If the provider refused a chat completion because only its Responses API serves the model,
+    /// switches the model to that API and returns true: the request has to be sent again, and its
+    /// success [confirmed](Self::confirm_responses).
+    pub(crate) fn switch_to_responses(&self, attempt: &Attempt<'_>, failure: &Failure) -> bool {
+        let phrases = ["v1/responses", "not supported in the v1/chat/completions"];
+        let is_asked = self.kind.dialect().may_have_responses_api()
+            && failure
+                .refusal
+                .as_deref()
+                .is_some_and(|told| phrases.iter().any(|phrase| told.message.contains(phrase)))
+            && !self.profile(attempt).always_needs_responses();
+        if is_asked {
+            self.profiles.learn(attempt.model, &[RESPONSES_ONLY.to_owned()]);
+        }
+        is_asked
+    }
+
+    /// Records whether the Responses API accepted the request, and switches the model back if not.
+    pub(crate) fn confirm_responses(&self, model: &str, is_accepted: bool) {
+        if is_accepted {
+            self.profiles.record_repair();
+        } else {
+            self.profiles.unlearn(model, RESPONSES_ONLY);
+        }
+    }
+
+    /// Creates a reader for answers of this API.
+    pub(crate) fn reader(&self, format: BodyFormat) -> Box<dyn Reader> {
+        match format {
+            BodyFormat::Responses => Box::new(openai_responses::provider_format::ResponsesReader::default()),
+            BodyFormat::Chat | BodyFormat::Messages | BodyFormat::Gemini => self.kind.dialect().reader(),
+        }
     }
 
     /// Returns the URL of a path below the provider's base URL.
@@ -133,6 +210,57 @@ impl Upstream {
         url
     }
 
+    /// Requests an answer and waits for the response headers. The body is adapted to what the
+    /// deployment accepts. A refusal that another adaptation may resolve is followed by a second
+    /// request; if it is accepted, later requests are adapted at once.
+    pub(crate) async fn request_answer(
+        &self,
+        attempt: &Attempt<'_>,
+        request: AnswerRequest<'_>,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
+        let (owner, format, model) = (request.owner, request.format, attempt.model);
+        let profile = self.profile(attempt);
+        let body = adapted(owner, &profile, format, request.body.clone()).await?;
+        let failure = match self.post_answer_request(attempt, &request, body.clone(), deadline).await {
+            Err(failure) if failure.refusal.is_some() => failure,
+            sent => return sent,
+        };
+        let Some(refusal) = failure.refusal.clone() else { return Err(failure) };
+        let finding = run(owner, body.len(), move || repair(&refusal, &profile, format, &body));
+        let Ok(Some((remedy, body))) = finding.await else { return Err(failure) };
+        match self.post_answer_request(attempt, &request, body, deadline).await {
+            Ok(response) => {
+                let Remedy { settings, is_general } = remedy;
+                tracing::warn!(provider = %self.name, model, settings = settings.join(" "), "request repaired after a refusal");
+                self.profiles.record_repair();
+                if is_general {
+                    self.profiles.learn(model, &settings);
+                }
+                Ok(response)
+            }
+            // The first refusal is about the request as the caller knows it.
+            Err(second) if second.refusal.is_some() => Err(failure),
+            Err(second) => Err(second),
+        }
+    }
+
+    async fn post_answer_request(
+        &self,
+        attempt: &Attempt<'_>,
+        request: &AnswerRequest<'_>,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
+        let AnswerRequest { owner, url, is_stream, betas, .. } = *request;
+        match request.format {
+            BodyFormat::Messages => self.post_message(url, attempt, body, (is_stream, betas), deadline).await,
+            BodyFormat::Chat | BodyFormat::Responses | BodyFormat::Gemini => {
+                self.post(owner, attempt, url, body, is_stream, deadline).await
+            }
+        }
+    }
+
     /// Posts JSON and waits for the response headers.
     pub(crate) async fn post(
         &self,
@@ -145,7 +273,7 @@ impl Upstream {
     ) -> Result<Response, Failure> {
         let (lease, model) = (&attempt.lease, attempt.model);
         // The Responses API always reports usage, and its field of this name has other options.
-        let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
+        let may_ask = is_stream && !url.path().ends_with("/responses");
         let is_plain = may_ask && self.rejects_stream_options(model);
         let body =
             if is_plain { without_stream_options(owner, &body).await?.map_or(body, |(plain, _)| plain) } else { body };
@@ -221,6 +349,20 @@ impl Upstream {
         headers.insert(name, value);
         Ok(())
     }
+}
+
+/// Adapts a body to a profile.
+async fn adapted(owner: WorkOwner, profile: &Arc<Profile>, format: BodyFormat, body: Bytes) -> Result<Bytes, AiError> {
+    let profile = Arc::clone(profile);
+    let adapting = run(owner, body.len(), move || adapt(&profile, format, &body).unwrap_or(body));
+    adapting.await.map_err(|_| AiError::Unavailable { retry_after: None })
+}
+
+/// Finds a remedy for a refusal, and the repaired body.
+fn repair(refusal: &Refusal, profile: &Profile, format: BodyFormat, body: &Bytes) -> Option<(Remedy, Bytes)> {
+    let remedy = refusal::find(refusal, profile, format, body)?;
+    let repaired = adapt(&profile.with(remedy.settings.iter().map(String::as_str)), format, body)?;
+    Some((remedy, repaired))
 }
 
 /// Removes `stream_options` from a body. The returned flag is true if the field held only the

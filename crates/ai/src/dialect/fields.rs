@@ -267,6 +267,14 @@ pub(crate) fn kind_of(source: &Source, sent_as: MediaKind) -> MediaKind {
     }
 }
 
+/// Instruction to answer in JSON, for models that don't take a schema or a format as a field.
+pub(crate) fn schema_instruction(schema: Option<&Value>) -> String {
+    const JSON_ONLY: &str =
+        "When you call no tool, answer with a single JSON object and nothing else, without a fence of code around it.";
+    schema
+        .map_or_else(|| JSON_ONLY.to_owned(), |schema| format!("{JSON_ONLY} It has to fit this JSON Schema:\n{schema}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

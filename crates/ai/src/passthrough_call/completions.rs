@@ -205,7 +205,7 @@ impl CompletionParams {
     }
 
     /// Converts the stream of a chat.
-    pub fn from_chat_frames(&self, frames: Frames) -> Frames {
+    pub fn chat_frames(&self, frames: Frames) -> Frames {
         let converted = frames.map(|frames| frames.map(convert_frames));
         // An empty chunk would end the response.
         converted.filter(|frames| ready(frames.as_ref().is_ok_and(|frames| !frames.is_empty()))).boxed()
@@ -236,7 +236,7 @@ impl CompletionTap {
             }
         };
         if data.trim_ascii() == b"[DONE]" {
-            self.end(meter, out);
+            self.write_end(meter, out);
             return Ok(());
         }
         let chunk = parse_answer(&data)?;
@@ -258,7 +258,7 @@ impl CompletionTap {
         Ok(())
     }
 
-    fn end(&mut self, meter: &Meter, out: &mut Vec<u8>) {
+    fn write_end(&mut self, meter: &Meter, out: &mut Vec<u8>) {
         self.is_done = true;
         if meter.finish().is_none() {
             meter.record_finish(Finish::Stop);
@@ -310,7 +310,7 @@ impl Tap for CompletionTap {
         }
         if !self.is_done && self.failed.is_none() {
             if self.open == 0 {
-                self.end(meter, &mut out);
+                self.write_end(meter, &mut out);
             } else if out.is_empty() {
                 return Err(AiError::Truncated.into());
             } else {

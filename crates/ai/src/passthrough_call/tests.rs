@@ -172,7 +172,7 @@ async fn converts_streamed_chats_to_completions() {
         chat(json!({}), json!("stop")),
         Ok(Bytes::from("data: [DONE]\n\n")),
     ];
-    let converted = params.from_chat_frames(stream::iter(frames).boxed());
+    let converted = params.chat_frames(stream::iter(frames).boxed());
     let parts: Vec<String> =
         converted.map(|part| part.map(|part| String::from_utf8(part.to_vec()).unwrap()).unwrap()).collect().await;
     assert_eq!(parts.len(), 4, "{parts:?}");

@@ -24,6 +24,7 @@ use memchr::memmem::Finder;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
+pub(crate) use self::error_object::Refusal;
 pub use self::safe_message::SafeMessage;
 use self::{error_object::ErrorObject, retry::retry_after};
 use crate::AiError;
@@ -37,11 +38,13 @@ pub struct Failure {
     pub safe_message: Option<SafeMessage>,
     /// True if the server doesn't support `stream_options`.
     pub is_stream_options_error: bool,
+    /// The provider's objection to the request, if adapting the request might help.
+    pub(crate) refusal: Option<Box<Refusal>>,
 }
 
 impl From<AiError> for Failure {
     fn from(error: AiError) -> Self {
-        Self { error, safe_message: None, is_stream_options_error: false }
+        Self { error, safe_message: None, is_stream_options_error: false, refusal: None }
     }
 }
 
@@ -62,7 +65,8 @@ pub fn parse_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fail
         "provider returned an error"
     );
     let of_stream_options = matches!(status.as_u16(), 400 | 422) && STREAM_OPTIONS.find(body).is_some();
-    Failure { error, safe_message: told.safe_message(), is_stream_options_error: of_stream_options }
+    let refusal = told.refusal(status.as_u16(), &error).map(Box::new);
+    Failure { error, safe_message: told.safe_message(), is_stream_options_error: of_stream_options, refusal }
 }
 
 /// Parses an error within a stream or a body with status 200; `None` if the value is not an error.
@@ -70,7 +74,7 @@ pub fn parse_value(value: &Value) -> Option<Failure> {
     let told = ErrorObject::read(value)?;
     let error = told.classify(told.status, told.retry_delay);
     tracing::warn!(upstream_code = told.safe_code(), code = error.code(), "provider sent an error within its answer");
-    Some(Failure { error, safe_message: told.safe_message(), is_stream_options_error: false })
+    Some(Failure { safe_message: told.safe_message(), ..error.into() })
 }
 
 /// Parses an error event, whose fields stand in an `error` object or beside its type; `None` if the

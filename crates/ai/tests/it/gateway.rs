@@ -110,6 +110,85 @@ async fn passes_whole_answers_byte_for_byte() {
     assert!(request.contains("authorization: Bearer secret-key-1234"), "{request}");
 }
 
+const REFUSED_TEMPERATURE: &str = r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported.","param":"temperature","code":"unsupported_value"}}"#;
+
+#[tokio::test]
+async fn repairs_a_refused_request_and_remembers_how() {
+    for (style, stream) in
+        [(ApiStyle::Chat, false), (ApiStyle::Chat, true), (ApiStyle::Messages, false), (ApiStyle::Responses, true)]
+    {
+        let accepted = if stream { hello() } else { answer(200, JSON, WHOLE) };
+        let (upstream, ai, route) = one(vec![answer(400, JSON, REFUSED_TEMPERATURE), accepted]).await;
+        let mut body = question(stream);
+        body["temperature"] = 0.5.into();
+        body["max_tokens"] = 9.into();
+        if style == ApiStyle::Responses {
+            body = json!({"model": "m", "input": "Hi", "temperature": 0.5, "stream": stream});
+        }
+        let has_temperature = |at: usize| upstream.requests()[at].contains("\"temperature\"");
+        let (status, text, meter) = call(&ai, style, &route, &body).await;
+        assert_eq!((status, meter.attempts(), upstream.requests().len()), (200, 1, 2), "{style:?} {text}");
+        assert!(has_temperature(0) && !has_temperature(1), "{style:?}");
+        assert_eq!(call(&ai, style, &route, &body).await.0, 200);
+        assert!(upstream.requests().len() == 3 && !has_temperature(2), "{style:?}");
+        let learned = ai.health().remove(0).learned;
+        assert_eq!(
+            learned.iter().map(|one| (one.model.as_str(), one.setting.as_str())).collect::<Vec<_>>(),
+            [("served", "drop=temperature")]
+        );
+        assert_eq!(ai.states()[0].repairs, 1);
+        assert!(ai.clear_learned("first", "served") && !ai.clear_learned("first", "served"));
+        assert_eq!(call(&ai, style, &route, &body).await.0, 200);
+        assert!(upstream.requests().len() == 4 && has_temperature(3), "{style:?}");
+    }
+}
+
+#[tokio::test]
+async fn reports_the_first_refusal_if_the_repaired_request_is_refused_too() {
+    let other = r#"{"error":{"message":"Something else is wrong.","type":"invalid_request_error"}}"#;
+    let (upstream, ai, route) = one(vec![answer(400, JSON, REFUSED_TEMPERATURE), answer(400, JSON, other)]).await;
+    let mut body = question(false);
+    body["temperature"] = 0.5.into();
+    let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &body).await;
+    assert!(status == 400 && text.contains("'temperature' does not support 0.5"), "{text}");
+    assert_eq!((upstream.requests().len(), ai.health()[0].learned.len(), ai.states()[0].repairs), (2, 0, 0));
+}
+
+#[tokio::test]
+async fn lowers_the_output_of_one_request_to_the_rest_of_the_context_window() {
+    let refusal = r#"{"error":{"message":"This model's maximum context length is 16384 tokens. However, you requested 17000 tokens (7000 in the messages, 10000 in the completion).","type":"BadRequestError","code":400}}"#;
+    let (upstream, ai, route) = one(vec![answer(400, JSON, refusal), answer(200, JSON, WHOLE)]).await;
+    let mut body = question(false);
+    body["max_tokens"] = 10_000.into();
+    assert_eq!(call(&ai, ApiStyle::Chat, &route, &body).await.0, 200);
+    assert!(upstream.requests()[1].contains("\"max_tokens\":9384"), "{}", upstream.requests()[1]);
+    assert_eq!((ai.health()[0].learned.len(), ai.states()[0].repairs), (0, 1));
+}
+
+#[tokio::test]
+async fn switches_to_the_responses_api_if_only_that_serves_the_model() {
+    let refusal = r#"{"error":{"message":"This is not a chat model and thus not supported in the v1/chat/completions endpoint. Did you mean to use v1/completions?","type":"invalid_request_error","param":"model","code":null}}"#;
+    let whole = r#"{"id":"resp_1","object":"response","status":"completed","model":"served","output":[{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"output_text","text":"Hello","annotations":[]}]}],"usage":{"input_tokens":3,"output_tokens":2,"total_tokens":5}}"#;
+    for style in [ApiStyle::Chat, ApiStyle::Messages] {
+        let (upstream, ai, route) = one(vec![answer(404, JSON, refusal), answer(200, JSON, whole)]).await;
+        let mut body = question(false);
+        body["max_tokens"] = 20.into();
+        for _ in 0..2 {
+            let (status, text, meter) = call(&ai, style, &route, &body).await;
+            assert!(status == 200 && text.contains("Hello"), "{style:?} {text}");
+            assert_eq!((meter.usage().input, meter.usage().output), (Some(3), Some(2)));
+        }
+        let requests = upstream.requests();
+        let paths: Vec<&str> = requests.iter().filter_map(|request| request.split(' ').nth(1)).collect();
+        assert_eq!(paths, ["/v1/chat/completions", "/v1/responses", "/v1/responses"], "{style:?}");
+        assert_eq!(ai.health()[0].learned[0].setting, "api=responses");
+    }
+    // A server without that API keeps its refusal, and nothing is learned.
+    let (_upstream, ai, route) = one(vec![answer(404, JSON, refusal)]).await;
+    let (status, text, _) = call(&ai, ApiStyle::Chat, &route, &question(false)).await;
+    assert_eq!((status, ai.health()[0].learned.len()), (404, 0), "{text}");
+}
+
 #[tokio::test]
 async fn strips_unrequested_usage_from_streams() {
     let (upstream, ai, route) = one(vec![hello()]).await;

@@ -245,6 +245,10 @@ pub struct ModelParameterLimits {
     pub sampling: Option<ModelSampling>,
     /// Support for previous thoughts; null for Natter's own table.
     pub thoughts: Option<ModelThoughts>,
+    /// Settings of the requests that the model accepts, separated by spaces, such as
+    /// `system=first images=no` (see docs/gateway.md). They override Natter's own table.
+    #[schema(max_length = 500)]
+    pub accepts: Option<String>,
 }
 
 /// Support for sampling parameters such as the temperature.
@@ -458,6 +462,18 @@ pub struct AiProvider {
     /// True if this instance paused the provider after failures.
     pub is_resting: bool,
     pub keys: Vec<ProviderKey>,
+    /// Settings of models that this instance learned from refusals.
+    pub learned: Vec<LearnedModelSetting>,
+}
+
+/// Setting of a model, learned from a provider's refusal. Later requests are adapted to it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LearnedModelSetting {
+    /// Provider's name of the model.
+    pub model: String,
+    /// Setting of the model, such as `images=no` (see docs/gateway.md).
+    pub setting: String,
+    pub learned_at: Timestamp,
 }
 
 /// Origin of a provider's configuration.

@@ -380,7 +380,7 @@ mod tests {
         let (mut watch, at) = (IncidentMonitor::default(), Timestamp);
         let one = |wait: Option<u64>, is_failing: bool, failures: u64| {
             let wait = wait.map(Duration::from_secs);
-            vec![ProviderState { name: "main".to_owned(), is_failing, wait, failures }]
+            vec![ProviderState { name: "main".to_owned(), is_failing, wait, failures, repairs: 0 }]
         };
         watch.check_providers(one(Some(3), true, 4), at(1));
         assert!(told(&watch).is_empty(), "short waits, and failures of the only provider, are no provider incident");
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(watch.changes[0].subject.detail.as_deref(), Some("main"));
         watch.changes.clear();
         let both = |is_failing| -> Vec<ProviderState> {
-            let other = ProviderState { name: "other".to_owned(), is_failing, wait: None, failures: 1 };
+            let other = ProviderState { name: "other".to_owned(), is_failing, wait: None, failures: 1, repairs: 0 };
             one(None, false, 7).into_iter().chain([other]).collect()
         };
         watch.check_providers(both(true), at(5));

@@ -168,7 +168,7 @@ impl MessageWriter {
     }
 
     /// List of the sources that the text cites, once there is text.
-    fn take_sources(&mut self) -> Option<String> {
+    fn drain_sources(&mut self) -> Option<String> {
         if self.text.is_empty() {
             return None;
         }
@@ -180,7 +180,7 @@ impl MessageWriter {
     /// Ends the open block and writes the buffered calls.
     fn close(&mut self, out: &mut Vec<u8>) {
         if self.open == Some(OpenBlock::Text)
-            && let Some(list) = self.take_sources()
+            && let Some(list) = self.drain_sources()
         {
             self.write_text(&list, out);
         }
@@ -314,7 +314,7 @@ impl Writer for MessageWriter {
         self.start_message(out);
         self.close(out);
         // Citations may follow the text's block.
-        if let Some(list) = self.take_sources() {
+        if let Some(list) = self.drain_sources() {
             self.write_text(list.trim_start(), out);
             self.close(out);
         }

@@ -7,17 +7,13 @@ use crate::{
     canonical::{
         Effort, Format, Media, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice, ToolResult,
     },
-    dialect::openai_chat::provider_format::split_text,
+    dialect::{fields::schema_instruction, openai_chat::provider_format::split_text},
     schema,
 };
 
 /// Placeholder for a lost thought signature; Gemini 3 rejects calls in the conversation without
 /// one.
 const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
-
-/// Instruction for models before Gemini 3, which reject a response type together with tools.
-const JSON_BESIDE_TOOLS: &str =
-    "When you call no tool, answer with a single JSON object and nothing else, without a fence of code around it.";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
     let two_sided = request.without_system_turns();
@@ -132,16 +128,16 @@ fn function_response(request: &Request, place: usize, result: &ToolResult) -> Va
     json!({"functionResponse": {"id": result.id, "name": name, "response": response}})
 }
 
-/// Instruction for the answer format, for models that can't take it as a field. `None` if the field
-/// is used.
+/// Instruction for the answer format, for models before Gemini 3, which reject a response type
+/// together with tools. `None` if the field is used.
 fn format_in_words(request: &Request, model: &str) -> Option<String> {
     if request.tools.is_empty() || !model.contains("gemini-") || generation(model) >= 3 {
         return None;
     }
     match &request.format {
         Format::Text => None,
-        Format::Json => Some(JSON_BESIDE_TOOLS.to_owned()),
-        Format::Schema { schema, .. } => Some(format!("{JSON_BESIDE_TOOLS} It has to fit this JSON Schema:\n{schema}")),
+        Format::Json => Some(schema_instruction(None)),
+        Format::Schema { schema, .. } => Some(schema_instruction(Some(schema))),
     }
 }
 

@@ -77,6 +77,10 @@ fn server(base: &Url) -> Server {
     }
 }
 
+pub(crate) fn is_openrouter(base: &Url) -> bool {
+    server(base) == Server::OpenRouter
+}
+
 /// Other hosts that document `max_completion_tokens`.
 const NEWER_LIMIT_HOSTS: [&str; 3] = ["openrouter.ai", "api.x.ai", "api.cerebras.ai"];
 

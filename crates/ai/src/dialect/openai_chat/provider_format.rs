@@ -65,19 +65,6 @@ pub(super) fn wants_newer_limit(model: &str) -> bool {
     matches!(OpenAiFamily::from_model(model), OpenAiFamily::Gpt5 | OpenAiFamily::O)
 }
 
-/// Reasoning effort that OpenAI requires in chat completions with tools: GPT-5.4 and 5.5 require
-/// that the field is omitted (`Some(None)`) and don't reason then; later models require `none`.
-/// Returns `None` if any effort is accepted.
-fn effort_with_tools(model: &str) -> Option<Option<&'static str>> {
-    let plain = params::canonical_name(model);
-    let is_of = |names: &[&str]| names.iter().any(|name| plain.starts_with(name));
-    if is_of(&["gpt-5.6", "gpt-6"]) {
-        Some(Some(Effort::None.name()))
-    } else {
-        is_of(&["gpt-5.4", "gpt-5.5"]).then_some(None)
-    }
-}
-
 /// Encodes a request.
 pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<Value, GatewayError> {
     reject_file_urls(request)?;
@@ -117,11 +104,7 @@ pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<V
         .reasoning
         .as_ref()
         .and_then(|reasoning| reasoning.effort.or_else(|| reasoning.budget.map(Effort::from_budget)));
-    let effort = match effort_with_tools(model) {
-        Some(only) if server == Server::OpenAi && !request.tools.is_empty() => only,
-        _ => effort.map(Effort::name),
-    };
-    put("reasoning_effort", effort.map(Into::into));
+    put("reasoning_effort", effort.map(|effort| effort.name().into()));
     put("response_format", response_format(&request.format));
     if !request.tools.is_empty() {
         // Only OpenAI supports a choice among some of the tools. For other servers the remaining
@@ -175,12 +158,17 @@ pub(crate) fn sha256_hex(name: &str) -> String {
 }
 
 fn messages(request: &Request, server: Server, thoughts: Thoughts) -> Value {
-    let system = request.system_text().map(|text| json!({"role": "system", "content": text}));
+    let system = match server {
+        Server::OpenRouter if !request.system_cached.is_empty() => {
+            Some(json!({"role": "system", "content": marked_system(request)}))
+        }
+        _ => request.system_text().map(|text| json!({"role": "system", "content": text})),
+    };
     let mut messages: Vec<Value> = system.into_iter().collect();
     let mut waiting = Vec::new();
     for turn in &request.turns {
         match turn.speaker {
-            Speaker::User => user_messages(&turn.parts, &mut waiting, &mut messages),
+            Speaker::User => user_messages(&turn.parts, server, &mut waiting, &mut messages),
             Speaker::Assistant => {
                 messages.append(&mut waiting);
                 messages.extend(assistant_message(&turn.parts, server, thoughts));
@@ -193,11 +181,29 @@ fn messages(request: &Request, server: Server, thoughts: Thoughts) -> Value {
     messages.into()
 }
 
+/// The system prompt in parts, with OpenRouter's marks for prompt caches.
+fn marked_system(request: &Request) -> Value {
+    let texts = request.system.iter().enumerate().filter(|(_, text)| !text.trim().is_empty());
+    let part = |(place, text): (usize, &String)| {
+        let mut part = json!({"type": "text", "text": text});
+        if let Some(mark) = request.system_cached.get(&place) {
+            part["cache_control"] = mark.clone();
+        }
+        part
+    };
+    texts.map(part).collect()
+}
+
 /// Writes tool results, then `waiting`, then the other parts.
-fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Value>) {
-    let mut content = Vec::new();
+fn user_messages(parts: &[Part], server: Server, waiting: &mut Vec<Value>, messages: &mut Vec<Value>) {
+    let mut content: Vec<Value> = Vec::new();
     for part in parts {
         match part {
+            Part::Cached(mark) if server == Server::OpenRouter => {
+                if let Some(last) = content.last_mut().filter(|last| last["type"] == "text") {
+                    last["cache_control"] = mark.clone();
+                }
+            }
             // A message of the role `tool` can't carry images; they follow in a user message.
             Part::Result(result) => {
                 let (text, others) = split_text(&result.parts);
@@ -211,7 +217,9 @@ fn user_messages(parts: &[Part], waiting: &mut Vec<Value>, messages: &mut Vec<Va
     messages.append(waiting);
     match content.as_slice() {
         [] => {}
-        [only] if only["type"] == "text" => messages.push(json!({"role": "user", "content": only["text"]})),
+        [only] if only["type"] == "text" && only["cache_control"].is_null() => {
+            messages.push(json!({"role": "user", "content": only["text"]}))
+        }
         _ => messages.push(json!({"role": "user", "content": content})),
     }
 }
@@ -428,7 +436,7 @@ impl Reader for ChatReader {
                 self.cite_sources(choice, out);
             }
             for choice in self.details.keys().copied().collect::<Vec<_>>() {
-                out.extend(self.take_details(choice));
+                out.extend(self.drain_details(choice));
             }
             return Ok(());
         }
@@ -496,7 +504,7 @@ impl ChatReader {
             // whose arguments may be incomplete.
             if out.len() > output_start
                 && !has_calls
-                && let Some(details) = self.take_details(choice)
+                && let Some(details) = self.drain_details(choice)
             {
                 out.insert(output_start, details);
             }
@@ -509,7 +517,7 @@ impl ChatReader {
             return Err(failure);
         }
         if let Some(reason) = reason {
-            out.extend(self.take_details(choice));
+            out.extend(self.drain_details(choice));
             let finish = super::finish(reason);
             let stop_sequence = if finish == Finish::Stop { stop_sequence(value) } else { None };
             out.push(Event::Finish { choice, finish, stop_sequence });
@@ -531,7 +539,7 @@ impl ChatReader {
     }
 
     /// Event of the `reasoning_details` so far, if there are any.
-    fn take_details(&mut self, choice: u32) -> Option<Event> {
+    fn drain_details(&mut self, choice: u32) -> Option<Event> {
         let details = self.details.remove(&choice)?;
         Some(Event::ReasoningDetails { choice, details })
     }
@@ -543,10 +551,12 @@ impl ChatReader {
                 let text = |name: &str| source[name].as_str();
                 let Some(url) = source.as_str().or_else(|| text("url")).or_else(|| text("link")) else { continue };
                 let title = text("title").map(str::to_owned);
-                let is_ignored = url.is_empty() || self.sources.len() == Citations::MAX;
-                match self.sources.iter_mut().find(|(known, _)| known == url) {
-                    Some((_, known)) => *known = known.take().or(title),
-                    None if is_ignored => {}
+                match self.sources.iter().position(|(known, _)| known == url) {
+                    Some(at) => {
+                        let known = &mut self.sources[at].1;
+                        *known = known.take().or(title);
+                    }
+                    None if url.is_empty() || self.sources.len() == Citations::MAX => {}
                     None => self.sources.push((url.to_owned(), title)),
                 }
             }

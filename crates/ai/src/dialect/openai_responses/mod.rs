@@ -4,7 +4,6 @@
 pub(crate) mod answer;
 mod function_names;
 pub(crate) mod passthrough;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "routes don't select this format yet"))]
 pub(crate) mod provider_format;
 pub(crate) mod request;
 pub(crate) mod server_tools;

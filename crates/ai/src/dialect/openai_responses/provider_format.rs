@@ -238,7 +238,12 @@ fn input_part(part: &Part) -> Option<Value> {
     match part {
         Part::Text(text) => Some(input_text(text)),
         Part::Media(media) => Some(media_part(media)),
-        Part::Call(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted(_) | Part::Cached(_) => None,
+        Part::Call(_)
+        | Part::Result(_)
+        | Part::Thinking { .. }
+        | Part::Redacted(_)
+        | Part::ReasoningDetails { .. }
+        | Part::Cached(_) => None,
     }
 }
 
@@ -306,7 +311,7 @@ fn append_assistant_items(parts: &[Part], items: &mut Vec<Value>) {
                 let content = signature.as_deref().and_then(encrypted_content);
                 thoughts.extend(content.map(|content| reasoning_item(text, content)));
             }
-            Part::Media(_) | Part::Result(_) | Part::Redacted(_) | Part::Cached(_) => {}
+            Part::Media(_) | Part::Result(_) | Part::Redacted(_) | Part::ReasoningDetails { .. } | Part::Cached(_) => {}
         }
     }
     items.append(&mut own);

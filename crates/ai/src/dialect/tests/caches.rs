@@ -1,9 +1,64 @@
 //! Cache hints of the caller reach only the provider that knows them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{KINDS, translated};
-use crate::{ApiStyle, ProviderKind};
+use super::{KINDS, read, translated};
+use crate::{ApiStyle, ProviderKind, ai::encode_request, params::ModelParamOverrides, profile::adapt::BodyFormat};
+
+/// A chat request as translated for a model of this provider, with what the gateway adds for prompt
+/// caches.
+fn cached(kind: ProviderKind, base: &str, model: &str, accepts: Option<&str>, body: &Value) -> Value {
+    let limits = appcore::view::ModelParameterLimits { accepts: accepts.map(str::to_owned), ..Default::default() };
+    let own = ModelParamOverrides::read(&limits, None).filter(|own| !own.is_empty());
+    let request = read(ApiStyle::Chat, body).unwrap();
+    let api = (kind, BodyFormat::of(kind));
+    let body = encode_request(api, &base.parse().unwrap(), &request, model, own.as_ref()).unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[test]
+fn adds_cache_marks_for_claude() {
+    let (mark, claude) = (json!({"type": "ephemeral"}), "claude-sonnet-4-6");
+    let (system, first) = (json!({"role": "system", "content": "rules"}), json!({"role": "user", "content": "a"}));
+    let (answer, second) = (json!({"role": "assistant", "content": "b"}), json!({"role": "user", "content": "c"}));
+    let at = |base: &str, kind, accepts, messages: &[&Value]| {
+        cached(kind, base, claude, accepts, &json!({"model": "m", "max_tokens": 9, "messages": messages}))
+    };
+    let anthropic = |messages: &[&Value]| at("https://api.anthropic.com/v1", ProviderKind::ANTHROPIC, None, messages);
+    let begun = anthropic(&[&system, &first, &answer, &second]);
+    assert_eq!(begun["system"], json!([{"type": "text", "text": "rules", "cache_control": mark}]));
+    assert_eq!(begun["messages"][2]["content"], json!([{"type": "text", "text": "c", "cache_control": mark}]));
+    let single = anthropic(&[&first]);
+    assert!(!single.to_string().contains("cache_control"), "{single}");
+    let own = json!({"role": "user", "content": [{"type": "text", "text": "a", "cache_control": mark}]});
+    assert_eq!(anthropic(&[&system, &own])["system"], "rules", "the caller's own marks stay alone");
+    let off = at(
+        "https://api.anthropic.com/v1",
+        ProviderKind::ANTHROPIC,
+        Some("cache=no"),
+        &[&system, &first, &answer, &second],
+    );
+    assert!(!off.to_string().contains("cache_control"), "{off}");
+    let router = at("https://openrouter.ai/api/v1", ProviderKind::OPENAI, None, &[&system, &first, &answer, &second]);
+    assert_eq!(router["messages"][0]["content"], json!([{"type": "text", "text": "rules", "cache_control": mark}]));
+    assert_eq!(router["messages"][3]["content"], json!([{"type": "text", "text": "c", "cache_control": mark}]));
+    let other = at("https://example.org/v1", ProviderKind::OPENAI, None, &[&system, &own]);
+    assert!(!other.to_string().contains("cache_control"), "{other}");
+}
+
+#[test]
+fn adds_a_cache_key_for_openai() {
+    let body = |key: Value| json!({"model": "m", "user": "anna", "prompt_cache_key": key, "messages": [{"role": "user", "content": "a"}]});
+    let key = |base: &str, accepts, given: Value| {
+        cached(ProviderKind::OPENAI, base, "gpt-5", accepts, &body(given))["prompt_cache_key"].take()
+    };
+    let openai = "https://api.openai.com/v1";
+    let added = key(openai, None, Value::Null);
+    assert_eq!((added.as_str().map(str::len), &added), (Some(32), &key(openai, None, Value::Null)));
+    assert_eq!(key(openai, None, json!("own")), "own");
+    assert_eq!(key(openai, Some("cache=no"), Value::Null), Value::Null);
+    assert_eq!(key("http://127.0.0.1:8000/v1", None, Value::Null), Value::Null);
+}
 
 #[test]
 fn passes_cache_marks_of_chat_requests_to_claude() {

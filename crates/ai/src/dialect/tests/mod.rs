@@ -28,6 +28,10 @@ use super::{
 use crate::{
     ApiStyle, GatewayError, Meter, ProviderKind, Usage,
     canonical::{Reader, Request, Writer},
+    profile::{
+        Profile,
+        adapt::{BodyFormat, adapt},
+    },
     provider_http::failure::Failure,
     tapped_stream::Tap,
     translate::{AnswerParser, FormatConverter, read_whole},
@@ -48,9 +52,19 @@ fn read(style: ApiStyle, body: &Value) -> Result<Request, GatewayError> {
     }
 }
 
+/// A request as sent to the public service of a kind of provider.
 fn write(kind: ProviderKind, request: &Request) -> Result<Value, GatewayError> {
     let model = if kind == ProviderKind::GEMINI { "gemini-3-pro" } else { "up" };
-    kind.dialect().write(request, model, &kind.dialect().public_url().parse().unwrap())
+    write_at(kind, kind.dialect().public_url(), model, request)
+}
+
+/// A request as sent to the server of this base URL.
+fn write_at(kind: ProviderKind, base: &str, model: &str, request: &Request) -> Result<Value, GatewayError> {
+    let base = base.parse().unwrap();
+    let body: Bytes = kind.dialect().write(request, model, &base)?.to_string().into();
+    let profile = Profile::of(kind, &base, model, []);
+    let adapted = adapt(&profile, BodyFormat::of(kind), &body).unwrap_or(body);
+    Ok(serde_json::from_slice(&adapted).unwrap())
 }
 
 /// A client request as sent to a provider.

@@ -463,8 +463,7 @@ fn omits_the_effort_with_tools_for_newer_openai_models() {
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let asked = |model: &str, base: &str, tools: &Value| {
         let request = read(ApiStyle::Chat, &chat(&json!({"reasoning_effort": "high", "tools": tools}))).unwrap();
-        let base = base.parse().unwrap();
-        ProviderKind::OPENAI.dialect().write(&request, model, &base).unwrap()["reasoning_effort"].clone()
+        super::write_at(ProviderKind::OPENAI, base, model, &request).unwrap()["reasoning_effort"].clone()
     };
     let (public, own) = ("https://api.openai.com/v1", "https://openrouter.ai/api/v1");
     for (model, base, effort) in [

@@ -10,7 +10,7 @@ use super::{
         stream_conversion::stream_of_response,
     },
     read,
-    reasoning_blocks::goes_on,
+    reasoning_blocks::next_request,
     requests::{SCHEMA, tool_round},
     translated,
 };
@@ -356,7 +356,7 @@ fn parses_streams() {
     assert_eq!(part(1), (&json!(0), &Value::Null, &json!("{\"a\":1}")));
     assert_eq!(part(2), (&json!(1), &json!("c2"), &json!("")));
     assert_eq!((part(3), calls.len()), ((&json!(1), &Value::Null, &json!("{}")), 4));
-    assert_eq!(choices().last().unwrap()["finish_reason"], "tool_calls");
+    assert_eq!(choices().next_back().unwrap()["finish_reason"], "tool_calls");
 
     let (events, _) = streamed(ApiStyle::Messages, stream_of(&answer())).unwrap();
     let starts: Vec<&str> = events.iter().filter_map(|event| event["content_block"]["type"].as_str()).collect();
@@ -432,7 +432,7 @@ fn returns_reasoning_before_the_item_that_followed_it() {
     let function = |id: &str, name: &str, arguments: &str| json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments});
     for style in [ApiStyle::Responses, ApiStyle::Messages] {
         let (written, _) = whole(style, &answer()).unwrap();
-        let body = goes_on(style, &written);
+        let body = next_request(style, &written);
         let input = encoded(style, &body, "gpt-5")["input"].clone();
         let expected = json!([
             user("x"),
@@ -452,7 +452,7 @@ fn returns_reasoning_before_the_item_that_followed_it() {
     }
     // Chat completions carry all reasoning before the text.
     let (written, _) = whole(ApiStyle::Chat, &answer()).unwrap();
-    let input = encoded(ApiStyle::Chat, &goes_on(ApiStyle::Chat, &written), "gpt-5")["input"].clone();
+    let input = encoded(ApiStyle::Chat, &next_request(ApiStyle::Chat, &written), "gpt-5")["input"].clone();
     assert_eq!((&input[1], &input[2], &input[3]), (&reasoning(1, "hm\n\nso"), &reasoning(2, ""), &assistant("Look.")));
 }
 
@@ -462,7 +462,7 @@ fn keeps_consecutive_reasoning_items_apart() {
     body["output"].as_array_mut().unwrap().remove(1);
     for style in API_STYLES {
         let (written, _) = whole(style, &body).unwrap();
-        let input = encoded(style, &goes_on(style, &written), "gpt-5")["input"].clone();
+        let input = encoded(style, &next_request(style, &written), "gpt-5")["input"].clone();
         let contents: Vec<_> =
             input.as_array().unwrap().iter().filter_map(|item| item["encrypted_content"].as_str()).collect();
         assert_eq!(contents, [format!("{ENCRYPTED}1"), format!("{ENCRYPTED}2")], "{style:?}");

@@ -126,6 +126,23 @@ pub(super) struct ErrorObject {
     pub(super) is_page: bool,
 }
 
+/// A provider's objection to a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Message, in lower case.
+    pub message: String,
+    pub original_message: String,
+    /// Name of the refused field.
+    pub param: Option<String>,
+    codes: Vec<String>,
+}
+
+impl Refusal {
+    pub fn has_code(&self, code: &str) -> bool {
+        self.codes.iter().any(|known| known == code)
+    }
+}
+
 impl ErrorObject {
     pub(super) fn read(value: &Value) -> Option<Self> {
         let object = match value {
@@ -213,6 +230,27 @@ impl ErrorObject {
         for violation in detail.get("violations").and_then(Value::as_array).into_iter().flatten() {
             self.per_day |= violation.get("quotaId").and_then(Value::as_str).is_some_and(|id| id.contains("PerDay"));
         }
+    }
+
+    /// Objection to the request, if another form of it may be accepted: never for credentials,
+    /// quotas and content. Some servers report what a chat template refuses with status 500.
+    /// OpenRouter reports that no host supports a field with status 404, and OpenAI that another API
+    /// serves the model.
+    pub(super) fn refusal(&self, status: u16, error: &AiError) -> Option<Refusal> {
+        let is_repairable = match (status, error) {
+            (400 | 422, AiError::Rejected | AiError::TooLong) => true,
+            (404, AiError::UnknownModel) => {
+                self.mentions(&["no endpoints found that support", "v1/responses", "v1/chat/completions"])
+            }
+            (500, AiError::Unavailable { .. }) => !self.message.is_empty(),
+            _ => false,
+        };
+        is_repairable.then(|| Refusal {
+            message: self.message.clone(),
+            original_message: self.original_message.clone(),
+            param: self.param.clone(),
+            codes: self.codes.clone(),
+        })
     }
 
     pub(super) fn safe_message(&self) -> Option<SafeMessage> {

@@ -65,7 +65,7 @@ pub(crate) fn repair_history(body: &Bytes, is_openai: bool) -> Option<Bytes> {
     (!edits.is_empty()).then(|| replace_ranges(body, edits))
 }
 
-fn list<'a>(raw: Option<&'a RawValue>) -> Vec<&'a RawValue> {
+fn list(raw: Option<&RawValue>) -> Vec<&RawValue> {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 

@@ -118,7 +118,7 @@ impl ResponsesReader {
             None if self.calls > 0 => Finish::ToolCalls,
             None => Finish::Stop,
         };
-        out.push(Event::Finish { choice: 0, finish });
+        out.push(Event::Finish { choice: 0, finish, stop_sequence: None });
         self.is_done = true;
     }
 
