@@ -28,7 +28,11 @@ use metrics::{Gauge, metrics, registry::Registry};
 use platform::host_health::{DiskSpace, OpenFiles};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::ConstCounter, family::Family, gauge::ConstGauge},
+    metrics::{
+        counter::{ConstCounter, Counter},
+        family::Family,
+        gauge::ConstGauge,
+    },
 };
 use tokio::{join, net::TcpStream, sync::Mutex, time::timeout};
 
@@ -176,11 +180,14 @@ fn register_instance(app: &App, to: &mut Registry) {
     let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter().chain(redis);
     let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
     gauges(to, "dependency_up", "1 while the circuit breaker of the dependency is closed", dependencies);
+    let repairs = Family::<Provider, Counter>::default();
     let providers = app.gateway.ai().states().into_iter().take(MAX_PROVIDERS).map(|state| {
         let is_up = !state.is_failing && !state.is_out_of_keys();
+        repairs.get_or_create(&Provider { provider: state.name.clone() }).inc_by(state.repairs);
         (Provider { provider: state.name }, i64::from(is_up))
     });
     gauges(to, "ai_provider_up", "1 unless the provider fails repeatedly or has no usable key", providers);
+    to.register("ai_repairs", "Requests that a provider accepted only in an adapted form", repairs);
     gauge(to, "writer_queue_changes", "Changes waiting to be committed", app.events.writer.waiting() as u64);
     gauge(to, "body_bytes", "Memory of request bodies", app.bodies.bytes_in_use() as u64);
     let (waiting, lost) = app.gateway.backlog();

@@ -98,6 +98,8 @@ actions! {
     BudgetChanged = "gateway.budget_changed";
     BudgetRemoved = "gateway.budget_removed";
     ProviderKeyChanged = "gateway.provider_key_changed";
+    /// Settings that were learned about a model were forgotten.
+    ProviderSettingsForgotten = "gateway.provider_settings_forgotten";
     ProviderAdded = "gateway.provider_added";
     ProviderChanged = "gateway.provider_changed";
     ProviderRemoved = "gateway.provider_removed";

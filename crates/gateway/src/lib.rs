@@ -330,6 +330,12 @@ async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, b
                     }
                     false
                 }
+                Some(BusMessage::Signal(Signal::ProviderSettingsForgotten { provider, model })) => {
+                    if let Some(gateway) = gateway.upgrade() {
+                        gateway.ai.clear_learned(&provider, &model);
+                    }
+                    false
+                }
                 Some(BusMessage::Signal(Signal::ProviderKeyObserved { by, provider, key, model, fate })) => {
                     if let Some(gateway) = gateway.upgrade().filter(|gateway| gateway.id != by) {
                         gateway.ai.apply_key_state(&KeyStateChange { provider, key, model, fate });

@@ -3,17 +3,17 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ::ai::{
-    ProviderHealth, ProviderSettings,
+    LearnedSetting, ProviderHealth, ProviderSettings,
     keys::{KeyHealth, KeyState},
 };
 use appcore::{
     AppError, Code, Timestamp,
     event::{BusMessage, Signal},
-    view::{AiProvider, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest},
+    view::{AiProvider, LearnedModelSetting, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest},
 };
 
 use crate::GatewayService;
@@ -60,35 +60,45 @@ impl GatewayService {
 #[must_use]
 pub fn list(service: &GatewayService) -> Vec<AiProvider> {
     let now = service.clock.now();
-    let view = |ProviderHealth { settings, is_added, keys, is_circuit_open: is_resting }: ProviderHealth| {
-        let ProviderSettings { name, kind, base_url, models, requests_per_minute, .. } = settings;
-        let key = |key: KeyHealth| ProviderKey {
-            id: key.id.to_string(),
-            state: match key.state {
-                KeyState::Ready => ProviderKeyState::Ready,
-                KeyState::CoolingDown => ProviderKeyState::Resting,
-                KeyState::Disabled => ProviderKeyState::Off,
-            },
-            resting_until: key.wait.map(|wait| now.plus(wait)),
-            requests: key.requests,
-            failures: key.failures,
-            tokens: service.key_tokens.tokens_of(&name, key.tail.as_deref()),
-            has_key: key.has_key,
-            tail: key.tail,
+    let view =
+        |ProviderHealth { settings, is_added, keys, is_circuit_open: is_resting, learned }: ProviderHealth| {
+            let ProviderSettings { name, kind, base_url, models, requests_per_minute, .. } = settings;
+            let key = |key: KeyHealth| ProviderKey {
+                id: key.id.to_string(),
+                state: match key.state {
+                    KeyState::Ready => ProviderKeyState::Ready,
+                    KeyState::CoolingDown => ProviderKeyState::Resting,
+                    KeyState::Disabled => ProviderKeyState::Off,
+                },
+                resting_until: key.wait.map(|wait| now.plus(wait)),
+                requests: key.requests,
+                failures: key.failures,
+                tokens: service.key_tokens.tokens_of(&name, key.tail.as_deref()),
+                has_key: key.has_key,
+                tail: key.tail,
+            };
+            let keys = keys.into_iter().map(key).collect();
+            let learned = learned.into_iter().map(|LearnedSetting { model, setting, learned_at }| {
+                LearnedModelSetting { model, setting, learned_at: timestamp(learned_at) }
+            });
+            AiProvider {
+                keys,
+                learned: learned.collect(),
+                kind: kind.name().into(),
+                source: if is_added { ProviderSource::Console } else { ProviderSource::Configuration },
+                base_url: base_url.filter(|_| is_added),
+                models,
+                requests_per_minute,
+                is_resting,
+                name,
+            }
         };
-        let keys = keys.into_iter().map(key).collect();
-        AiProvider {
-            keys,
-            kind: kind.name().into(),
-            source: if is_added { ProviderSource::Console } else { ProviderSource::Configuration },
-            base_url: base_url.filter(|_| is_added),
-            models,
-            requests_per_minute,
-            is_resting,
-            name,
-        }
-    };
     service.ai.health().into_iter().map(view).collect()
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    let elapsed = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Pauses a key on all instances.
@@ -110,6 +120,16 @@ fn set_paused(service: &GatewayService, provider: &str, key: &str, until: Option
         return Err(Code::NotFound.into());
     }
     let signal = Signal::ProviderKeyPaused { provider: provider.to_owned(), key: key.to_owned(), until };
+    drop(service.bus.publish(vec![BusMessage::Signal(signal)]));
+    Ok(())
+}
+
+/// Forgets on all instances what was learned from refusals about a provider's model.
+pub fn clear_learned(service: &GatewayService, provider: &str, model: &str) -> Result<(), AppError> {
+    if !service.ai.clear_learned(provider, model) {
+        return Err(Code::NotFound.into());
+    }
+    let signal = Signal::ProviderSettingsForgotten { provider: provider.to_owned(), model: model.to_owned() };
     drop(service.bus.publish(vec![BusMessage::Signal(signal)]));
     Ok(())
 }

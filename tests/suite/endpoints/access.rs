@@ -75,7 +75,7 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
 
 /// Administrative changes that need no recent confirmation: they can be undone, and grant neither
 /// money nor access.
-const UNCONFIRMED: [&str; 19] = [
+const UNCONFIRMED: [&str; 20] = [
     "CreateBroadcast",
     "PreviewBroadcast",
     "ChangeBroadcast",
@@ -88,6 +88,7 @@ const UNCONFIRMED: [&str; 19] = [
     "RequeueJobs",
     "RestProviderKey",
     "ReviveProviderKey",
+    "ForgetLearnedSettings",
     "TestProvider",
     "TestGateway",
     "ReconcilePayment",

@@ -49,6 +49,7 @@ fn administration() -> Vec<SampleCall> {
         }),
         // No provider has this name.
         sample(&["RemoveProvider", "TestProvider", "ReviveProviderKey"], async |_| Args::id("0").with("name", "none")),
+        sample(&["ForgetLearnedSettings"], async |_| Args::body(json!({ "model": "small" })).with("name", "none")),
         sample(&["ChangeProvider"], async |_| Args::body(json!({ "models": ["small"] })).with("name", "none")),
         sample(&["RestProviderKey"], async |_| Args::id("0").with("name", "none").with_body(json!({ "seconds": 60 }))),
     ]

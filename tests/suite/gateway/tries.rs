@@ -105,6 +105,27 @@ async fn reports_the_shortest_wait_while_every_key_backs_off() {
     .await;
 }
 
+#[tokio::test]
+async fn administrators_see_and_forget_what_refusals_taught() {
+    let stage = Stage::start().await;
+    let asked = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello" }], "temperature": 0.5 });
+    let message = "Unsupported value: 'temperature' does not support 0.5 with this model.";
+    stage.upstream.then(refusal(400, None, message, "unsupported_value"));
+    let answer = stage.program.post("/v1/chat/completions", asked.clone()).await;
+    assert_eq!((answer.status, stage.upstream.asked().len()), (200, 2), "{answer:?}");
+    let admin = stage.app.admin().await;
+    let learned = async || admin.get("/r1/admin/providers").await.data()[0]["learned"].clone();
+    let seen = learned().await;
+    assert_eq!(seen[0]["setting"], "drop=temperature", "{seen}");
+    let model = seen[0]["model"].as_str().unwrap().to_owned();
+    admin.post("/r1/admin/providers/fake/forget", json!({ "model": model })).await.data();
+    assert_eq!(learned().await, json!([]));
+    let again = admin.post("/r1/admin/providers/fake/forget", json!({ "model": model })).await;
+    assert_eq!((again.status, &again.body["code"]), (404, &json!("not_found")));
+    let log = admin.get("/r1/admin/audit_log").await.data();
+    assert_eq!(log["items"][0]["action"], "gateway.provider_settings_forgotten", "{log}");
+}
+
 /// Error in OpenAI's format.
 fn refusal(status: u16, wait: Option<u32>, message: &str, code: &str) -> Behaviour {
     let error = json!({ "message": message, "type": "tokens", "param": null, "code": code });

@@ -55,6 +55,8 @@ pub enum Signal {
     /// An administrator paused a provider's key until the given time, or resumed it.
     #[serde(rename = "ProviderKeyRests")]
     ProviderKeyPaused { provider: String, key: String, until: Option<Timestamp> },
+    /// An administrator asked to forget the settings that were learned about a provider's model.
+    ProviderSettingsForgotten { provider: String, model: String },
     /// The gateway of instance `by` observed a change of a provider key's state. `key` is the key's
     /// index in the configuration. Without a model, the change applies to all models.
     #[serde(rename = "ProviderKeyLearned")]

@@ -23,6 +23,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<RemoveProvider>(),
     EndpointDef::of::<RestProviderKey>(),
     EndpointDef::of::<ReviveProviderKey>(),
+    EndpointDef::of::<ForgetLearnedSettings>(),
     EndpointDef::of::<TestProvider>(),
 ];
 
@@ -204,6 +205,42 @@ impl Endpoint for ReviveProviderKey {
     async fn handle_after(ctx: &Ctx, key: Option<&String>, result: Result<&Reply<NoData>, &AppError>) {
         if let (Some(key), Ok(_)) = (key, result) {
             ctx.record_audit(Action::ProviderKeyChanged, Some(key.clone())).await;
+        }
+    }
+}
+
+#[dto(request)]
+pub struct ForgetLearnedSettingsRequest {
+    #[from(path)]
+    pub name: String,
+    /// Provider's name of the model.
+    #[schema(min_length = 1, max_length = 200)]
+    pub model: String,
+}
+
+/// Forget what was learned about a model
+///
+/// Deletes, on all instances, the settings that were learned from the provider's refusals. Returns
+/// 404 if there are none.
+#[endpoint(POST "/r1/admin/providers/{name}/forget", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for ForgetLearnedSettings {
+    type Request = ForgetLearnedSettingsRequest;
+    type Response = NoData;
+    /// Target for the audit log: the provider and the model.
+    type Loaded = String;
+
+    async fn handle_before(_: &Ctx, request: &mut ForgetLearnedSettingsRequest) -> Result<String, AppError> {
+        Ok(format!("{}/{}", request.name, request.model))
+    }
+
+    async fn handle(ctx: &Ctx, request: ForgetLearnedSettingsRequest, _: &String) -> Result<Reply<NoData>, AppError> {
+        providers::clear_learned(ctx.gateway(), &request.name, &request.model)?;
+        Ok(Reply::of(NoData))
+    }
+
+    async fn handle_after(ctx: &Ctx, model: Option<&String>, result: Result<&Reply<NoData>, &AppError>) {
+        if let (Some(model), Ok(_)) = (model, result) {
+            ctx.record_audit(Action::ProviderSettingsForgotten, Some(model.clone())).await;
         }
     }
 }

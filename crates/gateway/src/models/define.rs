@@ -7,7 +7,7 @@ use appcore::{
     auth::{Permission, Principal},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
-    view::{GatewayModel, ModelCapabilities, ModelDefinition, ModelPrice, UsableModel},
+    view::{GatewayModel, ModelCapabilities, ModelDefinition, ModelParameterLimits, ModelPrice, UsableModel},
 };
 use dbcontext::{constraint::app_error, query::gateway_models as rows};
 use identity::membership;
@@ -27,6 +27,8 @@ const MAX_TOKENS: u64 = 1_000_000_000;
 const MAX_MODELS: usize = 2_000;
 /// Maximum length of the description of thinking parameters, in bytes; a list of all efforts fits.
 const MAX_THINKING_LEN: usize = 200;
+/// Maximum length of the settings of what a model accepts, in bytes.
+const MAX_ACCEPTS_LEN: usize = 500;
 /// Maximum length of a search text, in characters.
 const MAX_SEARCH_CHARS: usize = 100;
 
@@ -215,10 +217,17 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
         let message = format!("Context window and longest answer can be up to {MAX_TOKENS} tokens.");
         return Err(AppError::field("capabilities", "invalid", message));
     }
-    let is_long = definition.parameters.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING_LEN);
-    if is_long || ::ai::ModelParamOverrides::read(&definition.parameters, None).is_none() {
+    let ModelParameterLimits { thinking, accepts, .. } = &definition.parameters;
+    let is_long = thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING_LEN);
+    let without_accepts = ModelParameterLimits { accepts: None, ..definition.parameters.clone() };
+    if is_long || ::ai::ModelParamOverrides::read(&without_accepts, None).is_none() {
         let message = "Write `none`, `any`, or `efforts`, `adaptive`, `levels` or `budget` with what they take, such as `efforts:low,high`.";
         return Err(AppError::field("parameters.thinking", "invalid", message));
+    }
+    let is_long = accepts.as_ref().is_some_and(|accepts| accepts.len() > MAX_ACCEPTS_LEN);
+    if is_long || ::ai::ModelParamOverrides::read(&definition.parameters, None).is_none() {
+        let message = "Write settings such as `system=first images=no`, separated by spaces.";
+        return Err(AppError::field("parameters.accepts", "invalid", message));
     }
     if definition.price.and_then(|price| price.long).is_some_and(|long| long.above > MAX_TOKENS) {
         return Err(AppError::field("price", "invalid", format!("An input can have up to {MAX_TOKENS} tokens.")));

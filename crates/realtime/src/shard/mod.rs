@@ -258,6 +258,7 @@ impl Shard {
                 | Signal::PaymentSwitchesChanged
                 | Signal::SearchIndexStale
                 | Signal::ProviderKeyPaused { .. }
+                | Signal::ProviderSettingsForgotten { .. }
                 | Signal::ProviderKeyObserved { .. },
             ) => {}
         }

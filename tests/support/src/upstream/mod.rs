@@ -327,12 +327,12 @@ async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::
         Behaviour::CallTools(calls) if !streams => writer.respond(200, None, &dialect.whole_calls(&calls)).await,
         Behaviour::Body(body) => writer.respond(200, None, &body).await,
         Behaviour::Audio(bytes) => {
-            writer.begin_as("audio/mpeg").await?;
+            writer.start_as("audio/mpeg").await?;
             writer.bytes(&bytes).await?;
             writer.end().await
         }
         Behaviour::CutAudio(bytes) => {
-            writer.begin_as("audio/mpeg").await?;
+            writer.start_as("audio/mpeg").await?;
             writer.bytes(&bytes).await?;
             writer.shutdown().await
         }

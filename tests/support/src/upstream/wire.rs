@@ -58,10 +58,10 @@ impl Writer<'_> {
     }
 
     pub async fn begin(&mut self) -> std::io::Result<()> {
-        self.begin_as("text/event-stream").await
+        self.start_as("text/event-stream").await
     }
 
-    pub async fn begin_as(&mut self, content_type: &str) -> std::io::Result<()> {
+    pub async fn start_as(&mut self, content_type: &str) -> std::io::Result<()> {
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
         );

@@ -157,6 +157,7 @@ export interface Calls {
     '/admin/payments/{}/release': { body: T.ReleasePaymentRequest; answer: T.Payment };
     '/admin/pricing_plans': { body: T.CreatePlanRequest; answer: T.PricingPlan };
     '/admin/providers': { body: T.AddProviderRequest; answer: T.AiProvider };
+    '/admin/providers/{}/forget': { body: T.ForgetLearnedSettingsRequest; answer: void };
     '/admin/providers/{}/keys/{}/rest': { body: T.RestProviderKeyRequest; answer: void };
     '/admin/providers/{}/keys/{}/revive': { answer: void };
     '/admin/providers/{}/test': { answer: T.ProviderTest };

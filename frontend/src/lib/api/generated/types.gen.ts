@@ -403,6 +403,10 @@ export type AiProvider = {
     keys: Array<ProviderKey>;
     kind: string;
     /**
+     * Settings of models that this instance learned from refusals.
+     */
+    learned: Array<LearnedModelSetting>;
+    /**
      * Available models; if empty, any model.
      */
     models: Array<string>;
@@ -425,6 +429,10 @@ export type AiProviderVec = Array<{
     is_resting: boolean;
     keys: Array<ProviderKey>;
     kind: string;
+    /**
+     * Settings of models that this instance learned from refusals.
+     */
+    learned: Array<LearnedModelSetting>;
     /**
      * Available models; if empty, any model.
      */
@@ -798,7 +806,7 @@ export type Audience = {
 /**
  * Audited action.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_settings_forgotten' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
  * Entry of the audit log.
@@ -3016,6 +3024,13 @@ export type FollowedThread = {
     unread: number;
 };
 
+export type ForgetLearnedSettingsRequest = {
+    /**
+     * Provider's name of the model.
+     */
+    model: string;
+};
+
 export type ForgotPasswordRequest = {
     email: string;
 };
@@ -3566,6 +3581,21 @@ export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
  * Supported language.
  */
 export type Language = 'en' | 'de' | 'vi';
+
+/**
+ * Setting of a model, learned from a provider's refusal. Later requests are adapted to it.
+ */
+export type LearnedModelSetting = {
+    learned_at: Timestamp;
+    /**
+     * Provider's name of the model.
+     */
+    model: string;
+    /**
+     * Setting of the model, such as `images=no` (see docs/gateway.md).
+     */
+    setting: string;
+};
 
 /**
  * Entry of an account's ledger.
@@ -4317,6 +4347,11 @@ export type ModelSampling = 'any' | 'never' | 'resting';
  * not to those that are passed through.
  */
 export type ModelTakes = {
+    /**
+     * Settings of the requests that the model accepts, separated by spaces, such as
+     * `system=first images=no` (see docs/gateway.md). They override Natter's own table.
+     */
+    accepts?: string | null;
     sampling?: ModelSampling | null;
     /**
      * Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,

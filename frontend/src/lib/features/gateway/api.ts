@@ -39,7 +39,7 @@ export type ModelCapabilities = Always<
 >;
 
 /** Request parameters that a model supports. Null if unknown. */
-export type ModelParams = Always<Described.ModelTakes, 'thinking' | 'sampling' | 'thoughts'>;
+export type ModelParams = Always<Described.ModelTakes, 'thinking' | 'sampling' | 'thoughts' | 'accepts'>;
 
 /** Deployment of a model: one provider that serves it. */
 export type ModelDeployment = Always<Described.ModelDeployment, 'weight' | 'priority'>;

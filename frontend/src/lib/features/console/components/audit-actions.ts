@@ -69,6 +69,7 @@ const NAMES: Record<AuditAction, () => string> = {
   'gateway.budget_changed': m.audit_gateway_budget_changed,
   'gateway.budget_removed': m.audit_gateway_budget_removed,
   'gateway.provider_key_changed': m.audit_gateway_provider_key_changed,
+  'gateway.provider_settings_forgotten': m.audit_gateway_provider_settings_forgotten,
   'gateway.provider_added': m.audit_gateway_provider_added,
   'gateway.provider_changed': m.audit_gateway_provider_changed,
   'gateway.provider_removed': m.audit_gateway_provider_removed,

@@ -18,7 +18,7 @@ const model: GatewayModel = {
     json_schema: false,
     reasoning: false
   },
-  parameters: { thinking: 'efforts:low,high', sampling: 'resting', thoughts: null },
+  parameters: { thinking: 'efforts:low,high', sampling: 'resting', thoughts: null, accepts: 'system=first images=no' },
   source: 'admin',
   charged: null,
   price_version: ''
@@ -39,7 +39,7 @@ it('keeps the thinking mode of a model', () => {
     'budget:512..24576,off',
     'budget:1024..'
   ]) {
-    const one = { ...model, parameters: { thinking, sampling: null, thoughts: null } };
+    const one = { ...model, parameters: { thinking, sampling: null, thoughts: null, accepts: null } };
     expect(definitionOf(valuesOf(one), [], pickedOf(one), one).parameters.thinking).toBe(thinking);
   }
 });

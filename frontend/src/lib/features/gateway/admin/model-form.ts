@@ -17,7 +17,8 @@ export type ModelField =
   | 'max_output'
   | 'efforts'
   | 'least'
-  | 'most';
+  | 'most'
+  | 'accepts';
 
 export const ABILITIES = ['images', 'pdf', 'audio', 'tools', 'json_schema', 'reasoning'] as const;
 export type Ability = (typeof ABILITIES)[number];
@@ -128,6 +129,7 @@ export function abilitiesOf(capabilities: ModelCapabilities): string[] {
 
 const amountProblem = (value: string) =>
   value.trim() === '' || microOf(value) !== null ? undefined : m.admin_model_price_wrong();
+const settings = (value: string) => value.split(/\s+/).filter((setting) => setting !== '');
 const countProblem = (value: string) =>
   value.trim() === '' || /^[1-9]\d{0,9}$/.test(value.trim()) ? undefined : m.key_limit_wrong();
 
@@ -145,7 +147,9 @@ export const problems: Record<ModelField, (value: string) => string | undefined>
   max_output: countProblem,
   efforts: () => undefined,
   least: () => undefined,
-  most: () => undefined
+  most: () => undefined,
+  accepts: (value) =>
+    settings(value).every((setting) => /^[a-z_]+=\S+$/.test(setting)) ? undefined : m.admin_model_accepts_wrong()
 };
 
 export function valuesOf(model: GatewayModel | null): Record<ModelField, string> {
@@ -164,7 +168,8 @@ export function valuesOf(model: GatewayModel | null): Record<ModelField, string>
     max_output: String(model?.capabilities.max_output ?? ''),
     efforts,
     least,
-    most
+    most,
+    accepts: model?.parameters.accepts ?? ''
   };
 }
 
@@ -189,7 +194,12 @@ export function definitionOf(
       context_window: whole(values.context_window),
       max_output: whole(values.max_output)
     },
-    parameters: { thinking: thinkingText(thinking, values), sampling: sampling || null, thoughts: thoughts || null }
+    parameters: {
+      thinking: thinkingText(thinking, values),
+      sampling: sampling || null,
+      thoughts: thoughts || null,
+      accepts: settings(values.accepts).join(' ') || null
+    }
   };
 }
 

@@ -145,6 +145,12 @@ export class ProvidersStore {
     await this.list.load();
   }
 
+  /** Forgets what was learned from refusals about a model. */
+  async forget(provider: string, model: string): Promise<void> {
+    await this.#api.post(`${providerPath(provider)}/forget`, { model });
+    await this.list.load();
+  }
+
   async test(provider: string): Promise<void> {
     this.tests = { ...this.tests, [provider]: 'under way' };
     try {
