@@ -227,7 +227,8 @@ impl Upstream {
             sent => return sent,
         };
         let Some(refusal) = failure.refusal.clone() else { return Err(failure) };
-        let finding = run(owner, body.len(), move || repair(&refusal, &profile, format, &body));
+        let original = request.body.clone();
+        let finding = run(owner, body.len(), move || repair(&refusal, &profile, format, &original, &body));
         let Ok(Some((remedy, body))) = finding.await else { return Err(failure) };
         match self.post_answer_request(attempt, &request, body, deadline).await {
             Ok(response) => {
@@ -358,11 +359,18 @@ async fn adapted(owner: WorkOwner, profile: &Arc<Profile>, format: BodyFormat, b
     adapting.await.map_err(|_| AiError::Unavailable { retry_after: None })
 }
 
-/// Finds a remedy for a refusal, and the repaired body.
-fn repair(refusal: &Refusal, profile: &Profile, format: BodyFormat, body: &Bytes) -> Option<(Remedy, Bytes)> {
-    let remedy = refusal::find(refusal, profile, format, body)?;
-    let repaired = adapt(&profile.with(remedy.settings.iter().map(String::as_str)), format, body)?;
-    Some((remedy, repaired))
+/// Finds a remedy for the refusal of a body that was sent. Returns it with the body that the original
+/// one becomes by it.
+fn repair(
+    refusal: &Refusal,
+    profile: &Profile,
+    format: BodyFormat,
+    original: &Bytes,
+    sent: &Bytes,
+) -> Option<(Remedy, Bytes)> {
+    let remedy = refusal::find(refusal, profile, format, sent)?;
+    let repaired = adapt(&profile.with(remedy.settings.iter().map(String::as_str)), format, original)?;
+    (repaired != *sent).then_some((remedy, repaired))
 }
 
 /// Removes `stream_options` from a body. The returned flag is true if the field held only the
