@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::SystemTime,
@@ -33,39 +33,56 @@ pub struct LearnedSetting {
 pub(crate) struct DeploymentProfiles {
     kind: ProviderKind,
     base: Url,
-    /// Profiles by model, with the learned settings.
-    profiles: RwLock<HashMap<String, Arc<Profile>>>,
-    learned: RwLock<BTreeMap<String, Vec<(String, SystemTime)>>>,
+    models: RwLock<Models>,
     repairs: AtomicU64,
+}
+
+/// Learned settings, and the profiles that contain them.
+#[derive(Default)]
+struct Models {
+    learned: BTreeMap<String, Vec<(String, SystemTime)>>,
+    profiles: HashMap<String, Arc<Profile>>,
+}
+
+impl Models {
+    fn settings(&self, model: &str) -> impl Iterator<Item = &str> {
+        self.learned.get(model).into_iter().flatten().map(|(setting, _)| setting.as_str())
+    }
 }
 
 impl DeploymentProfiles {
     pub fn new(kind: ProviderKind, base: Url) -> Self {
-        Self { kind, base, profiles: RwLock::default(), learned: RwLock::default(), repairs: AtomicU64::new(0) }
+        Self { kind, base, models: RwLock::default(), repairs: AtomicU64::new(0) }
     }
 
     /// Profile of a model; `configured` are an administrator's settings.
     pub fn of(&self, model: &str, configured: &[String]) -> Arc<Profile> {
+        let build = |models: &Models| {
+            let further = configured.iter().map(String::as_str).chain(models.settings(model));
+            Arc::new(Profile::of(self.kind, &self.base, model, further))
+        };
+        let models = self.read();
         if !configured.is_empty() {
-            let learned = self.settings(model);
-            let further = configured.iter().chain(&learned).map(String::as_str);
-            return Arc::new(Profile::of(self.kind, &self.base, model, further));
+            return build(&models);
         }
-        if let Some(known) = self.profiles.read().unwrap_or_else(PoisonError::into_inner).get(model) {
+        if let Some(known) = models.profiles.get(model) {
             return Arc::clone(known);
         }
-        let learned = self.settings(model);
-        let profile = Arc::new(Profile::of(self.kind, &self.base, model, learned.iter().map(String::as_str)));
-        let mut profiles = self.profiles.write().unwrap_or_else(PoisonError::into_inner);
-        if profiles.len() < MAX_MODELS {
-            profiles.insert(model.to_owned(), Arc::clone(&profile));
+        drop(models);
+        let mut models = self.write();
+        let profile = build(&models);
+        if models.profiles.len() < MAX_MODELS {
+            models.profiles.insert(model.to_owned(), Arc::clone(&profile));
         }
         profile
     }
 
-    fn settings(&self, model: &str) -> Vec<String> {
-        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
-        learned.get(model).into_iter().flatten().map(|(setting, _)| setting.clone()).collect()
+    fn read(&self) -> RwLockReadGuard<'_, Models> {
+        self.models.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Models> {
+        self.models.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records that a request was accepted in an adapted form.
@@ -75,43 +92,42 @@ impl DeploymentProfiles {
 
     /// Remembers settings, to which later requests to the model are adapted.
     pub fn learn(&self, model: &str, settings: &[String]) {
-        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
-        if learned.len() >= MAX_MODELS && !learned.contains_key(model) {
+        let mut models = self.write();
+        if models.learned.len() >= MAX_MODELS && !models.learned.contains_key(model) {
             return;
         }
-        let known = learned.entry(model.to_owned()).or_default();
+        let known = models.learned.entry(model.to_owned()).or_default();
         for setting in settings {
             if known.len() < MAX_SETTINGS && known.iter().all(|(known, _)| known != setting) {
                 known.push((setting.clone(), SystemTime::now()));
             }
         }
-        drop(learned);
-        self.profiles.write().unwrap_or_else(PoisonError::into_inner).remove(model);
+        models.profiles.remove(model);
     }
 
     /// Removes a learned setting.
     pub fn unlearn(&self, model: &str, setting: &str) {
-        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(settings) = learned.get_mut(model) {
+        let mut models = self.write();
+        if let Some(settings) = models.learned.get_mut(model) {
             settings.retain(|(known, _)| known != setting);
             if settings.is_empty() {
-                learned.remove(model);
+                models.learned.remove(model);
             }
         }
-        drop(learned);
-        self.profiles.write().unwrap_or_else(PoisonError::into_inner).remove(model);
+        models.profiles.remove(model);
     }
 
     /// Forgets what was learned about a model. Returns false if nothing was.
     pub fn clear(&self, model: &str) -> bool {
-        let had_any = self.learned.write().unwrap_or_else(PoisonError::into_inner).remove(model).is_some();
-        self.profiles.write().unwrap_or_else(PoisonError::into_inner).remove(model);
-        had_any
+        let mut models = self.write();
+        models.profiles.remove(model);
+        models.learned.remove(model).is_some()
     }
 
     pub fn learned(&self) -> Vec<LearnedSetting> {
-        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
-        let all = learned.iter().flat_map(|(model, settings)| settings.iter().map(move |setting| (model, setting)));
+        let models = self.read();
+        let all =
+            models.learned.iter().flat_map(|(model, settings)| settings.iter().map(move |setting| (model, setting)));
         all.map(|(model, (setting, learned_at))| LearnedSetting {
             model: model.clone(),
             setting: setting.clone(),
