@@ -27,6 +27,10 @@ pub enum GatewayEndpoint {
     Translations,
     Rerank,
     Moderations,
+    Files,
+    Batches,
+    Gemini,
+    Ollama,
 }
 
 /// Restricted parameter: a field of a request, a prefix of Anthropic's betas, or a tool that the
@@ -86,6 +90,10 @@ stored_by_name! {
         Translations = "translations",
         Rerank = "rerank",
         Moderations = "moderations",
+        Files = "files",
+        Batches = "batches",
+        Gemini = "gemini",
+        Ollama = "ollama",
     }
     RestrictedParameter {
         Models = "models",

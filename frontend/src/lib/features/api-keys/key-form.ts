@@ -25,7 +25,11 @@ export const ENDPOINTS = [
   { value: 'speech', path: '/v1/audio/speech' },
   { value: 'translations', path: '/v1/audio/translations' },
   { value: 'rerank', path: '/v1/rerank' },
-  { value: 'moderations', path: '/v1/moderations' }
+  { value: 'moderations', path: '/v1/moderations' },
+  { value: 'files', path: '/v1/files' },
+  { value: 'batches', path: '/v1/batches' },
+  { value: 'gemini', path: '/v1beta' },
+  { value: 'ollama', path: '/api' }
 ] as const satisfies readonly { value: GatewayEndpoint; path: string }[];
 
 export const PASSES = [
