@@ -6,6 +6,10 @@
 //! References to expired entries are rejected with instructions; only reasoning items are dropped
 //! silently, since every model answers without them.
 
+mod stored;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, LazyLock, Mutex, PoisonError},
@@ -72,6 +76,9 @@ struct Answer {
     asked: Vec<String>,
     /// Ids of the output items.
     said: Vec<String>,
+    /// JSON of the response object without its output. Empty if another version has stored it.
+    #[serde(default)]
+    head: String,
 }
 
 /// The expanded part of a request that referred to earlier output.
@@ -318,7 +325,7 @@ impl Entry {
         ENTRY_OVERHEAD
             + match self {
                 Self::Item(json) => json.len(),
-                Self::Answer(answer) => texts(&answer.asked) + texts(&answer.said),
+                Self::Answer(answer) => texts(&answer.asked) + texts(&answer.said) + answer.head.len(),
             }
     }
 }
@@ -358,7 +365,8 @@ impl ResponseRecorder {
             entries.push((id.to_owned(), Entry::Item(item.to_string())));
         }
         let previous = self.followed.as_ref().and_then(|followed| followed.previous.clone());
-        let answer = Answer { previous, asked: self.serialize_input(request.input), said };
+        let asked = self.serialize_input(request.input);
+        let answer = Answer { previous, asked, said, head: stored::head(answer, self.followed.as_ref()) };
         entries.push((id.to_owned(), Entry::Answer(Arc::new(answer))));
         let bytes: usize = entries.iter().map(|(_, entry)| entry.bytes()).sum();
         if let Some(sharing) = self.sharing.as_ref().filter(|_| bytes <= KEY_BYTES) {
@@ -416,149 +424,4 @@ fn too_many_references(place: usize) -> GatewayError {
         MAX_REFERENCED_BYTES / (1024 * 1024)
     );
     GatewayError::invalid_param(format!("input[{place}].id"), message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::response_store::{InMemoryStore, PendingWrites};
-
-    fn bytes(value: &Value) -> Bytes {
-        value.to_string().into()
-    }
-
-    fn filled(given: &StoredResponses, key: ApiKeyId, body: &Value) -> Result<Value, Option<String>> {
-        let filled = given.expand_references(key, &bytes(body)).map_err(|error| error.param)?;
-        Ok(filled.map_or(Value::Null, |(body, _)| serde_json::from_slice(&body).unwrap()))
-    }
-
-    fn thought() -> Value {
-        json!({"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "nt1."})
-    }
-
-    fn call() -> Value {
-        json!({"id": "fc_1", "type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"})
-    }
-
-    /// Makes a call and stores the response, like the gateway.
-    fn call_and_store(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Value, answer: &Value) -> Value {
-        let filled = given.expand_references(key, &bytes(body)).unwrap();
-        let (body, followed) = filled.map_or((bytes(body), None), |(body, followed)| (body, Some(followed)));
-        ResponseRecorder::new(given, key, &body, followed.as_ref()).store(answer);
-        serde_json::from_slice(&body).unwrap()
-    }
-
-    #[test]
-    fn continues_a_conversation_by_response_id() {
-        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
-        let first = json!({"model": "m", "input": "one", "instructions": "be brief"});
-        call_and_store(&given, key, &first, &json!({"id": "resp_1", "output": [thought(), call()]}));
-        let result = json!({"type": "function_call_output", "call_id": "c1", "output": "1"});
-        let second = json!({"model": "m", "previous_response_id": "resp_1", "input": [result]});
-        let said = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "two"}]});
-        let asked = call_and_store(&given, key, &second, &json!({"id": "resp_2", "output": [said]}));
-        let one = json!({"role": "user", "content": "one"});
-        assert_eq!(asked, json!({"model": "m", "input": [one, thought(), call(), result]}));
-        let third = json!({"model": "m", "previous_response_id": "resp_2", "input": "three"});
-        let expected = [one, thought(), call(), result, said, json!({"role": "user", "content": "three"})];
-        assert_eq!(filled(&given, key, &third).unwrap()["input"], json!(expected));
-        let unknown = json!({"model": "m", "previous_response_id": "resp_9", "input": "x"});
-        assert_eq!(filled(&given, key, &unknown), Err(Some("previous_response_id".to_owned())));
-        assert_eq!(
-            filled(&given, ApiKeyId::new(), &third),
-            Err(Some("previous_response_id".to_owned())),
-            "visible to its key only"
-        );
-    }
-
-    #[tokio::test]
-    async fn resolves_responses_of_other_instances() {
-        let (one, other, key) =
-            (Arc::new(StoredResponses::default()), Arc::new(StoredResponses::default()), ApiKeyId::new());
-        let shelf: Arc<dyn ResponseStore> = Arc::new(InMemoryStore::default());
-        let under_way = Arc::new(PendingWrites::default());
-        // The calls alternate between two instances.
-        let mut body = json!({"model": "m", "input": "one"});
-        for turn in 1..=3 {
-            let given = if turn % 2 == 1 { &one } else { &other };
-            given.load_shared(&*shelf, key, referenced_ids(&bytes(&body))).await;
-            let filled = given.expand_references(key, &bytes(&body)).unwrap();
-            let (asked, followed) = filled.map_or((bytes(&body), None), |(asked, followed)| (asked, Some(followed)));
-            let said = json!({"id": format!("msg_{turn}"), "type": "message", "role": "assistant", "content": []});
-            let record = ResponseRecorder::new(given, key, &asked, followed.as_ref());
-            let record = record.with_publisher(Some(ResponsePublisher::new(&shelf, key, &under_way)));
-            record.store(&json!({"id": format!("resp_{turn}"), "output": [said]}));
-            under_way.finished().await;
-            body = json!({"model": "m", "previous_response_id": format!("resp_{turn}"), "input": "more"});
-        }
-        other.load_shared(&*shelf, key, referenced_ids(&bytes(&body))).await;
-        let whole = filled(&other, key, &body).unwrap();
-        let ids: Vec<&Value> = whole["input"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
-        let (said, none) = (["msg_1", "msg_2", "msg_3"].map(Value::from), Value::Null);
-        assert_eq!(ids, [&none, &said[0], &none, &said[1], &none, &said[2], &none]);
-        let named_alone = json!({"model": "m", "input": [{"type": "item_reference", "id": "msg_1"}]});
-        let (third, stranger) = (StoredResponses::default(), ApiKeyId::new());
-        for (key, is_known) in [(key, true), (stranger, false)] {
-            third.load_shared(&*shelf, key, referenced_ids(&bytes(&named_alone))).await;
-            assert_eq!(filled(&third, key, &named_alone).is_ok(), is_known);
-        }
-    }
-
-    #[test]
-    fn resolves_item_references() {
-        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
-        let reference = |id: &str| json!({"type": "item_reference", "id": id});
-        let asked = |items: Value| json!({"model": "m", "input": items});
-        call_and_store(&given, key, &asked(json!("x")), &json!({"id": "resp_1", "output": [thought(), call()]}));
-        let named = asked(json!([{"role": "user", "content": "x"}, reference("rs_1"), {"id": "fc_1"}]));
-        let known = json!([{"role": "user", "content": "x"}, thought(), call()]);
-        assert_eq!(filled(&given, key, &named).unwrap()["input"], known);
-        let forgotten = asked(json!([reference("rs_9"), {"role": "user", "content": "x"}]));
-        assert_eq!(filled(&given, key, &forgotten).unwrap()["input"], json!([{"role": "user", "content": "x"}]));
-        assert_eq!(filled(&given, key, &asked(json!([reference("fc_9")]))), Err(Some("input[0].id".to_owned())));
-        let told = asked(json!([{"role": "user", "content": "the word \"item_reference\""}]));
-        assert_eq!(filled(&given, key, &told), Ok(Value::Null));
-    }
-
-    #[test]
-    fn limits_the_size_of_referenced_items() {
-        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
-        let long = json!({"id": "msg_1", "type": "message", "role": "assistant", "content": "x".repeat(KEY_BYTES / 2)});
-        call_and_store(&given, key, &json!({"model": "m", "input": "x"}), &json!({"id": "resp_1", "output": [long]}));
-        let naming = |times: usize| json!({"model": "m", "input": vec![json!({"type": "item_reference", "id": "msg_1"}); times]});
-        assert_eq!(filled(&given, key, &naming(3)).unwrap()["input"].as_array().unwrap().len(), 3);
-        assert_eq!(filled(&given, key, &naming(10_000)), Err(Some("input[3].id".to_owned())));
-    }
-
-    #[test]
-    fn ignores_responses_with_store_false() {
-        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
-        let private = json!({"model": "m", "input": "x", "store": false});
-        call_and_store(&given, key, &private, &json!({"id": "resp_1", "output": [call()]}));
-        assert_eq!((given.find(key, "resp_1").is_some(), given.find(key, "fc_1").is_some()), (false, false));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn evicts_expired_and_excess_entries() {
-        let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
-        let large = |number: usize| {
-            json!({"id": format!("resp_{number}"), "output": [
-            {"id": format!("msg_{number}"), "type": "message", "content": "x".repeat(KEY_BYTES / 4)}]})
-        };
-        let question = json!({"model": "m", "input": "x"});
-        for number in 0..8 {
-            call_and_store(&given, key, &question, &large(number));
-        }
-        assert!(given.find(key, "msg_0").is_none() && given.find(key, "msg_7").is_some());
-        let last = ApiKeyId::new();
-        for number in 0..40 {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            call_and_store(&given, if number == 39 { last } else { ApiKeyId::new() }, &question, &large(number));
-        }
-        assert!(given.0.lock().unwrap().bytes <= TOTAL_BYTES);
-        assert!(given.find(key, "msg_7").is_none() && given.find(last, "msg_39").is_some());
-        call_and_store(&given, last, &question, &json!({"id": "resp_1", "output": [call()]}));
-        tokio::time::advance(ENTRY_TTL).await;
-        assert!(given.find(last, "resp_1").is_none());
-    }
 }

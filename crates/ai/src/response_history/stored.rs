@@ -1,0 +1,112 @@
+//! Retrieval and deletion of stored responses.
+
+use appcore::ApiKeyId;
+use serde_json::{Map, Value, json};
+
+use super::{PreviousResponse, StoredResponses};
+use crate::{Ai, GatewayError};
+
+/// JSON of a response object without its output, with the id that the client continued.
+pub(super) fn head(response: &Value, followed: Option<&PreviousResponse>) -> String {
+    let mut head: Map<String, Value> = response.as_object().cloned().unwrap_or_default();
+    head.shift_remove("output");
+    head.insert("store".to_owned(), true.into());
+    if let Some(previous) = followed.and_then(|followed| followed.previous.as_deref()) {
+        head.insert("previous_response_id".to_owned(), previous.into());
+    }
+    Value::Object(head).to_string()
+}
+
+impl StoredResponses {
+    /// Response object as the client received it.
+    fn response(&self, key: ApiKeyId, id: &str) -> Option<Value> {
+        let answer = self.answer(key, id)?;
+        let mut response: Value = serde_json::from_str(&answer.head).ok()?;
+        let output: Option<Vec<Value>> = answer.said.iter().map(|id| Some(self.item(key, id)?.0)).collect();
+        response.as_object_mut()?.insert("output".to_owned(), output?.into());
+        Some(response)
+    }
+
+    /// Input items of a response, with those of the responses that it continues.
+    fn input_items(&self, key: ApiKeyId, id: &str) -> Option<Vec<Value>> {
+        let answer = self.answer(key, id)?;
+        let mut items = match &answer.previous {
+            Some(previous) => self.conversation(key, previous).ok()?,
+            None => Vec::new(),
+        };
+        items.extend(answer.asked.iter().filter_map(|item| serde_json::from_str(item).ok()));
+        Some(items.into_iter().enumerate().map(|(place, item)| listed(item, id, place)).collect())
+    }
+
+    /// Removes a response; false if it isn't stored. Its items stay until they expire, because later responses may
+    /// refer to them.
+    fn remove(&self, key: ApiKeyId, id: &str) -> bool {
+        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(entries) = kept.keys.get_mut(&key) else { return false };
+        let Some((entry, _)) = entries.entries.remove(id) else { return false };
+        let freed = id.len() + entry.bytes();
+        entries.bytes -= freed;
+        entries.order.retain(|name| name != id);
+        kept.bytes = kept.bytes.saturating_sub(freed);
+        true
+    }
+}
+
+/// Input item in the form of a list: with an id and a type, and its content as parts.
+fn listed(mut item: Value, response: &str, place: usize) -> Value {
+    let Some(fields) = item.as_object_mut() else { return item };
+    let kind = if fields.get("role").is_some_and(|role| role == "assistant") { "output_text" } else { "input_text" };
+    if let Some(Value::String(text)) = fields.get("content") {
+        let parts = json!([{"type": kind, "text": text}]);
+        fields.insert("content".to_owned(), parts);
+    }
+    fields.entry("type").or_insert_with(|| "message".into());
+    fields.entry("id").or_insert_with(|| format!("in_{place}_{response}").into());
+    item
+}
+
+fn not_found(id: &str) -> GatewayError {
+    let shown: String = id.chars().take(100).collect();
+    let message =
+        format!("The response `{shown}` isn't stored here, or has expired: responses are kept for up to an hour.");
+    GatewayError::new(crate::ErrorKind::NotFound, message).with_param("response_id")
+}
+
+/// Entry of the shared store that marks a response as deleted, for instances that have it in memory.
+const DELETED: &str = "deleted";
+
+impl Ai {
+    /// Loads a response and what it depends on from the shared store.
+    async fn load_response(&self, key: ApiKeyId, id: &str) {
+        let Some(store) = self.response_store() else { return };
+        if store.find(key, vec![id.to_owned()]).await.into_iter().flatten().any(|text| text == DELETED) {
+            self.stored_responses().remove(key, id);
+            return;
+        }
+        self.stored_responses().load_shared(&**store, key, vec![id.to_owned()]).await;
+    }
+
+    /// Stored response object of this API key.
+    pub async fn stored_response(&self, key: ApiKeyId, id: &str) -> Result<Value, GatewayError> {
+        self.load_response(key, id).await;
+        self.stored_responses().response(key, id).ok_or_else(|| not_found(id))
+    }
+
+    /// Input items of a stored response, oldest first.
+    pub async fn response_input_items(&self, key: ApiKeyId, id: &str) -> Result<Vec<Value>, GatewayError> {
+        self.load_response(key, id).await;
+        self.stored_responses().input_items(key, id).ok_or_else(|| not_found(id))
+    }
+
+    /// Deletes a stored response.
+    pub async fn delete_response(&self, key: ApiKeyId, id: &str) -> Result<(), GatewayError> {
+        self.load_response(key, id).await;
+        if !self.stored_responses().remove(key, id) {
+            return Err(not_found(id));
+        }
+        if let Some(store) = self.response_store() {
+            store.store(key, vec![(id.to_owned(), DELETED.to_owned())]).await;
+        }
+        Ok(())
+    }
+}
