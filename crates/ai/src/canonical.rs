@@ -444,6 +444,10 @@ pub(crate) trait Reader: Send + 'static {
 /// Writer of a stream in a client format.
 pub(crate) trait Writer: Send + 'static {
     fn write(&mut self, event: &Event, out: &mut Vec<u8>);
+    /// Fails if a complete answer can't be used.
+    fn check(&self) -> Result<(), Failure> {
+        Ok(())
+    }
     /// Writes the end of a complete answer.
     fn finish(&mut self, usage: &Usage, out: &mut Vec<u8>);
     /// Number of frames sent so far in a format that numbers its frames; 0 in other formats.

@@ -1,4 +1,4 @@
-//! `count_tokens` endpoint: input tokens as counted by the model's provider.
+//! Counts of input tokens by the model's provider.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Ai, AiError, Call, GatewayError,
+    Ai, AiError, ApiStyle, Call, GatewayError,
     blocking_pool::run,
     canonical::Request,
-    dialect::{CountRequest, anthropic, lone_surrogates},
+    dialect::{CountRequest, anthropic, lone_surrogates, openai_responses},
     forward::AttemptError,
     route::{Attempt, RouteAttempts},
     tool_names,
@@ -19,7 +19,7 @@ use crate::{
 const COUNT_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Ai {
-    /// Counts the input tokens of a Messages API request. Falls back to an estimate if the provider
+    /// Counts the input tokens of a request. Falls back to an estimate if the provider
     /// can't count or fails, because clients that count before each turn must not be blocked.
     pub async fn count_tokens(&self, call: Call) -> Result<u64, GatewayError> {
         let deadline = Instant::now() + self.limits().idle.min(COUNT_TIMEOUT);
@@ -47,10 +47,13 @@ impl Ai {
 
 /// Parses the request into the provider-independent form.
 async fn parse_request(call: &Call) -> Result<Request, GatewayError> {
-    let body = call.body.clone();
+    let (style, body) = (call.style, call.body.clone());
     let reading = run(call.owner, body.len(), move || {
         let body = lone_surrogates::parse_request(&body)?;
-        let mut request = anthropic::request::read_to_count(&body)?;
+        let mut request = match style {
+            ApiStyle::Responses => openai_responses::request::read(&body)?.0,
+            ApiStyle::Chat | ApiStyle::Messages => anthropic::request::read_to_count(&body)?,
+        };
         tool_names::normalise(&mut request);
         Ok::<_, GatewayError>(request)
     });

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
-    ai::{AnswerRequest, ChatApi, encode_request},
+    ai::{AnswerRequest, ChatApi, Upstream, encode_request},
     blocking_pool::{run, run_for_answer},
     call_ids,
     canonical::{Answer, Request, Writer},
@@ -88,6 +88,8 @@ enum AnswerFormat {
         /// Request fields that the answer echoes.
         repeated: Value,
         record: Option<ResponseRecorder>,
+        /// True if the answer is a summary that replaces the conversation.
+        is_compaction: bool,
     },
     Messages,
 }
@@ -161,7 +163,9 @@ impl Ai {
             (ApiStyle::Messages, _) if dialect.passes_through(ApiStyle::Messages) => {
                 return self.pass_messages(call, attempt, deadline).await;
             }
-            (ApiStyle::Responses, Some(url)) => return self.pass_responses(call, attempt, url, deadline).await,
+            (ApiStyle::Responses, Some(url)) if !needs_summary(call, upstream).await? => {
+                return self.pass_responses(call, attempt, url, deadline).await;
+            }
             _ => {}
         }
         let parsed = match parsed {
@@ -373,7 +377,7 @@ impl Ai {
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
             let translating = run_for_answer(call.owner, body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
-                Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
+                Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage)?.to_string())
             });
             return Ok(StartedAnswer::Whole(translating.await.map_err(AttemptError::Final)??.into()));
         }
@@ -433,6 +437,18 @@ impl Ai {
     }
 }
 
+/// True if the request asks for a compaction and the provider has none of its own.
+async fn needs_summary(call: &Call, upstream: &Upstream) -> Result<bool, AttemptError> {
+    if openai_chat::is_public(&upstream.base) || !openai_responses::compaction::may_request_compaction(&call.body) {
+        return Ok(false);
+    }
+    let body = call.body.clone();
+    let reading = run(call.owner, body.len(), move || {
+        serde_json::from_slice(&body).is_ok_and(|body| openai_responses::compaction::requests_compaction(&body))
+    });
+    reading.await.map_err(AttemptError::Final)
+}
+
 /// Prepares a request for passthrough: strips restricted fields and applies `rewrite`.
 async fn prepare_passthrough(
     call: &Call,
@@ -464,7 +480,8 @@ impl ParsedCall {
             }
             ApiStyle::Responses => {
                 let (request, repeated) = openai_responses::request::read(&body)?;
-                (request, AnswerFormat::Responses { repeated, record })
+                let is_compaction = openai_responses::compaction::requests_compaction(&body);
+                (request, AnswerFormat::Responses { repeated, record, is_compaction })
             }
             ApiStyle::Messages => (anthropic::request::read(&body)?, AnswerFormat::Messages),
         };
@@ -473,25 +490,32 @@ impl ParsedCall {
 }
 
 impl AnswerFormat {
-    fn whole(&self, head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
-        match self {
+    fn whole(&self, head: &AnswerHead, answer: &Answer, usage: &Usage) -> Result<Value, Failure> {
+        Ok(match self {
             Self::Chat(_) => openai_chat::client_format::whole(head, answer, usage),
-            Self::Responses { repeated, record } => {
-                let whole = openai_responses::answer::whole(head, repeated, answer, usage);
+            Self::Responses { repeated, record, is_compaction } => {
+                let whole = if *is_compaction {
+                    openai_responses::answer::compaction::whole(head, repeated, answer, usage)?
+                } else {
+                    openai_responses::answer::whole(head, repeated, answer, usage)
+                };
                 if let Some(record) = record {
                     record.store(&whole);
                 }
                 whole
             }
             Self::Messages => anthropic::client_format::whole(head, answer, usage),
-        }
+        })
     }
 
     /// Creates the writer of a stream. `asked` is the estimated number of input tokens.
     fn writer(&self, head: AnswerHead, asked: u64) -> Box<dyn Writer> {
         match self {
             Self::Chat(wishes) => Box::new(openai_chat::client_format::ChatWriter::new(&head, *wishes)),
-            Self::Responses { repeated, record } => {
+            Self::Responses { repeated, record, is_compaction: true } => Box::new(
+                openai_responses::answer::compaction::CompactionWriter::new(head, repeated.clone(), record.clone()),
+            ),
+            Self::Responses { repeated, record, is_compaction: false } => {
                 Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone(), record.clone()))
             }
             Self::Messages => Box::new(anthropic::client_format::MessageWriter::new(head, asked)),

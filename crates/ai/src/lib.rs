@@ -22,6 +22,7 @@ mod call;
 mod call_ids;
 mod canonical;
 mod chat;
+mod compaction;
 mod context_window;
 mod conversation;
 mod count;
@@ -61,6 +62,7 @@ pub use chat::{
     ChatCall, ChatDelta, ChatFile, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool,
     Finish, Role,
 };
+pub use compaction::compaction_request;
 pub use context_window::{estimate_tokens, turn_tokens, window};
 pub use dialect::ProviderKind;
 pub use error::AiError;

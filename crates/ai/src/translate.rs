@@ -316,6 +316,7 @@ impl FormatConverter {
     fn conclude(&mut self, out: &mut Vec<u8>, meter: &Meter) -> Result<(), Failure> {
         let ends = self.listener.finish(meter)?;
         self.write(&ends, out);
+        self.writer.check()?;
         self.writer.finish(&meter.usage(), out);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Writes answers in the Responses format, whole and as stream events.
 
+pub(crate) mod compaction;
+
 use std::io::Write as _;
 
 use serde_json::{Map, Value, json};

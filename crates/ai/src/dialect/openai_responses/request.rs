@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::function_names;
+use super::{compaction, function_names};
 use crate::{
     GatewayError,
     canonical::{
@@ -89,6 +89,9 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
     let wants_logprobs = fields.texts("include")?.iter().any(|name| name == "message.output_text.logprobs");
     if wants_logprobs {
         request.logprobs = Some(fields.count("top_logprobs")?.unwrap_or(0));
+    }
+    if compaction::requests_compaction(body) {
+        compaction::request_summary(&mut request);
     }
     Ok((request, echoed_fields(&fields)))
 }
@@ -236,9 +239,11 @@ fn read_item(item: &Fields<'_>, request: &mut Request) -> Read<()> {
         }
         // OpenAI's own tool searches and lists of tools are dropped.
         "tool_search_call" | "mcp_list_tools" => {}
-        // Readable only by OpenAI. The placeholder tells the model that something is missing.
-        "compaction" | "compaction_summary" | "context_compaction" => {
-            request.append(Speaker::User, [Part::Text(COMPACTED_PLACEHOLDER.to_owned())]);
+        // Those of OpenAI are readable only there. The placeholder tells the model that something is missing.
+        kind if compaction::is_compaction(kind) => {
+            let summary = item.text("encrypted_content")?.and_then(compaction::summary_text);
+            let text = summary.unwrap_or_else(|| COMPACTED_PLACEHOLDER.to_owned());
+            request.append(Speaker::User, [Part::Text(text)]);
         }
         // Items that serve only the client are dropped.
         "compaction_trigger" | "ghost_snapshot" => {}

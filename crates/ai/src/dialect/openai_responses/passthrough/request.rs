@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 
-use super::super::request;
+use super::super::{compaction, request};
 use crate::{
     GatewayError,
     dialect::{
@@ -57,6 +57,8 @@ pub(crate) fn rewrite_request(
     model: &str,
     terms: PassthroughTerms,
 ) -> Result<RewrittenRequest, GatewayError> {
+    let expanded = compaction::expand_summaries(body);
+    let body = expanded.as_ref().unwrap_or(body);
     let readable = strip_unreadable_reasoning(body);
     let body = readable.as_ref().unwrap_or(body);
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
