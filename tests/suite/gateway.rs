@@ -15,6 +15,7 @@ mod passing;
 mod passthrough;
 mod pictures;
 mod refusals;
+mod responses;
 mod samples;
 mod secrets;
 mod translation;

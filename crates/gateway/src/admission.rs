@@ -288,8 +288,20 @@ pub async fn authorize(
 
 /// Returns the route of a token-counting request. Counting is free, so it needs no reservation and
 /// doesn't count against the requests per minute: agents count tokens before every turn.
-pub fn route_to_count(service: &GatewayService, caller: &GatewayCaller, model: &str) -> Result<Arc<Route>, Refusal> {
-    find_allowed(service, caller, GatewayEndpoint::Messages, model).map(|model| Arc::clone(&model.route))
+pub fn route_to_count(
+    service: &GatewayService,
+    caller: &GatewayCaller,
+    endpoint: GatewayEndpoint,
+    model: &str,
+) -> Result<Arc<Route>, Refusal> {
+    find_allowed(service, caller, endpoint, model).map(|model| Arc::clone(&model.route))
+}
+
+/// Checks that this key may call this endpoint.
+pub fn require_endpoint(caller: &GatewayCaller, endpoint: GatewayEndpoint) -> Result<(), Refusal> {
+    caller.principal.require_scope(Scope::Gateway).map_err(|_| Refusal::ScopeMissing)?;
+    let endpoints = &caller.policy.endpoints;
+    if endpoints.is_empty() || endpoints.contains(&endpoint) { Ok(()) } else { Err(Refusal::EndpointNotAllowed) }
 }
 
 /// Returns the model, if this key may call it on this endpoint.
@@ -299,11 +311,7 @@ fn find_allowed(
     endpoint: GatewayEndpoint,
     asked: &str,
 ) -> Result<Arc<Model>, Refusal> {
-    let policy = &caller.policy;
-    caller.principal.require_scope(Scope::Gateway).map_err(|_| Refusal::ScopeMissing)?;
-    if !policy.endpoints.is_empty() && !policy.endpoints.contains(&endpoint) {
-        return Err(Refusal::EndpointNotAllowed);
-    }
+    require_endpoint(caller, endpoint)?;
     let table = service.table();
     let model = table.find(asked).filter(|model| service.allows(&table, caller, model));
     let model = model.ok_or_else(|| Refusal::UnknownModel(asked.to_owned()))?;

@@ -56,7 +56,7 @@ use dbcontext::query::{self, budgets::BudgetId, gateway_models};
 use uuid::Uuid;
 
 pub use ::ai::Ai;
-pub use admission::{Admission, CallOutcome, CallRequest, Refusal, authorize, route_to_count};
+pub use admission::{Admission, CallOutcome, CallRequest, Refusal, authorize, require_endpoint, route_to_count};
 pub use assistant_usage::{AnswerUsage, record, resolve_model};
 use billing::BillingService;
 pub use cost::cost;

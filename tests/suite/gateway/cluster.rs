@@ -159,6 +159,35 @@ async fn resolves_previous_responses_on_another_instance() {
 }
 
 #[tokio::test]
+async fn shows_and_deletes_stored_responses_on_every_instance() {
+    let stage = Stage::with(Setup::new().instances(2), UpstreamKind::OpenAi).await;
+    let callers = everywhere(&stage, &keys::make(&stage.anna, json!({})).await);
+    let stranger = stage.anna.program(&["gateway"]).await;
+    stage.upstream.always(Behaviour::answer("Sunny."));
+    let said = callers[0].post("/v1/responses", json!({ "model": "small", "input": "Weather?" })).await;
+    assert_eq!(said.status, 200, "{said:?}");
+    let id = said.body["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/responses/{id}");
+
+    for caller in &callers {
+        let shown = caller.get(&path).await;
+        assert_eq!((shown.status, &shown.body["output"]), (200, &said.body["output"]), "{shown:?}");
+        let items = caller.get(&format!("{path}/input_items")).await.body;
+        assert_eq!(items["data"][0]["content"], json!([{ "type": "input_text", "text": "Weather?" }]), "{items}");
+        let refused = caller.post(&format!("{path}/cancel"), json!({})).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+    }
+    assert_eq!(stranger.get(&path).await.status, 404);
+    assert_eq!(stranger.delete(&path).await.status, 404);
+    let deleted = callers[1].delete(&path).await;
+    assert_eq!((deleted.status, &deleted.body), (200, &json!({ "id": id, "object": "response", "deleted": true })));
+    for caller in &callers {
+        let gone = caller.get(&path).await;
+        assert_eq!((gone.status, &gone.body["error"]["type"]), (404, &json!("invalid_request_error")), "{gone:?}");
+    }
+}
+
+#[tokio::test]
 async fn workspace_keys_end_with_membership_and_workspace_on_every_instance() {
     let stage = several(2).await;
     let ben = stage.app.sign_up("Ben").await;

@@ -63,6 +63,11 @@ fn programs() -> Vec<SampleCall> {
             let messages = json!([{ "role": "user", "content": "Hello" }]);
             Args::body(json!({ "model": "demo", "max_tokens": 9, "messages": messages }))
         }),
+        // No response has this id.
+        sample(&["ShowResponse", "DeleteResponse", "ListInputItems", "CancelResponse"], async |_| Args::id("resp_0")),
+        sample(&["CountResponseTokens", "CompactConversation"], async |_| {
+            Args::body(json!({ "model": "demo", "input": "Hello" }))
+        }),
         sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         sample(&["CreateCompletion"], async |_| Args::body(json!({ "model": "demo", "prompt": "Hello" }))),
         sample(&["RankDocuments", "RankDocumentsV2"], async |_| {

@@ -10,7 +10,7 @@ use std::{
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use ai::{
     Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
-    PassthroughEndpoint, PassthroughRequest, RequestInfo, TokenEstimate,
+    PassthroughEndpoint, PassthroughRequest, PreviousResponse, RequestInfo, TokenEstimate,
 };
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
@@ -107,16 +107,27 @@ impl<'a> CallContext<'a> {
         with_rate_limits(reply, self.limits)
     }
 
+    /// Replaces references to earlier responses: items that a request only refers to count as if they
+    /// had been sent.
+    async fn expand_references(
+        &self,
+        caller: &GatewayCaller,
+        body: Bytes,
+    ) -> Result<(Bytes, Option<PreviousResponse>), GatewayError> {
+        let expanded = match self.style {
+            ApiStyle::Responses => {
+                self.ctx.app().gateway.ai().expand_references(caller.work_owner(), caller.key_id, &body).await?
+            }
+            ApiStyle::Chat | ApiStyle::Messages => None,
+        };
+        Ok(expanded.map_or((body, None), |(body, followed)| (body, Some(followed))))
+    }
+
     /// Parses the request body and admits the call.
     async fn admit_request(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<AdmittedCall, GatewayError> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let owner = caller.work_owner();
-        // Items that the request only refers to count as if they had been sent.
-        let filled = match self.style {
-            ApiStyle::Responses => self.ctx.app().gateway.ai().expand_references(owner, caller.key_id, &body).await?,
-            ApiStyle::Chat | ApiStyle::Messages => None,
-        };
-        let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
+        let (body, followed) = self.expand_references(&caller, body).await?;
         let RequestInfo { model, stream, is_repeatable, estimate: wanted, normalised_body: mended } =
             ai::inspect(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
@@ -313,22 +324,53 @@ pub(super) async fn pass(
     Ok(asking.reply(answer))
 }
 
-/// Counts the tokens of a prompt.
-pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let asking = CallContext::new(ctx, ApiStyle::Messages);
+/// Compacts a conversation of the Responses API.
+pub(super) async fn compact(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let mut asking = CallContext::new(ctx, ApiStyle::Responses);
     let answer = async {
         let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+        let body = ai::compaction_request(caller.work_owner(), body).await?;
+        let entered = asking.admit_request(GatewayEndpoint::Responses, body).await?;
+        let ai = asking.ai();
+        asking.answer(entered, |call| async move { ai.compact(call).await }).await
+    };
+    let answer = answer.await;
+    Ok(asking.reply(answer))
+}
+
+/// Counts the tokens of a Messages request.
+pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let counted = |tokens| format!("{{\"input_tokens\":{tokens}}}");
+    count_tokens(ctx, ApiStyle::Messages, body, counted).await
+}
+
+/// Counts the tokens of a Responses request.
+pub(super) async fn count_response(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
+    let counted = |tokens| format!("{{\"object\":\"response.input_tokens\",\"input_tokens\":{tokens}}}");
+    count_tokens(ctx, ApiStyle::Responses, body, counted).await
+}
+
+async fn count_tokens(
+    ctx: &Ctx,
+    style: ApiStyle,
+    body: Bytes,
+    counted: impl Fn(u64) -> String,
+) -> Result<Reply<Raw>, AppError> {
+    let asking = CallContext::new(ctx, style);
+    let answer = async {
+        let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+        let body = asking.expand_references(&caller, body).await?.0;
         let RequestInfo { model, estimate: wanted, normalised_body: mended, .. } =
             ai::inspect(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
-        let route = gateway::route_to_count(ctx.gateway(), &caller, &model)?;
+        let route = gateway::route_to_count(ctx.gateway(), &caller, endpoint(style), &model)?;
         let call = Call::new(asking.style, body, route, asking.request_id.clone())
             .on_behalf_of(caller.work_owner())
             .with_betas(betas(ctx))
             .with_passes(caller.policy.passes.clone())
             .with_tokens(wanted.input, 0);
         let tokens = asking.ai().count_tokens(call).await?;
-        Ok(Reply::bytes("application/json", format!("{{\"input_tokens\":{tokens}}}").into()))
+        Ok(Reply::bytes("application/json", counted(tokens).into()))
     };
     let answer = answer.await;
     Ok(asking.reply(answer))

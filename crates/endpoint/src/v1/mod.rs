@@ -9,6 +9,7 @@ mod form;
 mod inference;
 mod models;
 mod passthrough;
+mod responses;
 mod settlement;
 mod stream;
 mod transcriptions;
@@ -25,7 +26,7 @@ pub(crate) const COHERE_ROOT: &str = "/v2";
 const OVERHEAD: Duration = Duration::from_secs(10);
 
 const RESOURCES: &[&[EndpointDef]] =
-    &[inference::ENDPOINTS, transcriptions::ENDPOINTS, passthrough::ENDPOINTS, models::ENDPOINTS];
+    &[inference::ENDPOINTS, transcriptions::ENDPOINTS, passthrough::ENDPOINTS, responses::ENDPOINTS, models::ENDPOINTS];
 
 /// Every endpoint of the gateway.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {

@@ -1,0 +1,211 @@
+//! Endpoints of the Responses API beside the creation of responses: stored responses, token counts
+//! and compaction.
+
+use ai::{ApiStyle, GatewayError};
+use appcore::{ApiKeyId, AppError};
+use bytes::Bytes;
+use gateway::require_endpoint;
+use middleware::tracing::request_id;
+use natter_macro::{dto, endpoint};
+use serde_json::{Value, json};
+
+use super::{
+    call::{authenticate_key, compact, count_response},
+    deadline, failure,
+    inference::Question,
+    max_body,
+};
+use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
+
+pub(super) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ShowResponse>(),
+    EndpointDef::of::<DeleteResponse>(),
+    EndpointDef::of::<ListInputItems>(),
+    EndpointDef::of::<CancelResponse>(),
+    EndpointDef::of::<CountResponseTokens>(),
+    EndpointDef::of::<CompactConversation>(),
+];
+
+/// Maximum page size.
+const MAX_LIMIT: usize = 100;
+/// Default page size.
+const DEFAULT_LIMIT: usize = 20;
+
+#[dto(request)]
+pub struct ResponseId {
+    #[from(path)]
+    pub id: String,
+}
+
+/// Show a stored response (OpenAI)
+///
+/// Of this key, of the last hour, and created without `store: false`.
+#[endpoint(GET "/v1/responses/{id}", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound), failure = FailureForm::Gateway)]
+impl Endpoint for ShowResponse {
+    type Request = ResponseId;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
+        let found = match key(ctx).await {
+            Ok(key) => ctx.app().gateway.ai().stored_response(key, &request.id).await,
+            Err(error) => Err(error),
+        };
+        Ok(reply(ctx, found))
+    }
+}
+
+/// Delete a stored response (OpenAI)
+#[endpoint(DELETE "/v1/responses/{id}", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound), failure = FailureForm::Gateway)]
+impl Endpoint for DeleteResponse {
+    type Request = ResponseId;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
+        let deleted = match key(ctx).await {
+            Ok(key) => ctx.app().gateway.ai().delete_response(key, &request.id).await,
+            Err(error) => Err(error),
+        };
+        let deleted = deleted.map(|()| json!({ "id": request.id, "object": "response", "deleted": true }));
+        Ok(reply(ctx, deleted))
+    }
+}
+
+#[dto(request)]
+pub struct ListInputItemsRequest {
+    #[from(path)]
+    pub id: String,
+    /// Page size from 1 to 100, by default 20.
+    #[from(query)]
+    pub limit: Option<u64>,
+    /// `asc` or `desc`, by default `desc`.
+    #[from(query)]
+    pub order: Option<String>,
+    /// Id of an item; lists those after it.
+    #[from(query)]
+    pub after: Option<String>,
+}
+
+/// List the input items of a stored response (OpenAI)
+#[endpoint(GET "/v1/responses/{id}/input_items", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound), failure = FailureForm::Gateway)]
+impl Endpoint for ListInputItems {
+    type Request = ListInputItemsRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ListInputItemsRequest) -> Result<Reply<Raw>, AppError> {
+        let page = match key(ctx).await {
+            Ok(key) => ctx.app().gateway.ai().response_input_items(key, &request.id).await,
+            Err(error) => Err(error),
+        };
+        Ok(reply(ctx, page.and_then(|items| page_of(items, &request))))
+    }
+}
+
+/// Cancel a background response (OpenAI)
+///
+/// Responses aren't created in the background, so there is none to cancel.
+#[endpoint(POST "/v1/responses/{id}/cancel", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound), failure = FailureForm::Gateway)]
+impl Endpoint for CancelResponse {
+    type Request = ResponseId;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
+        let found = match key(ctx).await {
+            Ok(key) => ctx.app().gateway.ai().stored_response(key, &request.id).await,
+            Err(error) => Err(error),
+        };
+        let sentence = "Only responses created with `background: true` can be cancelled.";
+        Ok(reply(ctx, found.and_then(|_| Err(GatewayError::invalid(sentence)))))
+    }
+}
+
+/// Count the input tokens of a response (OpenAI)
+///
+/// The number from the model's provider, or an estimate.
+#[endpoint(POST "/v1/responses/input_tokens", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CountResponseTokens {
+    type Request = Question;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
+        count_response(ctx, question.body).await
+    }
+}
+
+/// Compact a conversation (OpenAI)
+///
+/// Responds with one item that replaces the conversation in later requests. For models without a
+/// compaction of their own it holds a summary by the model.
+#[endpoint(POST "/v1/responses/compact", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
+impl Endpoint for CompactConversation {
+    type Request = Question;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
+        compact(ctx, question.body).await
+    }
+}
+
+/// API key of the caller, if it may use the Responses API.
+async fn key(ctx: &Ctx) -> Result<ApiKeyId, GatewayError> {
+    let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+    require_endpoint(&caller, appcore::view::GatewayEndpoint::Responses)?;
+    Ok(caller.key_id)
+}
+
+fn reply(ctx: &Ctx, answer: Result<Value, GatewayError>) -> Reply<Raw> {
+    match answer {
+        Ok(body) => Reply::bytes("application/json", Bytes::from(body.to_string())),
+        Err(error) => failure::reply(&error, ApiStyle::Responses, &request_id(ctx.http())),
+    }
+}
+
+/// Page of items, which are given oldest first.
+fn page_of(mut items: Vec<Value>, request: &ListInputItemsRequest) -> Result<Value, GatewayError> {
+    let limit = request.limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(GatewayError::invalid_param("limit", format!("`limit` must be from 1 to {MAX_LIMIT}.")));
+    }
+    match request.order.as_deref() {
+        None | Some("desc") => items.reverse(),
+        Some("asc") => {}
+        Some(_) => return Err(GatewayError::invalid_param("order", "`order` must be asc or desc.")),
+    }
+    if let Some(after) = &request.after {
+        let place = items.iter().position(|item| item["id"] == after.as_str());
+        let place = place.ok_or_else(|| GatewayError::invalid_param("after", "`after` isn't the id of an item."))?;
+        items.drain(..=place);
+    }
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let id = |item: Option<&Value>| item.map(|item| item["id"].clone());
+    Ok(json!({
+        "object": "list", "first_id": id(items.first()), "last_id": id(items.last()), "has_more": has_more,
+        "data": items,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_items() {
+        let page = |limit: Option<u64>, order: Option<&str>, after: Option<&str>| {
+            let items = ["a", "b", "c"].map(|id| json!({ "id": id })).to_vec();
+            let (order, after) = (order.map(str::to_owned), after.map(str::to_owned));
+            let page = page_of(items, &ListInputItemsRequest { id: String::new(), limit, order, after });
+            let ids = |page: Value| {
+                page["data"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect::<Vec<_>>()
+            };
+            page.map(|page| (page["has_more"] == true, ids(page))).map_err(|error| error.message().to_owned())
+        };
+        assert_eq!(page(None, None, None).unwrap(), (false, vec![json!("c"), json!("b"), json!("a")]));
+        assert_eq!(page(Some(2), Some("asc"), None).unwrap(), (true, vec![json!("a"), json!("b")]));
+        assert_eq!(page(Some(2), Some("asc"), Some("b")).unwrap(), (false, vec![json!("c")]));
+        for (limit, order, after) in
+            [(Some(0), None, None), (Some(101), None, None), (None, Some("up"), None), (None, None, Some("x"))]
+        {
+            assert!(page(limit, order, after).is_err());
+        }
+    }
+}
