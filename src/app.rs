@@ -20,7 +20,9 @@ use app::App;
 use appcore::{AppError, McpServerId};
 use assistants::tools::oauth;
 use endpoint::only_get;
-use middleware::{address, base_path, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
+use middleware::{
+    address, base_path, cors, firewall, flood_guard::FloodGuard, gemini_path, host, security_headers, tracing,
+};
 use realtime::{
     Shard, SocketIo,
     per_address::{AddressSlot, PerAddress},
@@ -62,6 +64,7 @@ pub fn build(
         .wrap(from_fn(tracing::observe))
         .wrap_fn(|mut request, service| {
             base_path::strip(&mut request);
+            gemini_path::normalise(&mut request);
             service.call(request)
         })
 }

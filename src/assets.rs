@@ -44,7 +44,8 @@ const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src '
 const DOCS: &str = "docs/";
 /// Path prefixes that are never views of the app. An unknown path below them gets a 404 instead of
 /// the page.
-const RESERVED: [&str; 9] = ["r1", "v1", "v2", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
+const RESERVED: [&str; 10] =
+    ["r1", "v1", "v1beta", "v2", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const CACHE_REVALIDATE: &str = "no-cache";
 const CACHE_ONE_HOUR: &str = "public, max-age=3600";
@@ -389,6 +390,7 @@ mod tests {
         for reserved in [
             "/r1/nothing",
             "/v1/models",
+            "/v1beta/models",
             "/v2/nothing",
             "/_app/immutable/old.js",
             "/.well-known/security.txt",

@@ -5,6 +5,7 @@ mod answers;
 mod budgets;
 mod cache;
 mod cluster;
+mod gemini;
 mod keys;
 mod leaving;
 mod model_lists;

@@ -24,6 +24,8 @@ pub enum ApiStyle {
     Responses,
     /// Anthropic's `/v1/messages`.
     Messages,
+    /// Gemini's `/v1beta`.
+    Gemini,
 }
 
 /// A provider's model that can serve a public model name.

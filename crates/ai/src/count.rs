@@ -9,7 +9,7 @@ use crate::{
     Ai, AiError, ApiStyle, Call, GatewayError,
     blocking_pool::run,
     canonical::Request,
-    dialect::{CountRequest, anthropic, lone_surrogates, openai_responses},
+    dialect::{CountRequest, anthropic, gemini, lone_surrogates, openai_responses},
     forward::AttemptError,
     route::{Attempt, RouteAttempts},
     tool_names,
@@ -52,6 +52,7 @@ async fn parse_request(call: &Call) -> Result<Request, GatewayError> {
         let body = lone_surrogates::parse_request(&body)?;
         let mut request = match style {
             ApiStyle::Responses => openai_responses::request::read(&body)?.0,
+            ApiStyle::Gemini => gemini::client_request::read(&body)?.0,
             ApiStyle::Chat | ApiStyle::Messages => anthropic::request::read_to_count(&body)?,
         };
         tool_names::normalise(&mut request);
@@ -64,16 +65,17 @@ async fn count_at_provider(call: &Call, attempt: &Attempt<'_>, deadline: Instant
     let upstream = attempt.upstream;
     let dialect = upstream.kind.dialect();
     // The provider's own format passes through unparsed, including fields that Natter doesn't know.
-    let request = if dialect.passes_through(call.style) {
-        Request::default()
-    } else {
-        parse_request(call).await.map_err(AttemptError::Final)?
+    let counted = match (call.style, dialect.passes_through(call.style)) {
+        (ApiStyle::Gemini, true) => gemini::passthrough::count_request(&call.body, attempt.model).map(Some),
+        (_, true) => dialect.count(&call.body, &Request::default(), attempt.model),
+        (_, false) => {
+            let request = parse_request(call).await.map_err(AttemptError::Final)?;
+            dialect.count(&call.body, &request, attempt.model)
+        }
     };
     // If the provider can't count this request, for example because of an image by URL, the tokens
     // are estimated.
-    let Ok(Some(CountRequest { post, field })) = dialect.count(&call.body, &request, attempt.model) else {
-        return Ok(None);
-    };
+    let Ok(Some(CountRequest { post, field })) = counted else { return Ok(None) };
     let betas = if dialect.passes_through(call.style) { call.betas_for(upstream) } else { None };
     let wishes = (false, betas.as_deref());
     let response = upstream.post_message(&upstream.url(&post.path), attempt, post.body, wishes, deadline).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use memchr::memmem;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 use tokio::time::Instant;
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     dialect::{
         Post,
         fields::{self, Fields, lenient_count},
+        gemini::client_embeddings::{self, EmbeddingRequest},
         restricted_params,
     },
     forward::{AttemptError, JSON},
@@ -39,13 +40,34 @@ pub(crate) struct EmbeddingParams {
     pub inputs: usize,
     pub dimensions: Option<u64>,
     pub base64: bool,
+    /// Fields of each text that only Gemini's models know; empty if there are none.
+    pub gemini_fields: Vec<Map<String, Value>>,
 }
 
 impl Ai {
     /// Creates embeddings; the style of the call is ignored.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let body = call.body.clone();
-        let wish = Arc::new(run(call.owner, body.len(), move || read(&body)).await??);
+        let wish = run(call.owner, body.len(), move || read(&body)).await??;
+        let body = self.create_embeddings(&call, wish).await?;
+        Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter })
+    }
+
+    /// Creates embeddings for a call in the format of Gemini's API.
+    pub async fn forward_gemini_embeddings(&self, mut call: Call) -> Result<Forwarded, GatewayError> {
+        let body = call.body.clone();
+        let reading = run(call.owner, body.len(), move || client_embeddings::read(&body));
+        let EmbeddingRequest { body, params, is_batch } = reading.await??;
+        call.body = body;
+        let answer = self.create_embeddings(&call, params).await?;
+        let writing = run_for_answer(call.owner, answer.len(), move || client_embeddings::write(&answer, is_batch));
+        let body = writing.await?.map_err(Failure::from)?;
+        Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter })
+    }
+
+    /// Tries the route's deployments in order. Returns an answer in OpenAI's format.
+    async fn create_embeddings(&self, call: &Call, wish: EmbeddingParams) -> Result<Bytes, GatewayError> {
+        let wish = Arc::new(wish);
         let size = call.estimated_input();
         call.meter.set_estimated_input(size);
         let deadline = Instant::now() + self.limits().deadline;
@@ -55,10 +77,10 @@ impl Ai {
         loop {
             let attempt = tries.next().await?;
             call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match embed(&call, &wish, &attempt, deadline).await {
+            match embed(call, &wish, &attempt, deadline).await {
                 Ok(body) => {
                     attempt.record_success();
-                    return Ok(Forwarded { content_type: JSON, body: AnswerBody::Whole(body), meter: call.meter });
+                    return Ok(body);
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
@@ -100,7 +122,8 @@ pub(crate) fn read(body: &Bytes) -> Result<EmbeddingParams, GatewayError> {
         Some("base64") => true,
         Some(_) => return Err(fields.error("encoding_format", "`encoding_format` must be float or base64.")),
     };
-    Ok(EmbeddingParams { texts, inputs, dimensions: fields.count("dimensions")?, base64 })
+    let dimensions = fields.count("dimensions")?;
+    Ok(EmbeddingParams { texts, inputs, dimensions, base64, gemini_fields: Vec::new() })
 }
 
 async fn embed(
@@ -228,7 +251,8 @@ mod tests {
 
     /// A request with one input.
     fn one(base64: bool) -> EmbeddingParams {
-        EmbeddingParams { texts: vec!["a".to_owned()], inputs: 1, dimensions: None, base64 }
+        let texts = vec!["a".to_owned()];
+        EmbeddingParams { texts, inputs: 1, dimensions: None, base64, gemini_fields: Vec::new() }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Gateway calls: forwards a request in a client format and returns the answer in the same format,
 //! whatever the provider's format.
 
+mod gemini_passthrough;
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -24,6 +26,7 @@ use crate::{
             self,
             passthrough::{MessageEvents, MessagesTap},
         },
+        gemini::{self, passthrough::GeminiTap},
         lone_surrogates,
         openai_chat::{
             self,
@@ -70,6 +73,7 @@ enum StartedAnswer {
     Frames(Bytes),
     Chat(Box<TappedStream<ChatTap>>),
     Messages(Box<TappedStream<MessagesTap>>),
+    Gemini(Box<TappedStream<GeminiTap>>),
     Responses(Box<TappedStream<ResponsesTap>>),
     Translated(Box<TappedStream<FormatConverter>>),
 }
@@ -92,6 +96,7 @@ enum AnswerFormat {
         is_compaction: bool,
     },
     Messages,
+    Gemini(gemini::client_format::AnswerOptions),
 }
 
 impl Ai {
@@ -162,6 +167,9 @@ impl Ai {
             }
             (ApiStyle::Messages, _) if dialect.passes_through(ApiStyle::Messages) => {
                 return self.pass_messages(call, attempt, deadline).await;
+            }
+            (ApiStyle::Gemini, _) if dialect.passes_through(ApiStyle::Gemini) => {
+                return self.pass_gemini(call, attempt, deadline).await;
             }
             (ApiStyle::Responses, Some(url)) if !needs_summary(call, upstream).await? => {
                 return self.pass_responses(call, attempt, url, deadline).await;
@@ -484,6 +492,10 @@ impl ParsedCall {
                 (request, AnswerFormat::Responses { repeated, record, is_compaction })
             }
             ApiStyle::Messages => (anthropic::request::read(&body)?, AnswerFormat::Messages),
+            ApiStyle::Gemini => {
+                let (request, options) = gemini::client_request::read(&body)?;
+                (request, AnswerFormat::Gemini(options))
+            }
         };
         Ok(Self { request, format })
     }
@@ -505,6 +517,7 @@ impl AnswerFormat {
                 whole
             }
             Self::Messages => anthropic::client_format::whole(head, answer, usage),
+            Self::Gemini(options) => gemini::client_format::whole(head, *options, answer, usage),
         })
     }
 
@@ -519,6 +532,7 @@ impl AnswerFormat {
                 Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone(), record.clone()))
             }
             Self::Messages => Box::new(anthropic::client_format::MessageWriter::new(head, asked)),
+            Self::Gemini(options) => Box::new(gemini::client_format::GeminiWriter::new(head, *options)),
         }
     }
 }
@@ -529,6 +543,7 @@ fn head(style: ApiStyle, model: &str) -> AnswerHead {
         ApiStyle::Chat => "chatcmpl-",
         ApiStyle::Responses => "resp_",
         ApiStyle::Messages => "msg_",
+        ApiStyle::Gemini => "",
     };
     let id = format!("{prefix}{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
     let created = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -547,6 +562,7 @@ fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: boo
         StartedAnswer::Frames(frames) => stream(stream::iter([Ok(frames)]).boxed()),
         StartedAnswer::Chat(relay) => stream(relay.with_lease(lease).boxed()),
         StartedAnswer::Messages(relay) => stream(relay.with_lease(lease).boxed()),
+        StartedAnswer::Gemini(relay) => stream(relay.with_lease(lease).boxed()),
         StartedAnswer::Responses(relay) => stream(relay.with_lease(lease).boxed()),
         StartedAnswer::Translated(relay) => stream(relay.with_lease(lease).boxed()),
     };

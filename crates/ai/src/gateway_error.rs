@@ -177,6 +177,7 @@ impl GatewayError {
             ApiStyle::Messages => {
                 json!({"type": "error", "error": self.anthropic_object(), "request_id": request_id})
             }
+            ApiStyle::Gemini => json!({"error": self.google_object()}),
         };
         Rendered { status: self.status(style), headers, body: body.to_string().into_bytes() }
     }
@@ -191,6 +192,7 @@ impl GatewayError {
                 json!({"type": "error", "sequence_number": sequence, "code": self.openai_code(), "message": self.message, "param": self.param}),
             ),
             ApiStyle::Messages => ("event: error\n", json!({"type": "error", "error": self.anthropic_object()})),
+            ApiStyle::Gemini => ("", json!({"error": self.google_object()})),
         };
         format!("{event}data: {data}\n\n").into_bytes()
     }
@@ -228,6 +230,38 @@ impl GatewayError {
             | ErrorKind::UnsupportedMediaType
             | ErrorKind::Internal => None,
         })
+    }
+
+    fn google_object(&self) -> Value {
+        let status = match self.kind {
+            ErrorKind::Invalid
+            | ErrorKind::ContextTooLong
+            | ErrorKind::Declined
+            | ErrorKind::TooLarge
+            | ErrorKind::UnsupportedMediaType => "INVALID_ARGUMENT",
+            ErrorKind::Unauthenticated => "UNAUTHENTICATED",
+            ErrorKind::Forbidden => "PERMISSION_DENIED",
+            ErrorKind::UnknownModel | ErrorKind::NotFound => "NOT_FOUND",
+            ErrorKind::MethodNotAllowed => "UNIMPLEMENTED",
+            ErrorKind::RateLimited | ErrorKind::OutOfBudget => "RESOURCE_EXHAUSTED",
+            ErrorKind::Internal => "INTERNAL",
+            ErrorKind::Unavailable | ErrorKind::BadUpstream => "UNAVAILABLE",
+            ErrorKind::Timeout => "DEADLINE_EXCEEDED",
+        };
+        let mut details = Vec::new();
+        if self.kind == ErrorKind::OutOfBudget {
+            // Gemini CLI retries unless the violated quota is one per day.
+            let violation = json!({"subject": "budget", "quotaId": "BudgetPerDay", "description": self.message});
+            details.push(json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]}));
+        } else if let Some(wait) = self.retry_after {
+            let delay = format!("{:.3}s", wait.as_secs_f64());
+            details.push(json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay}));
+        }
+        let mut object = json!({"code": self.status(ApiStyle::Gemini), "message": self.message, "status": status});
+        if !details.is_empty() {
+            object["details"] = details.into();
+        }
+        object
     }
 
     fn anthropic_object(&self) -> Value {
@@ -328,6 +362,37 @@ mod tests {
                 .to_string()
         );
         assert_eq!(error.status(ApiStyle::Responses), 404);
+    }
+
+    #[test]
+    fn renders_errors_of_googles_format() {
+        let object = |error: &GatewayError| -> Value {
+            let value: Value = serde_json::from_str(&text(error, ApiStyle::Gemini)).expect("JSON");
+            let frame = String::from_utf8(error.frame(ApiStyle::Gemini, 0)).expect("text");
+            assert_eq!(frame, format!("data: {value}\n\n"));
+            value["error"].clone()
+        };
+        for (kind, code, status) in [
+            (ErrorKind::Invalid, 400, "INVALID_ARGUMENT"),
+            (ErrorKind::Unauthenticated, 401, "UNAUTHENTICATED"),
+            (ErrorKind::Forbidden, 403, "PERMISSION_DENIED"),
+            (ErrorKind::UnknownModel, 404, "NOT_FOUND"),
+            (ErrorKind::RateLimited, 429, "RESOURCE_EXHAUSTED"),
+            (ErrorKind::Internal, 500, "INTERNAL"),
+            (ErrorKind::BadUpstream, 502, "UNAVAILABLE"),
+            (ErrorKind::Unavailable, 503, "UNAVAILABLE"),
+            (ErrorKind::Timeout, 504, "DEADLINE_EXCEEDED"),
+        ] {
+            let error = GatewayError::new(kind, "Why.");
+            assert_eq!(object(&error), json!({"code": code, "message": "Why.", "status": status}));
+        }
+        let busy = GatewayError::new(ErrorKind::RateLimited, "Busy.").with_retry_after(Duration::from_millis(34_500));
+        assert_eq!(object(&busy)["details"][0]["retryDelay"], "34.500s");
+        let spent = object(&GatewayError::new(ErrorKind::OutOfBudget, "Spent."));
+        assert_eq!(
+            (&spent["code"], &spent["details"][0]["violations"][0]["quotaId"]),
+            (&json!(429), &json!("BudgetPerDay"))
+        );
     }
 
     #[test]

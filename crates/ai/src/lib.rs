@@ -1,7 +1,7 @@
 //! Client for language models of all supported providers.
 //!
 //! [`Ai::chat`] answers Natter's own conversations as a stream of text. [`Ai::forward`] serves
-//! gateway calls in one of three [formats](ApiStyle) and answers in the same format; embeddings,
+//! gateway calls in one of four [formats](ApiStyle) and answers in the same format; embeddings,
 //! transcriptions and token counting have calls of their own. [`Ai::forward_passthrough`] serves
 //! endpoints that only providers of OpenAI's kind have, such as images and speech. All take the
 //! same path: the [route](Route) lists deployments, the [key pool](keys) lends the least used key
@@ -64,7 +64,10 @@ pub use chat::{
 };
 pub use compaction::compaction_request;
 pub use context_window::{estimate_tokens, turn_tokens, window};
-pub use dialect::ProviderKind;
+pub use dialect::{
+    ProviderKind,
+    gemini::client_body::{GeminiMethod, normalise_gemini_body, parse_gemini_path},
+};
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use health::{ProviderHealth, ProviderState};

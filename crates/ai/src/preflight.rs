@@ -22,7 +22,8 @@ use crate::{
     call::ApiStyle,
     dialect::{
         anthropic::server_tools as claude_hosted,
-        fields::{self, has_escaped, may_have, whole_number},
+        fields::{self, has_escaped, lenient_count, may_have, whole_number},
+        gemini,
         openai_responses::server_tools,
     },
     gateway_error::GatewayError,
@@ -51,7 +52,7 @@ pub struct TokenEstimate {
     /// Tokens of the predicted output (`prediction`). Wrong ones are billed as output, beyond the
     /// limit.
     pub predicted: u64,
-    /// Number of answers.
+    /// Number of answers; 0 for embeddings in Gemini's format.
     pub choices: u64,
     /// True if audio is sent or requested.
     pub has_audio: bool,
@@ -104,6 +105,15 @@ struct Head<'a> {
     web_search_options: Option<&'a RawValue>,
     #[serde(borrow)]
     prediction: Option<&'a RawValue>,
+    /// Settings of Gemini's API.
+    #[serde(borrow, rename = "generationConfig")]
+    generation_config: Option<&'a RawValue>,
+}
+
+impl Head<'_> {
+    fn generation_config(&self) -> Value {
+        self.generation_config.and_then(|config| serde_json::from_str(config.get()).ok()).unwrap_or_default()
+    }
 }
 
 /// Inspects a body on the blocking pool, or returns the error in it.
@@ -146,15 +156,24 @@ fn normalised(body: &[u8]) -> Option<Bytes> {
 pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<'_>, GatewayError> {
     let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
     let model = model_name(head.model)?;
-    let choices = head.n.unwrap_or(1);
-    if choices == 0 || choices > MAX_CHOICES {
-        return Err(GatewayError::invalid_param("n", format!("`n` must be between 1 and {MAX_CHOICES}.")));
+    let config = if style == ApiStyle::Gemini { head.generation_config() } else { Value::Null };
+    // Only answers have this field, which the gateway adds.
+    let embeds = style == ApiStyle::Gemini && head.stream.is_none();
+    let (choices_field, choices) = match style {
+        ApiStyle::Gemini if embeds => ("candidateCount", 0),
+        ApiStyle::Gemini => ("candidateCount", lenient_count(&config["candidateCount"]).unwrap_or(1).max(1)),
+        ApiStyle::Chat | ApiStyle::Responses | ApiStyle::Messages => ("n", head.n.unwrap_or(1)),
+    };
+    if (choices == 0 && !embeds) || choices > MAX_CHOICES {
+        let message = format!("`{choices_field}` must be between 1 and {MAX_CHOICES}.");
+        return Err(GatewayError::invalid_param(choices_field, message));
     }
     let (max_output, choices) = match style {
         // If both limits are set, the provider may use either one, so the larger counts.
         ApiStyle::Chat => (head.max_completion_tokens.max(head.max_tokens), choices),
         ApiStyle::Responses => (head.max_output_tokens, 1),
         ApiStyle::Messages => (head.max_tokens, 1),
+        ApiStyle::Gemini => (lenient_count(&config["maxOutputTokens"]), choices),
     };
     // Many servers treat a limit of 0 as unlimited.
     let max_output = max_output.filter(|most| *most > 0);
@@ -162,7 +181,11 @@ pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<
     let predicted = prediction.map_or(0, |text| estimate(text.get().as_bytes()));
     let survey = survey(body);
     if survey.items > MAX_ITEMS {
-        let field = if style == ApiStyle::Responses { "input" } else { "messages" };
+        let field = match style {
+            ApiStyle::Responses => "input",
+            ApiStyle::Chat | ApiStyle::Messages => "messages",
+            ApiStyle::Gemini => "contents",
+        };
         let message = format!("A question can have up to {MAX_ITEMS} messages and parts of them.");
         return Err(GatewayError::invalid_param(field, message));
     }
@@ -181,10 +204,16 @@ pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<
             (tools, most_calls.is_none() && (tools.searches > 0 || tools.images > 0))
         }
         ApiStyle::Messages => claude_hosted::max_tool_uses(head.tools, assumed)?,
+        ApiStyle::Gemini => gemini::passthrough::max_tool_uses(head.tools, assumed),
     };
     let is_shortened = style == ApiStyle::Messages && may_have(body, COMPACTION_MARKS.as_slice());
     let input = survey.tokens;
-    let is_repeatable = head.seed.is_some() || head.temperature.is_some_and(is_zero);
+    let is_repeatable = match style {
+        ApiStyle::Gemini => embeds || !config["seed"].is_null() || config["temperature"].as_f64() == Some(0.0),
+        ApiStyle::Chat | ApiStyle::Responses | ApiStyle::Messages => {
+            head.seed.is_some() || head.temperature.is_some_and(is_zero)
+        }
+    };
     let wanted = TokenEstimate {
         input,
         max_output,

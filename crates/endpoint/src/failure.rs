@@ -17,7 +17,7 @@ use crate::{answer::response_builder, content_negotiation::WireFormat, r1, v1};
 pub enum FailureForm {
     /// Envelope, in JSON or MessagePack.
     Envelope,
-    /// Format of OpenAI or Anthropic, depending on the client's library.
+    /// Format of OpenAI, Anthropic or Google, depending on the client's library and the path.
     Gateway,
 }
 
@@ -31,7 +31,7 @@ impl FailureForm {
     pub(crate) fn of_path(path: &str) -> Self {
         let is_under =
             |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if [v1::ROOT, v1::COHERE_ROOT].iter().any(is_under) { Self::Gateway } else { Self::Envelope }
+        if [v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT].iter().any(is_under) { Self::Gateway } else { Self::Envelope }
     }
 
     /// HTTP status of an error code at this path.

@@ -393,7 +393,7 @@ pub(crate) fn truncate(text: &str) -> String {
     }
 }
 
-fn url_query(text: &str) -> Vec<(String, String)> {
+pub(crate) fn url_query(text: &str) -> Vec<(String, String)> {
     actix_web::web::Query::<Vec<(String, String)>>::from_query(text)
         .map(actix_web::web::Query::into_inner)
         .unwrap_or_default()

@@ -30,16 +30,18 @@ struct PathEndpoints {
     allowed: String,
 }
 
-/// Registers all endpoints under `/r1`, `/files`, `/v1` and `/v2`, and Socket.IO.
+/// Registers all endpoints under `/r1`, `/files`, `/v1`, `/v1beta` and `/v2`, and Socket.IO.
 pub fn configure(config: &mut ServiceConfig) {
     static R1: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::ROOT, all()));
     static FILES: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::FILES, all()));
     static V1: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::ROOT, all()));
+    static V1_BETA: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::GEMINI_ROOT, all()));
     static V2: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::COHERE_ROOT, all()));
     streams::configure(config);
     R1.configure(config);
     FILES.configure(config);
     V1.configure(config);
+    V1_BETA.configure(config);
     V2.configure(config);
 }
 
@@ -122,7 +124,8 @@ mod tests {
 
     #[test]
     fn finds_each_endpoint_by_path() {
-        let roots = [r1::ROOT, r1::FILES, v1::ROOT, v1::COHERE_ROOT].map(|root| Routes::new(root, all()));
+        let roots =
+            [r1::ROOT, r1::FILES, v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT].map(|root| Routes::new(root, all()));
         for def in all() {
             // A path field matches any text, so also its own name in braces.
             let found = roots.iter().find_map(|routes| routes.paths.at(def.path.strip_prefix(routes.root)?).ok());

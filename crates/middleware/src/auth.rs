@@ -10,6 +10,8 @@ use identity::accounts::{self, Device, api_keys::KEY_PREFIX};
 use crate::{RequestServices, address::source, cookies};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Header of Google's libraries.
+pub(crate) const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Access token or API key of a request.
 pub struct Credentials {
@@ -37,13 +39,16 @@ impl Credentials {
     }
 }
 
-/// Finds the gateway API key of a request, in `Authorization: Bearer` or in `x-api-key`, which
-/// Anthropic's libraries send. If both are present, the one in Natter's format wins, since the
-/// other may be a provider's key.
+/// Finds the gateway API key of a request, in `Authorization: Bearer` or in the headers that the
+/// libraries of Anthropic and Google send. If several are present, the one in Natter's format wins,
+/// since the others may be keys of a provider.
 #[must_use]
 pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
-    let own = headers.get(API_KEY).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());
-    let found: Vec<String> = own.into_iter().chain(Credentials::bearer(headers)).collect();
+    let key =
+        |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());
+    // Gemini CLI sends an empty key if it uses another header.
+    let google = key(GOOGLE_API_KEY).filter(|key| !key.is_empty());
+    let found: Vec<String> = [key(API_KEY), google, Credentials::bearer(headers)].into_iter().flatten().collect();
     let ours = found.iter().find(|token| token.starts_with(KEY_PREFIX));
     let token = ours.or(found.first())?.clone();
     Some(Credentials { token, by_cookie: false })

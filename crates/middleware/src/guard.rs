@@ -51,7 +51,7 @@ pub fn scope(access: Access, method: &Method, path: &str) -> Option<Scope> {
     }
     Some(if access == Access::Admin || is_under(&"/r1/admin") {
         Scope::Admin
-    } else if is_under(&"/v1") || is_under(&"/v2") {
+    } else if is_under(&"/v1") || is_under(&"/v1beta") || is_under(&"/v2") {
         Scope::Gateway
     } else if matches!(*method, Method::GET | Method::HEAD) {
         Scope::Read
@@ -106,6 +106,7 @@ mod tests {
             (Method::POST, "/v1/chat/completions", Some(Scope::Gateway)),
             (Method::GET, "/v1/models", Some(Scope::Gateway)),
             (Method::POST, "/v2/rerank", Some(Scope::Gateway)),
+            (Method::GET, "/v1beta/models", Some(Scope::Gateway)),
             (Method::DELETE, "/r1/messages/{id}", Some(Scope::Write)),
         ] {
             assert_eq!(scope(Access::User, &method, path), expected, "{method} {path}");

@@ -15,6 +15,7 @@ pub mod cookies;
 pub mod cors;
 pub mod firewall;
 pub mod flood_guard;
+pub mod gemini_path;
 pub mod guard;
 pub mod host;
 pub mod origin;

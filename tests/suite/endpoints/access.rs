@@ -61,8 +61,11 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
         let mut call = None;
         for (scope, key) in world.keys() {
             let cell = ask(&world, def, key, &mut call).await;
-            let missing =
-                if def.failure == FailureForm::Envelope { "403 scope_missing" } else { "403 permission_error" };
+            let missing = match def.failure {
+                FailureForm::Envelope => "403 scope_missing",
+                FailureForm::Gateway if is_google(def) => "403 PERMISSION_DENIED",
+                FailureForm::Gateway => "403 permission_error",
+            };
             let is_allowed = def.scope() == Some(*scope);
             // The service requires a session, whatever scope the key has.
             if is_allowed && def.errors.contains(&Code::ScopeMissing) {
@@ -71,6 +74,11 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
             assert_eq!(cell != missing, is_allowed, "{} {} with {}: {cell}", def.method, def.path, scope.as_str());
         }
     }
+}
+
+/// True if the endpoint's errors are in Google's format.
+fn is_google(def: &endpoint::EndpointDef) -> bool {
+    def.path.starts_with("/v1beta/") || (def.method == "POST" && def.path.starts_with("/v1/models/"))
 }
 
 /// Administrative changes that need no recent confirmation: they can be undone, and grant neither
@@ -128,7 +136,8 @@ async fn session(who: &Member, call: &Call) -> Caller {
 fn cell(answer: &Answer) -> String {
     // In other error formats, the code is in another field.
     let error = &answer.body["error"];
-    match answer.body["code"].as_str().or(error["code"].as_str()).or(error["type"].as_str()) {
+    let google = || error["status"].as_str();
+    match answer.body["code"].as_str().or(error["code"].as_str()).or(error["type"].as_str()).or_else(google) {
         Some(code) => format!("{} {code}", answer.status),
         None => answer.status.to_string(),
     }

@@ -68,6 +68,12 @@ fn programs() -> Vec<SampleCall> {
         sample(&["CountResponseTokens", "CompactConversation"], async |_| {
             Args::body(json!({ "model": "demo", "input": "Hello" }))
         }),
+        plain(&["ListGeminiModels"]),
+        sample(&["ShowGeminiModel"], async |_| Args::id("demo")),
+        sample(&["CallGeminiModel", "CallGeminiModelV1"], async |_| {
+            let contents = json!([{ "role": "user", "parts": [{ "text": "Hello" }] }]);
+            Args::id("demo:generateContent").with_body(json!({ "contents": contents }))
+        }),
         sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         sample(&["CreateCompletion"], async |_| Args::body(json!({ "model": "demo", "prompt": "Hello" }))),
         sample(&["RankDocuments", "RankDocumentsV2"], async |_| {

@@ -69,7 +69,8 @@ fn media_in(body: &[u8]) -> Result<Media, usize> {
 }
 
 fn has_candidate(body: &[u8]) -> bool {
-    let names = [&b"\"image_url\""[..], b"\"input_audio\"", b"\"source\"", b"\"file_"];
+    let names =
+        [&b"\"image_url\""[..], b"\"input_audio\"", b"\"source\"", b"\"file_", b"\"inlineData\"", b"\"fileUri\""];
     names.iter().any(|name| memmem::find(body, name).is_some()) || has_escaped(body)
 }
 
@@ -127,8 +128,8 @@ impl ValuePosition<'_> {
         }
         let is_medium = match (self.parent, self.key) {
             ("image_url", "url") | (_, "image_url") | ("input_audio", "data") => true,
-            ("source", "data" | "url") | (_, "file_data") => true,
-            (_, "file_id" | "file_url") => {
+            ("source", "data" | "url") | ("inlineData", "data") | (_, "file_data") => true,
+            (_, "file_id" | "file_url") | ("fileData", "fileUri") => {
                 media.count_url(text, DOCUMENT_TOKENS);
                 return;
             }
@@ -184,6 +185,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
             let is_argument = is_argument
                 || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
+                || (parent == "functionResponse" && key == "response")
                 // At the top level, `input` is the input of the Responses API and not a tool
                 // argument.
                 || (depth > 0 && key == "input");

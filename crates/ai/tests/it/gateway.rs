@@ -419,6 +419,7 @@ async fn converts_between_all_formats() {
         ApiStyle::Messages => {
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "stream": stream})
         }
+        ApiStyle::Gemini => json!({"model": "m", "contents": [{"parts": [{"text": "Hi"}]}], "stream": stream}),
     };
     for kind in [ProviderKind::OPENAI, ProviderKind::GEMINI, ProviderKind::ANTHROPIC] {
         for stream in [false, true] {
@@ -434,6 +435,7 @@ async fn converts_between_all_formats() {
                 (ApiStyle::Chat, "data: [DONE]\n\n"),
                 (ApiStyle::Responses, "event: response.completed"),
                 (ApiStyle::Messages, "event: message_stop"),
+                (ApiStyle::Gemini, "data: {\"candidates\""),
             ] {
                 let (status, text, meter) = call(&ai, style, &route, &question(style, stream)).await;
                 assert_eq!(status, 200, "{style:?} to {kind:?}: {text}");

@@ -23,7 +23,7 @@ use middleware::{
 use platform::rate_limits::{KeyLimitStates, LimitState};
 use tokio::time::timeout;
 
-use super::{failure, settlement::CallSettlement, stream::LiveStream};
+use super::{failure, json_array::JsonArrayStream, settlement::CallSettlement, stream::LiveStream};
 use crate::{Ctx, Raw, Reply};
 
 /// Maximum length of the list of beta headers that is forwarded, in bytes.
@@ -63,7 +63,7 @@ pub(super) async fn authenticate_key(ctx: &Ctx) -> Result<GatewayCaller, AppErro
 }
 
 /// Admitted call, and how the answer is cached.
-struct AdmittedCall {
+pub(super) struct AdmittedCall {
     admission: Admission,
     call: Call,
     stream: bool,
@@ -77,6 +77,8 @@ pub(super) struct CallContext<'a> {
     pub request_id: String,
     limits: KeyLimitStates,
     started_at: Instant,
+    /// True if a stream is sent as a JSON array instead of Server-Sent Events.
+    streams_array: bool,
 }
 
 impl<'a> CallContext<'a> {
@@ -87,7 +89,13 @@ impl<'a> CallContext<'a> {
             request_id: request_id(ctx.http()),
             limits: KeyLimitStates::default(),
             started_at: Instant::now(),
+            streams_array: false,
         }
+    }
+
+    /// Sets whether a stream is sent as a JSON array.
+    pub fn with_array(self, streams_array: bool) -> Self {
+        Self { streams_array, ..self }
     }
 
     /// Providers, shared with work that continues after the response.
@@ -118,13 +126,17 @@ impl<'a> CallContext<'a> {
             ApiStyle::Responses => {
                 self.ctx.app().gateway.ai().expand_references(caller.work_owner(), caller.key_id, &body).await?
             }
-            ApiStyle::Chat | ApiStyle::Messages => None,
+            ApiStyle::Chat | ApiStyle::Messages | ApiStyle::Gemini => None,
         };
         Ok(expanded.map_or((body, None), |(body, followed)| (body, Some(followed))))
     }
 
     /// Parses the request body and admits the call.
-    async fn admit_request(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<AdmittedCall, GatewayError> {
+    pub async fn admit_request(
+        &mut self,
+        endpoint: GatewayEndpoint,
+        body: Bytes,
+    ) -> Result<AdmittedCall, GatewayError> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let owner = caller.work_owner();
         let (body, followed) = self.expand_references(&caller, body).await?;
@@ -149,7 +161,7 @@ impl<'a> CallContext<'a> {
     }
 
     /// Answers from the cache or from a provider.
-    async fn answer<F>(
+    pub async fn answer<F>(
         &self,
         entered: AdmittedCall,
         forward: impl FnOnce(Call) -> F,
@@ -175,6 +187,22 @@ impl<'a> CallContext<'a> {
         let meter = Arc::clone(&call.meter);
         let reply = self.serve(admission, meter, forward(call), wish.may_store.then_some(question)).await?;
         Ok(reply.header(CACHE, MISS))
+    }
+
+    /// Counts the tokens of a prompt.
+    pub async fn count_tokens(&self, body: Bytes) -> Result<u64, GatewayError> {
+        let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+        let body = self.expand_references(&caller, body).await?.0;
+        let RequestInfo { model, estimate: wanted, normalised_body: mended, .. } =
+            ai::inspect(caller.work_owner(), self.style, &body).await?;
+        let body = mended.unwrap_or(body);
+        let route = gateway::route_to_count(self.ctx.gateway(), &caller, endpoint(self.style), &model)?;
+        let call = Call::new(self.style, body, route, self.request_id.clone())
+            .on_behalf_of(caller.work_owner())
+            .with_betas(betas(self.ctx))
+            .with_passes(caller.policy.passes.clone())
+            .with_tokens(wanted.input, 0);
+        self.ai().count_tokens(call).await
     }
 
     pub async fn admit(
@@ -229,7 +257,16 @@ impl<'a> CallContext<'a> {
         let mut answer = answer.boxed_local();
         match timeout(every, &mut answer).await {
             Ok(answer) => self.serve_and_settle(settling, meter, ready(answer), None).await,
-            Err(_) => Ok(Reply::stream(EVENT_STREAM, LiveStream::pending(self.style, answer, every, settling))),
+            Err(_) => Ok(self.stream_events(LiveStream::pending(self.style, answer, every, settling))),
+        }
+    }
+
+    /// Streams events in the form that the client expects.
+    fn stream_events(&self, events: LiveStream) -> Reply<Raw> {
+        if self.streams_array {
+            Reply::stream("application/json", JsonArrayStream::new(events))
+        } else {
+            Reply::stream(EVENT_STREAM, events)
         }
     }
 
@@ -257,7 +294,7 @@ impl<'a> CallContext<'a> {
             }
             AnswerBody::Stream(frames) if content_type == EVENT_STREAM => {
                 let every = self.ctx.app().config.gateway.heartbeat;
-                Reply::stream(content_type, LiveStream::new(self.style, frames, every, settling))
+                self.stream_events(LiveStream::new(self.style, frames, every, settling))
             }
             AnswerBody::Stream(chunks) => Reply::stream(content_type, LiveStream::of_bytes(chunks, settling)),
         };
@@ -338,41 +375,22 @@ pub(super) async fn compact(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppErr
     Ok(asking.reply(answer))
 }
 
-/// Counts the tokens of a Messages request.
+/// Counts the tokens of a prompt in Anthropic's format.
 pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let counted = |tokens| format!("{{\"input_tokens\":{tokens}}}");
-    count_tokens(ctx, ApiStyle::Messages, body, counted).await
+    let asking = CallContext::new(ctx, ApiStyle::Messages);
+    let answer = asking.count_tokens(body).await;
+    let answer = answer.map(|tokens| Reply::bytes("application/json", format!("{{\"input_tokens\":{tokens}}}").into()));
+    Ok(asking.reply(answer))
 }
 
-/// Counts the tokens of a Responses request.
+/// Counts the tokens of a prompt in the format of the Responses API.
 pub(super) async fn count_response(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
-    let counted = |tokens| format!("{{\"object\":\"response.input_tokens\",\"input_tokens\":{tokens}}}");
-    count_tokens(ctx, ApiStyle::Responses, body, counted).await
-}
-
-async fn count_tokens(
-    ctx: &Ctx,
-    style: ApiStyle,
-    body: Bytes,
-    counted: impl Fn(u64) -> String,
-) -> Result<Reply<Raw>, AppError> {
-    let asking = CallContext::new(ctx, style);
-    let answer = async {
-        let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-        let body = asking.expand_references(&caller, body).await?.0;
-        let RequestInfo { model, estimate: wanted, normalised_body: mended, .. } =
-            ai::inspect(caller.work_owner(), asking.style, &body).await?;
-        let body = mended.unwrap_or(body);
-        let route = gateway::route_to_count(ctx.gateway(), &caller, endpoint(style), &model)?;
-        let call = Call::new(asking.style, body, route, asking.request_id.clone())
-            .on_behalf_of(caller.work_owner())
-            .with_betas(betas(ctx))
-            .with_passes(caller.policy.passes.clone())
-            .with_tokens(wanted.input, 0);
-        let tokens = asking.ai().count_tokens(call).await?;
-        Ok(Reply::bytes("application/json", counted(tokens).into()))
-    };
-    let answer = answer.await;
+    let asking = CallContext::new(ctx, ApiStyle::Responses);
+    let answer = asking.count_tokens(body).await;
+    let answer = answer.map(|tokens| {
+        let body = format!("{{\"object\":\"response.input_tokens\",\"input_tokens\":{tokens}}}");
+        Reply::bytes("application/json", body.into())
+    });
     Ok(asking.reply(answer))
 }
 
@@ -395,6 +413,7 @@ const fn endpoint(style: ApiStyle) -> GatewayEndpoint {
         ApiStyle::Chat => GatewayEndpoint::Chat,
         ApiStyle::Responses => GatewayEndpoint::Responses,
         ApiStyle::Messages => GatewayEndpoint::Messages,
+        ApiStyle::Gemini => GatewayEndpoint::Gemini,
     }
 }
 

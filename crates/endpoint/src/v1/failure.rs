@@ -1,15 +1,16 @@
-//! Gateway errors in the formats of OpenAI and Anthropic.
+//! Gateway errors in the formats of OpenAI, Anthropic and Google.
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderName, HeaderValue},
     },
 };
 use ai::{ApiStyle, ErrorKind, GatewayError, Rendered};
 use appcore::{AppError, Code};
 
+use super::GEMINI_ROOT;
 use crate::{Raw, Reply, answer::response_builder};
 
 /// Header that Anthropic uses for the request id, instead of `x-request-id`.
@@ -18,12 +19,22 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Error format for a request: that of the client library if the headers identify it, otherwise
 /// that of the path.
 pub(crate) fn style_of(http: &HttpRequest) -> ApiStyle {
+    // Only in Gemini's API, models are called by their path.
+    if *http.method() == Method::POST && http.path().starts_with("/v1/models/") {
+        return ApiStyle::Gemini;
+    }
     if http.headers().contains_key("anthropic-version") { ApiStyle::Messages } else { style_of_path(http.path()) }
 }
 
 fn style_of_path(path: &str) -> ApiStyle {
-    let is_messages = path.strip_prefix("/v1/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if is_messages { ApiStyle::Messages } else { ApiStyle::Chat }
+    let is_under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_under("/v1/messages") {
+        ApiStyle::Messages
+    } else if is_under(GEMINI_ROOT) {
+        ApiStyle::Gemini
+    } else {
+        ApiStyle::Chat
+    }
 }
 
 /// HTTP status of an error code at this path.
@@ -65,6 +76,9 @@ fn unknown_path(path: &str) -> Option<GatewayError> {
 fn url_mistake(path: &str) -> Option<&'static str> {
     if path == "/v1/v1" || path.starts_with("/v1/v1/") {
         return Some("The address has `/v1` twice. Leave it out of the base URL, or out of the path.");
+    }
+    if path.starts_with("/v1beta/v1beta/") || path.starts_with("/v1/v1beta/") {
+        return Some("The address has two versions. Leave the one of the base URL out.");
     }
     if path.contains("//") || path.ends_with('/') {
         return Some("The address has a slash too many. Check the end of the base URL and of the path.");
@@ -157,6 +171,10 @@ mod tests {
         assert_eq!(body["error"]["type"], "not_found_error");
         let (_, body, _) = refusal("/v1/messagesx", None, Code::NotFound.into()).await;
         assert_eq!(body["error"]["type"], "invalid_request_error");
+        let (status, body, _) = refusal("/v1beta/files", None, Code::NotFound.into()).await;
+        assert_eq!((status, &body["error"]["status"], &body["error"]["code"]), (404, &json!("NOT_FOUND"), &json!(404)));
+        let call = TestRequest::post().uri("/v1/models/m:generateContent").to_http_request();
+        assert_eq!((style_of(&call), style_of_path("/v1/models/m")), (ApiStyle::Gemini, ApiStyle::Chat));
     }
 
     #[actix_web::test]
@@ -164,6 +182,7 @@ mod tests {
         for (path, told) in [
             ("/v1/v1/models", "twice"),
             ("/v1//models", "slash too many"),
+            ("/v1beta/v1beta/models/m:generateContent", "two versions"),
             ("/v1/chat/completions/", "slash too many"),
             ("/v1/models/openai/gpt-5-mini", "%2F"),
             ("/v1/nothing", "doesn't exist"),

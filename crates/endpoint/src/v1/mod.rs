@@ -1,4 +1,4 @@
-//! AI gateway: APIs for programs that are compatible with those of OpenAI and Anthropic.
+//! AI gateway: APIs for programs that are compatible with those of OpenAI, Anthropic and Google.
 //!
 //! A call is forwarded to a provider ([`ai::Ai::forward`]). If the client disconnects, it is
 //! cancelled.
@@ -6,7 +6,9 @@
 mod call;
 pub(crate) mod failure;
 mod form;
+mod gemini;
 mod inference;
+mod json_array;
 mod models;
 mod passthrough;
 mod responses;
@@ -20,13 +22,21 @@ use crate::{Bound, EndpointDef};
 
 /// Prefix of the gateway's paths.
 pub(crate) const ROOT: &str = "/v1";
+/// Prefix of Gemini's API.
+pub(crate) const GEMINI_ROOT: &str = "/v1beta";
 /// Prefix of the second version of Cohere's API, of which the gateway has `/v2/rerank`.
 pub(crate) const COHERE_ROOT: &str = "/v2";
 /// Time by which a call's deadline exceeds the provider's, for processing on this server.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
-const RESOURCES: &[&[EndpointDef]] =
-    &[inference::ENDPOINTS, transcriptions::ENDPOINTS, passthrough::ENDPOINTS, responses::ENDPOINTS, models::ENDPOINTS];
+const RESOURCES: &[&[EndpointDef]] = &[
+    inference::ENDPOINTS,
+    transcriptions::ENDPOINTS,
+    passthrough::ENDPOINTS,
+    responses::ENDPOINTS,
+    models::ENDPOINTS,
+    gemini::ENDPOINTS,
+];
 
 /// Every endpoint of the gateway.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {

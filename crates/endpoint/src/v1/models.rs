@@ -49,7 +49,9 @@ impl Endpoint for ListV1Models {
                 let (first, last) = (page.first(), page.last());
                 json!({ "data": described(page), "has_more": has_more, "first_id": first, "last_id": last })
             }
-            ApiStyle::Chat | ApiStyle::Responses => json!({ "object": "list", "data": described(&names) }),
+            ApiStyle::Chat | ApiStyle::Responses | ApiStyle::Gemini => {
+                json!({ "object": "list", "data": described(&names) })
+            }
         }))
     }
 }
@@ -112,13 +114,13 @@ fn render(style: ApiStyle, name: &str) -> Value {
         ApiStyle::Messages => {
             json!({ "type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z" })
         }
-        ApiStyle::Chat | ApiStyle::Responses => {
+        ApiStyle::Chat | ApiStyle::Responses | ApiStyle::Gemini => {
             json!({ "id": name, "object": "model", "created": 0, "owned_by": "natter" })
         }
     }
 }
 
-fn json_reply(body: &Value) -> Reply<Raw> {
+pub(super) fn json_reply(body: &Value) -> Reply<Raw> {
     Reply::bytes("application/json", Bytes::from(body.to_string()))
 }
 

@@ -21,6 +21,8 @@ const fn heartbeat(style: ApiStyle) -> &'static str {
     match style {
         ApiStyle::Chat | ApiStyle::Responses => ": ping\n\n",
         ApiStyle::Messages => "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        // Google's libraries fail at comments.
+        ApiStyle::Gemini => "\n\n",
     }
 }
 

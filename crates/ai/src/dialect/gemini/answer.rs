@@ -282,7 +282,7 @@ fn read_logprobs(result: &LogprobsResult) -> Vec<Value> {
     result.chosen_candidates.iter().enumerate().map(write).collect()
 }
 
-fn read_finish(reason: &str) -> Result<Finish, AiError> {
+pub(super) fn read_finish(reason: &str) -> Result<Finish, AiError> {
     if let Some(error) = finish_error(reason) {
         return Err(error);
     }

@@ -19,18 +19,18 @@ pub(super) fn write(wish: &EmbeddingParams, model: &str) -> Result<Vec<Value>, G
         return Err(GatewayError::invalid_param("input", "This model accepts text only, not tokens."));
     }
     let name = super::resource_name(model);
-    let request = |text: &String| {
+    let request = |(index, text): (usize, &String)| {
         let mut request = json!({"model": name, "content": {"parts": [{"text": text}]}});
         if let Some(dimensions) = wish.dimensions {
             request["outputDimensionality"] = dimensions.into();
         }
+        for (name, value) in wish.gemini_fields.get(index).into_iter().flatten() {
+            request[name] = value.clone();
+        }
         request
     };
-    let batch = |texts: &[String]| {
-        let requests: Vec<Value> = texts.iter().map(request).collect();
-        json!({ "requests": requests })
-    };
-    Ok(wish.texts.chunks(MAX_BATCH_LEN).map(batch).collect())
+    let requests: Vec<Value> = wish.texts.iter().enumerate().map(request).collect();
+    Ok(requests.chunks(MAX_BATCH_LEN).map(|batch| json!({ "requests": batch })).collect())
 }
 
 /// Converts the vectors of all batches to OpenAI's format, in order.

@@ -1,5 +1,5 @@
 //! Google's native API, `v1beta`: `generateContent`, and `streamGenerateContent` as Server-Sent
-//! Events.
+//! Events. As a client format and as a provider format.
 //!
 //! The key is sent in `x-goog-api-key`, never in the URL, which ends up in logs. There is no final
 //! frame: the answer is complete once a `finishReason` has arrived. Usage in the frames is
@@ -7,8 +7,15 @@
 
 pub(crate) mod answer;
 mod audio;
+pub(crate) mod client_body;
+pub(crate) mod client_embeddings;
+pub(crate) mod client_format;
+pub(crate) mod client_request;
 mod embeddings;
+mod google_schema;
+pub(crate) mod passthrough;
 pub(crate) mod request;
+mod sealed_reasoning;
 
 use bytes::Bytes;
 use reqwest::Url;
@@ -16,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::{CountRequest, Dialect, EndpointPath, Post, TranscriptionMethod};
 use crate::{
-    GatewayError, Meter,
+    ApiStyle, GatewayError, Meter,
     canonical::{Reader, Request},
     embeddings::EmbeddingParams,
     provider_http::failure::Failure,
@@ -51,6 +58,10 @@ impl Dialect for Gemini {
 
     fn reader(&self) -> Box<dyn Reader> {
         Box::new(answer::GeminiReader::default())
+    }
+
+    fn passes_through(&self, style: ApiStyle) -> bool {
+        style == ApiStyle::Gemini
     }
 
     fn fetches_images(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::{
 
 /// Placeholder for a lost thought signature; Gemini 3 rejects calls in the conversation without
 /// one.
-const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
+pub(super) const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
     let two_sided = request.without_system_turns();
@@ -192,7 +192,7 @@ fn predates_2_5(model: &str) -> bool {
 }
 
 /// Major version of a model; 2 if its name has none, and the newest for `-latest`.
-fn generation(model: &str) -> u32 {
+pub(super) fn generation(model: &str) -> u32 {
     if model.ends_with("-latest") {
         return 3;
     }

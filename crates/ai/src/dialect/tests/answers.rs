@@ -129,6 +129,11 @@ fn converts_whole_answers_between_all_formats() {
                     }
                     assert_eq!(answer["usage"], counts);
                 }
+                ApiStyle::Gemini => {
+                    let candidate = &answer["candidates"][0];
+                    assert_eq!(candidate["finishReason"], "STOP", "{place}");
+                    assert_eq!(candidate["content"]["parts"][3]["functionCall"]["args"], json!({"b": 2}), "{place}");
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    API_STYLES, KINDS, anthropic, openai_chat,
+    API_STYLES, KINDS, anthropic, gemini, openai_chat,
     openai_responses::{
         self,
         passthrough::PassthroughTerms,
@@ -105,6 +105,7 @@ proptest! {
         if let Value::Object(fields) = &mut body {
             fields.insert("messages".to_owned(), json!([{"role": "user", "content": content}, content]));
             fields.insert("max_tokens".to_owned(), 5.into());
+            fields.insert("contents".to_owned(), json!([{"role": "user", "parts": [content]}, content]));
         }
         for style in API_STYLES {
             match read(style, &body) {
@@ -156,6 +157,7 @@ proptest! {
         relayed(ApiStyle::Chat, openai_chat::passthrough::ChatTap::new(true, cuts.len() % 2 == 0), &chunks);
         relayed(ApiStyle::Messages, anthropic::passthrough::MessagesTap::default(), &chunks);
         relayed(ApiStyle::Responses, openai_responses::passthrough::ResponsesTap::default(), &chunks);
+        relayed(ApiStyle::Gemini, gemini::passthrough::GeminiTap::default(), &chunks);
         for kind in KINDS {
             for style in API_STYLES {
                 relayed(style, FormatConverter::new(AnswerParser::new(reader(kind), Arc::default()), writer(style)), &chunks);
@@ -173,6 +175,7 @@ proptest! {
                 openai_chat::passthrough::rewrite_request(&body, "up", true),
                 openai_chat::passthrough::rewrite_request(&body, "up", false),
                 anthropic::passthrough::rewrite_request(&body, "up", true),
+                gemini::passthrough::rewrite_request(&body, "gemini-3-pro", &[]),
                 openai_responses::passthrough::rewrite_request(&body, "gpt-5", PassthroughTerms { is_stored: true, ..PassthroughTerms::default() }),
                 openai_responses::passthrough::rewrite_request(&body, "up", PassthroughTerms { hosted: true, ..PassthroughTerms::default() }),
             ];

@@ -7,6 +7,7 @@ mod custom_tools;
 mod files;
 mod finishes;
 mod fuzz;
+mod gemini_client;
 mod reasoning_blocks;
 mod reasoning_details;
 mod reminders;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    AnswerHead, anthropic,
+    AnswerHead, anthropic, gemini,
     openai_chat::{self, request::WriteOptions},
     openai_responses,
 };
@@ -37,7 +38,10 @@ use crate::{
     translate::{AnswerParser, FormatConverter, read_whole},
 };
 
-const API_STYLES: [ApiStyle; 3] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages];
+const API_STYLES: [ApiStyle; 4] = [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages, ApiStyle::Gemini];
+/// Options of a caller who asks for the thoughts.
+const THOUGHTS: gemini::client_format::AnswerOptions =
+    gemini::client_format::AnswerOptions { shows_thoughts: true, is_wrapped: false };
 const KINDS: [ProviderKind; 3] = [ProviderKind::OPENAI, ProviderKind::GEMINI, ProviderKind::ANTHROPIC];
 
 fn head() -> AnswerHead {
@@ -49,6 +53,7 @@ fn read(style: ApiStyle, body: &Value) -> Result<Request, GatewayError> {
         ApiStyle::Chat => openai_chat::request::read(body).map(|(request, _)| request),
         ApiStyle::Responses => openai_responses::request::read(body).map(|(request, _)| request),
         ApiStyle::Messages => anthropic::request::read(body),
+        ApiStyle::Gemini => gemini::client_request::read(body).map(|(request, _)| request),
     }
 }
 
@@ -83,6 +88,7 @@ fn writer(style: ApiStyle) -> Box<dyn Writer> {
             Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []}), None))
         }
         ApiStyle::Messages => Box::new(anthropic::client_format::MessageWriter::new(head(), 11)),
+        ApiStyle::Gemini => Box::new(gemini::client_format::GeminiWriter::new(head(), THOUGHTS)),
     }
 }
 
@@ -101,6 +107,7 @@ fn convert_whole(reader: Box<dyn Reader>, style: ApiStyle, body: &Value) -> Resu
             openai_responses::answer::whole(&head(), &serde_json::json!({"tools": []}), &answer, &usage)
         }
         ApiStyle::Messages => anthropic::client_format::whole(&head(), &answer, &usage),
+        ApiStyle::Gemini => gemini::client_format::whole(&head(), THOUGHTS, &answer, &usage),
     };
     Ok((written, usage))
 }

@@ -40,6 +40,16 @@ pub(super) fn next_request(style: ApiStyle, answer: &Value) -> Value {
                 {"role": "user", "content": "x"}, {"role": "assistant", "content": answer["content"]},
                 {"role": "user", "content": results}]})
         }
+        ApiStyle::Gemini => {
+            let content = &answer["candidates"][0]["content"];
+            let calls: Vec<Value> =
+                content["parts"].as_array().unwrap().iter().map(|part| part["functionCall"].clone()).collect();
+            let results = ids(&calls.into(), "id").into_iter();
+            let results: Vec<Value> =
+                results.map(|id| json!({"functionResponse": {"id": id, "response": {"output": "1"}}})).collect();
+            json!({"contents": [{"parts": [{"text": "x"}]}, content, {"parts": results}],
+                "generationConfig": {"maxOutputTokens": 9_000}})
+        }
     }
 }
 

@@ -17,6 +17,11 @@ fn conversation(style: ApiStyle, said: &[(&str, &str)]) -> Value {
             json!({"model": "m", "input": items.collect::<Vec<_>>()})
         }
         ApiStyle::Messages => json!({"model": "m", "max_tokens": 9, "messages": messages}),
+        ApiStyle::Gemini => {
+            let role = |role: &Value| if role == "assistant" { "model".into() } else { role.clone() };
+            let content = |one: &Value| json!({"role": role(&one["role"]), "parts": [{"text": one["content"]}]});
+            json!({"contents": messages.iter().map(content).collect::<Vec<_>>()})
+        }
     }
 }
 

@@ -38,6 +38,17 @@ pub(super) fn tool_round(style: ApiStyle) -> Value {
                 {"type": "tool_result", "tool_use_id": "call_b", "content": [{"type": "text", "text": "cold"}]}]}],
             "tools": [{"name": "weather", "description": "d", "input_schema": SCHEMA(), "strict": true}],
             "tool_choice": {"type": "any"}, "max_tokens": 50}),
+        ApiStyle::Gemini => json!({"contents": [
+            {"role": "user", "parts": [{"text": "Weather?"}]},
+            {"role": "model", "parts": [
+                {"functionCall": {"id": "call_a", "name": "weather", "args": {"city": "Hue"}}},
+                {"functionCall": {"id": "call_b", "name": "weather", "args": {"city": "Da Lat"}}}]},
+            {"role": "user", "parts": [
+                {"functionResponse": {"id": "call_a", "name": "weather", "response": {"celsius": 31}}},
+                {"functionResponse": {"id": "call_b", "name": "weather", "response": {"output": "cold"}}}]}],
+            "systemInstruction": {"parts": [{"text": "Be brief."}]},
+            "tools": [{"functionDeclarations": [{"name": "weather", "description": "d", "parametersJsonSchema": SCHEMA()}]}],
+            "toolConfig": {"functionCallingConfig": {"mode": "ANY"}}, "generationConfig": {"maxOutputTokens": 50}}),
     }
 }
 
@@ -79,6 +90,11 @@ fn converts_tool_rounds_between_all_formats() {
         "tools": [{"name": "weather", "description": "d", "input_schema": SCHEMA()}],
         "tool_choice": {"type": "any"}});
     for style in API_STYLES {
+        let mut openai = openai.clone();
+        if style == ApiStyle::Gemini {
+            // Gemini's API has no strict tools.
+            openai["tools"][0]["function"].as_object_mut().unwrap().remove("strict");
+        }
         for (kind, expected) in KINDS.into_iter().zip([&openai, &gemini, &anthropic]) {
             assert_eq!(&translated(style, kind, &tool_round(style)), expected, "{style:?} to {kind:?}");
         }

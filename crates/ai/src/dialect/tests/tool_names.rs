@@ -28,6 +28,12 @@ fn round(style: ApiStyle, name: &str) -> Value {
             {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": name, "input": {}}]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": "1"}]}],
             "tools": [{"name": name, "input_schema": schema}], "tool_choice": {"type": "tool", "name": name}}),
+        ApiStyle::Gemini => json!({"contents": [
+            {"parts": [{"text": "x"}]},
+            {"role": "model", "parts": [{"functionCall": {"id": "c", "name": name, "args": {}}}]},
+            {"parts": [{"functionResponse": {"id": "c", "name": name, "response": {"output": "1"}}}]}],
+            "tools": [{"functionDeclarations": [{"name": name, "parametersJsonSchema": schema}]}],
+            "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}}),
     }
 }
 

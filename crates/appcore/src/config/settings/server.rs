@@ -233,5 +233,5 @@ impl Database {
 }
 
 /// First path segments that belong to the API or to static files.
-pub(super) const RESERVED_PATHS: [&str; 9] =
-    ["r1", "v1", "files", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
+pub(super) const RESERVED_PATHS: [&str; 10] =
+    ["r1", "v1", "v1beta", "files", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];

@@ -53,6 +53,7 @@ fn tools(style: ApiStyle) -> BoxedStrategy<Value> {
             Just(json!({ "name": "web_search", "input_schema": {} })),
         ]
         .boxed(),
+        ApiStyle::Gemini => Just(json!({ "functionDeclarations": [] })).boxed(),
     };
     prop::collection::vec(tool, 0..4).prop_map(Value::from).boxed()
 }
@@ -167,6 +168,7 @@ impl Allowed {
                     ..allowed
                 }
             }
+            ApiStyle::Gemini => allowed,
         }
     }
 }
