@@ -44,8 +44,8 @@ const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src '
 const DOCS: &str = "docs/";
 /// Path prefixes that are never views of the app. An unknown path below them gets a 404 instead of
 /// the page.
-const RESERVED: [&str; 10] =
-    ["r1", "v1", "v1beta", "v2", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
+const RESERVED: [&str; 12] =
+    ["r1", "v1", "v1beta", "v2", "api", "openai", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const CACHE_REVALIDATE: &str = "no-cache";
 const CACHE_ONE_HOUR: &str = "public, max-age=3600";
@@ -392,6 +392,8 @@ mod tests {
             "/v1/models",
             "/v1beta/models",
             "/v2/nothing",
+            "/api/nothing",
+            "/openai/nothing",
             "/_app/immutable/old.js",
             "/.well-known/security.txt",
             "/metrics",

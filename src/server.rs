@@ -278,7 +278,7 @@ async fn take_over(
     let source = address::source_of(request.peer_addr(), headers, config);
     let admitted = guard.admit(source, config).and_then(|()| host::check(request.path(), headers, config));
     let upgrade = UpgradeRequest { request, socket, unread: parts.read_buf, token, source, request_id };
-    upgrade::answer(shard, socket_io, upgrade, admitted).await;
+    upgrade::answer(shard, socket_io, upgrade, admitted, endpoint::unknown_path_body).await;
     Ok(())
 }
 

@@ -1,7 +1,8 @@
-//! Gateway API `/v1`, which programs call with API keys.
+//! Gateway APIs (`/v1`, `/api`, `/openai`), which programs call with API keys.
 
 mod added;
 mod answers;
+mod azure;
 mod budgets;
 mod cache;
 mod cluster;
@@ -12,6 +13,7 @@ mod model_lists;
 mod models;
 mod money;
 mod nonsense;
+mod ollama;
 mod passing;
 mod passthrough;
 mod pictures;

@@ -182,6 +182,12 @@ impl GatewayError {
         Rendered { status: self.status(style), headers, body: body.to_string().into_bytes() }
     }
 
+    /// Renders status, headers and body in Ollama's format.
+    #[must_use]
+    pub fn render_for_ollama(&self) -> Rendered {
+        Rendered { body: json!({"error": self.message}).to_string().into_bytes(), ..self.render(ApiStyle::Chat, "") }
+    }
+
     /// Error frame that ends a stream. `sequence` is used only by the Responses API.
     #[must_use]
     pub fn frame(&self, style: ApiStyle, sequence: u64) -> Vec<u8> {
@@ -393,6 +399,13 @@ mod tests {
             (&spent["code"], &spent["details"][0]["violations"][0]["quotaId"]),
             (&json!(429), &json!("BudgetPerDay"))
         );
+    }
+
+    #[test]
+    fn renders_only_the_message_for_ollama() {
+        let rendered = GatewayError::new(ErrorKind::OutOfBudget, "Spent.").render_for_ollama();
+        assert_eq!((rendered.status, rendered.body), (429, br#"{"error":"Spent."}"#.to_vec()));
+        assert_eq!(rendered.headers, [("x-should-retry", "false".to_owned())]);
     }
 
     #[test]

@@ -38,12 +38,14 @@ mod image_limits;
 pub mod keys;
 mod meter;
 mod multipart;
+mod ollama;
 mod params;
 mod passthrough_call;
 mod preflight;
 mod profile;
 mod provider_http;
 mod reasoning_blocks;
+mod requested_model;
 mod response_history;
 mod response_store;
 mod route;
@@ -74,9 +76,14 @@ pub use health::{ProviderHealth, ProviderState};
 pub use image_limits::ImageLimit;
 pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};
 pub use multipart::{FormFile, MultipartForm};
+pub use ollama::{
+    OllamaAnswer, OllamaEmbedding, OllamaEmbeddingEndpoint, OllamaEndpoint, OllamaRequest, OllamaTarget,
+    read_ollama_model,
+};
 pub use params::ModelParamOverrides;
 pub use passthrough_call::{PassthroughBody, PassthroughCall, PassthroughEndpoint, PassthroughRequest};
 pub use preflight::{RequestInfo, TokenEstimate, inspect};
+pub use requested_model::set_model;
 pub use response_history::PreviousResponse;
 pub use response_store::ResponseStore;
 pub use settings::{AiSettings, Limits, ProviderSettings};

@@ -182,7 +182,7 @@ impl Description {
                     operation = operation.extensions(Some(Extensions::from_iter([(CODES_EXTENSION, names)])));
                 }
             }
-            FailureForm::Gateway => {
+            FailureForm::Gateway | FailureForm::Ollama => {
                 for (status, codes) in by_status(def, &codes) {
                     let name = error_response_name(status, &codes);
                     operation = operation.response(status.to_string(), Ref::from_response_name(&name));
@@ -335,7 +335,7 @@ pub(crate) fn default_response(named: &[Code]) -> Response {
 fn error_response(form: FailureForm, status: u16, sentences: &str) -> Response {
     let content = match form {
         FailureForm::Envelope => Content::new(Some(Ref::from_schema_name(FAILURE))),
-        FailureForm::Gateway => Content::new(Some(Raw::schema_of("application/json"))),
+        FailureForm::Gateway | FailureForm::Ollama => Content::new(Some(Raw::schema_of("application/json"))),
     };
     let number = |about: &str| {
         let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
@@ -384,7 +384,7 @@ fn error_codes(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let general = general_codes(def, has_input);
     match def.failure {
         FailureForm::Envelope => codes.retain(|code| !general.contains(code)),
-        FailureForm::Gateway => codes.extend(general),
+        FailureForm::Gateway | FailureForm::Ollama => codes.extend(general),
     }
     // Sorted, so that equal sets of codes have the same component name.
     codes.sort_by_key(|code| (def.failure.status(def.path, *code), code.to_string()));

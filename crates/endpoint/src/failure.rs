@@ -19,6 +19,8 @@ pub enum FailureForm {
     Envelope,
     /// Format of OpenAI, Anthropic or Google, depending on the client's library and the path.
     Gateway,
+    /// Ollama's format.
+    Ollama,
 }
 
 /// Error response in the format that belongs to the requested path.
@@ -26,19 +28,37 @@ pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
     FailureForm::of_path(http.path()).answer(http, error)
 }
 
+/// Body of the response to an unknown path; `None` if it is the envelope.
+#[must_use]
+pub fn unknown_path_body(path: &str, request_id: &str) -> Option<String> {
+    let error = Code::NotFound.into();
+    let rendered = match FailureForm::of_path(path) {
+        FailureForm::Envelope => return None,
+        FailureForm::Gateway => v1::failure::render(path, &error, v1::failure::style_of_path(path), request_id),
+        FailureForm::Ollama => v1::failure::render_for_ollama(&error),
+    };
+    String::from_utf8(rendered.body).ok()
+}
+
 impl FailureForm {
     /// Format for a path, used for errors that occur before the endpoint is known.
     pub(crate) fn of_path(path: &str) -> Self {
         let is_under =
             |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if [v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT].iter().any(is_under) { Self::Gateway } else { Self::Envelope }
+        if [v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT, v1::AZURE_ROOT].iter().any(is_under) {
+            Self::Gateway
+        } else if is_under(&v1::OLLAMA_ROOT) {
+            Self::Ollama
+        } else {
+            Self::Envelope
+        }
     }
 
     /// HTTP status of an error code at this path.
     pub(crate) fn status(self, path: &str, code: Code) -> u16 {
         match self {
             Self::Envelope => code.status(),
-            Self::Gateway => v1::failure::status(path, code),
+            Self::Gateway | Self::Ollama => v1::failure::status(path, code),
         }
     }
 
@@ -56,6 +76,7 @@ impl FailureForm {
         match self {
             Self::Envelope => envelope(http, error, &request_id),
             Self::Gateway => v1::failure::answer(http, error, &request_id),
+            Self::Ollama => v1::failure::answer_ollama(http, error),
         }
     }
 }

@@ -37,7 +37,7 @@ pub use body::{BodyForm, BodyStream};
 pub use ctx::Ctx;
 pub use description::Description;
 pub use endpoint_trait::{Bound, Endpoint, EndpointDef, Output, assert_path};
-pub use failure::{FailureForm, failure};
+pub use failure::{FailureForm, failure, unknown_path_body};
 pub use input::{Body, BoundChecks, Bounds, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use precondition::Precondition;

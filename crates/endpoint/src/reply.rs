@@ -109,6 +109,21 @@ impl Reply<Raw> {
     ) -> Self {
         Self::with(Data::Raw(content_type, RawBody::Sized(length, pieces.boxed_local())))
     }
+
+    /// Splits off the body, which [`Self::with_body`] replaces.
+    pub(crate) fn split_body(mut self) -> (Self, RawBody) {
+        let data = std::mem::replace(&mut self.data, Data::Whole(Raw));
+        let body = match data {
+            Data::Raw(_, body) => body,
+            Data::Whole(Raw) => RawBody::Whole(Bytes::new()),
+        };
+        (self, body)
+    }
+
+    /// Sets another body. Status and headers stay.
+    pub(crate) fn with_body(self, content_type: &'static str, body: RawBody) -> Self {
+        Self { data: Data::Raw(content_type, body), ..self }
+    }
 }
 
 impl<T: Serialize> Reply<T> {

@@ -12,7 +12,12 @@ use actix_web::{
 use appcore::Code;
 use middleware::tracing::record_route;
 
-use crate::{all, answer, endpoint_trait::EndpointDef, r1, streams, v1};
+use crate::{
+    all, answer,
+    endpoint_trait::EndpointDef,
+    r1, streams,
+    v1::{self, azure},
+};
 
 /// Endpoints in a tree by path. It is faster than actix, which would try hundreds of patterns one
 /// after the other.
@@ -30,19 +35,27 @@ struct PathEndpoints {
     allowed: String,
 }
 
-/// Registers all endpoints under `/r1`, `/files`, `/v1`, `/v1beta` and `/v2`, and Socket.IO.
+/// Registers all endpoints under `/r1`, `/files`, `/v1`, `/v1beta`, `/v2` and `/api`, the aliases
+/// under `/openai`, and Socket.IO.
 pub fn configure(config: &mut ServiceConfig) {
     static R1: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::ROOT, all()));
     static FILES: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::FILES, all()));
     static V1: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::ROOT, all()));
     static V1_BETA: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::GEMINI_ROOT, all()));
     static V2: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::COHERE_ROOT, all()));
+    static OLLAMA: LazyLock<Routes> = LazyLock::new(|| Routes::new(v1::OLLAMA_ROOT, all()));
     streams::configure(config);
     R1.configure(config);
     FILES.configure(config);
     V1.configure(config);
     V1_BETA.configure(config);
     V2.configure(config);
+    OLLAMA.configure(config);
+    let dispatch = |mut request: ServiceRequest| {
+        azure::resolve_alias(&mut request);
+        V1.dispatch(request)
+    };
+    config.service(web::scope(v1::AZURE_ROOT).default_service(fn_service(dispatch)));
 }
 
 impl Routes {
@@ -125,7 +138,8 @@ mod tests {
     #[test]
     fn finds_each_endpoint_by_path() {
         let roots =
-            [r1::ROOT, r1::FILES, v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT].map(|root| Routes::new(root, all()));
+            [r1::ROOT, r1::FILES, v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT, v1::OLLAMA_ROOT]
+                .map(|root| Routes::new(root, all()));
         for def in all() {
             // A path field matches any text, so also its own name in braces.
             let found = roots.iter().find_map(|routes| routes.paths.at(def.path.strip_prefix(routes.root)?).ok());

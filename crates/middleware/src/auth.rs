@@ -2,15 +2,16 @@
 
 use actix_web::{
     HttpRequest,
-    http::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT},
+    http::header::{AUTHORIZATION, HeaderMap, USER_AGENT},
 };
 use appcore::{AppError, Code, auth::Principal, config::Config};
 use identity::accounts::{self, Device, api_keys::KEY_PREFIX};
 
 use crate::{RequestServices, address::source, cookies};
 
-const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// Header of Google's libraries.
+/// Headers in which the libraries of Anthropic, Azure and Google send the key.
+const KEY_HEADERS: [HeaderName; 3] =
+    [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key"), GOOGLE_API_KEY];
 pub(crate) const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Access token or API key of a request.
@@ -40,15 +41,14 @@ impl Credentials {
 }
 
 /// Finds the gateway API key of a request, in `Authorization: Bearer` or in the headers that the
-/// libraries of Anthropic and Google send. If several are present, the one in Natter's format wins,
-/// since the others may be keys of a provider.
+/// libraries of Anthropic, Azure and Google send. If several are present, the one in Natter's format
+/// wins, since the others may be keys of a provider.
 #[must_use]
 pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
-    let key =
-        |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());
+    let own = KEY_HEADERS.iter().filter_map(|name| headers.get(name)?.to_str().ok()).map(str::trim);
     // Gemini CLI sends an empty key if it uses another header.
-    let google = key(GOOGLE_API_KEY).filter(|key| !key.is_empty());
-    let found: Vec<String> = [key(API_KEY), google, Credentials::bearer(headers)].into_iter().flatten().collect();
+    let own = own.filter(|key| !key.is_empty()).map(str::to_owned);
+    let found: Vec<String> = own.chain(Credentials::bearer(headers)).collect();
     let ours = found.iter().find(|token| token.starts_with(KEY_PREFIX));
     let token = ours.or(found.first())?.clone();
     Some(Credentials { token, by_cookie: false })
@@ -81,16 +81,16 @@ pub fn device(http: &HttpRequest, config: &Config) -> Device {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
+    use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
 
     #[test]
     fn prefers_the_key_in_natters_format() {
-        let found = |own: Option<&'static str>, bearer: Option<&'static str>| {
+        let found = |own: Option<&'static str>, bearer: Option<&'static str>, name: &'static str| {
             let mut headers = HeaderMap::new();
             if let Some(own) = own {
-                headers.insert(API_KEY, HeaderValue::from_static(own));
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(own));
             }
             if let Some(bearer) = bearer {
                 headers.insert(AUTHORIZATION, HeaderValue::from_static(bearer));
@@ -106,7 +106,9 @@ mod tests {
             (Some("sk-dummy"), Some("Basic x"), Some("sk-dummy")),
             (None, None, None),
         ] {
-            assert_eq!(found(own, bearer).as_deref(), token);
+            for name in KEY_HEADERS {
+                assert_eq!(found(own, bearer, name).as_deref(), token);
+            }
         }
     }
 }

@@ -22,9 +22,9 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DE
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Accept, Idempotency-Key, X-Natter-Transport, X-Request-Id, Last-Event-ID";
 /// Allowed request headers, in addition to Natter's own: exact names of those that the libraries of
-/// OpenAI, Anthropic and Google and gateway clients send.
-const CLIENT_HEADERS: [&str; 6] =
-    ["x-api-key", "x-app", "x-client-request-id", "http-referer", "x-title", "cache-control"];
+/// OpenAI, Azure, Anthropic and Google and gateway clients send.
+const CLIENT_HEADERS: [&str; 7] =
+    ["x-api-key", "api-key", "x-app", "x-client-request-id", "http-referer", "x-title", "cache-control"];
 const CLIENT_HEADER_PREFIXES: [&str; 4] = ["x-stainless-", "anthropic-", "openai-", "x-goog-"];
 /// Response headers that scripts may read, including those that control the retries of the OpenAI
 /// and Anthropic libraries.

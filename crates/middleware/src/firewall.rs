@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// First segments of paths whose handlers check credentials and automatic bans themselves.
-const HANDLER_CHECKED_SEGMENTS: [&str; 6] = ["r1", "v1", "v1beta", "v2", "files", "socket.io"];
+const HANDLER_CHECKED_SEGMENTS: [&str; 8] = ["r1", "v1", "v1beta", "v2", "api", "openai", "files", "socket.io"];
 /// First segments of public paths that are not files of the web app.
 const PUBLIC_PREFIXES: [&str; 5] = ["metrics", "openapi.json", "frames.json", ".well-known", "docs"];
 /// Public calls outside of `/r1/auth` that verify the caller.

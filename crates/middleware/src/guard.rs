@@ -51,7 +51,7 @@ pub fn scope(access: Access, method: &Method, path: &str) -> Option<Scope> {
     }
     Some(if access == Access::Admin || is_under(&"/r1/admin") {
         Scope::Admin
-    } else if is_under(&"/v1") || is_under(&"/v1beta") || is_under(&"/v2") {
+    } else if access == Access::Key || is_under(&"/v1") || is_under(&"/v1beta") || is_under(&"/v2") {
         Scope::Gateway
     } else if matches!(*method, Method::GET | Method::HEAD) {
         Scope::Read
@@ -121,6 +121,9 @@ mod tests {
             (Access::User, Method::GET, "/r1/admin/something"),
         ] {
             assert_eq!(scope(access, &method, path), Some(Scope::Admin), "{method} {path}");
+        }
+        for method in [Method::GET, Method::POST] {
+            assert_eq!(scope(Access::Key, &method, "/api/tags"), Some(Scope::Gateway), "{method}");
         }
         assert_eq!(scope(Access::Admin, &Method::GET, "/r1/api_keys"), None);
     }

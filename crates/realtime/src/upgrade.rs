@@ -4,7 +4,7 @@
 //! (docs/architecture.md explains why this is intended). The checks of the middleware are therefore
 //! repeated here, and a refusal is written in the format of the REST API.
 
-use std::{rc::Rc, time::Duration};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use actix_http::{HttpMessage as _, Method, Request, header::HeaderMap};
 use appcore::{
@@ -39,6 +39,10 @@ use crate::{
 /// Timeout for sending a refusal.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Returns the body of the response to an unknown path, where it isn't the standard error envelope:
+/// by the path and the request id.
+pub type UnknownPathBody = fn(&str, &str) -> Option<String>;
+
 /// Answers an upgrade request that earlier checks have admitted or refused. Serves the resulting
 /// connection in a separate task.
 pub async fn answer(
@@ -46,6 +50,7 @@ pub async fn answer(
     socket_io: Rc<SocketIo>,
     upgrade: UpgradeRequest,
     admitted: Result<(), AppError>,
+    unknown_path_body: UnknownPathBody,
 ) {
     let begun = Instant::now();
     let (method, path, request_id) =
@@ -57,7 +62,10 @@ pub async fn answer(
         }
         Ok(()) if path == WEBSOCKET => open_native(&shard, upgrade).await,
         Ok(()) if path == SOCKET_IO || path == SOCKET_IO.trim_end_matches('/') => socket_io.open(upgrade).await,
-        Ok(()) => Err((Rejection::from(Code::NotFound), Some(upgrade))),
+        Ok(()) => {
+            let body = unknown_path_body(&path, &request_id).map(Into::into);
+            Err((Rejection { body, ..Rejection::from(Code::NotFound) }, Some(upgrade)))
+        }
     };
     let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
     // The request is logged like a REST request, with the fields that are known here.
@@ -176,10 +184,10 @@ async fn refuse(upgrade: UpgradeRequest, refusal: &Rejection) {
         details: error.details(),
         errors: error.fields(),
     };
-    let body = match refusal.body {
-        Some(body) => body.to_owned(),
+    let body = match refusal.body.as_deref() {
+        Some(body) => Cow::Borrowed(body),
         // The error consists of text, so serialising it can't fail.
-        None => serde_json::to_string(&failure).unwrap_or_default(),
+        None => Cow::Owned(serde_json::to_string(&failure).unwrap_or_default()),
     };
     let mut answer = format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
     // Writing into a string can't fail.

@@ -1,6 +1,6 @@
 //! Upgrade request, and the steps common to native and Socket.IO connections.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use actix_http::{
     Request,
@@ -47,7 +47,7 @@ pub(crate) struct Rejection {
     pub error: AppError,
     pub headers: Vec<(header::HeaderName, &'static str)>,
     /// Body that replaces the standard error envelope.
-    pub body: Option<&'static str>,
+    pub body: Option<Cow<'static, str>>,
 }
 
 impl From<AppError> for Rejection {

@@ -94,7 +94,7 @@ function answer(event: FetchEvent): void {
     return;
   }
   if (request.mode === 'navigate') {
-    if (!/^\/(r1|v1|files|docs|health|metrics|socket\.io|\.well-known|artifact\.html)(\/|$)/.test(path))
+    if (!/^\/(r1|v1|v2|api|openai|files|docs|health|metrics|socket\.io|\.well-known|artifact\.html)(\/|$)/.test(path))
       event.respondWith(page(request));
   } else if (path.startsWith('/_app/immutable/')) event.respondWith(file(request));
   else if (path.startsWith('/files/') && request.destination === 'image') event.respondWith(picture(event));

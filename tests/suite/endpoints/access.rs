@@ -65,6 +65,7 @@ async fn an_api_key_reaches_only_the_endpoints_of_its_scope() {
                 FailureForm::Envelope => "403 scope_missing",
                 FailureForm::Gateway if is_google(def) => "403 PERMISSION_DENIED",
                 FailureForm::Gateway => "403 permission_error",
+                FailureForm::Ollama => "403",
             };
             let is_allowed = def.scope() == Some(*scope);
             // The service requires a session, whatever scope the key has.

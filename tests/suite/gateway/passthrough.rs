@@ -307,4 +307,16 @@ async fn refuses_the_realtime_api() {
         assert_eq!((answer.status, &answer.body["error"]["code"]), (404, &json!("unsupported_endpoint")), "{answer:?}");
         assert!(answer.body["error"]["message"].as_str().unwrap().contains("/v1/chat/completions"), "{answer:?}");
     }
+    let upgrade = stage.program.request(Method::GET, "/v1/realtime?model=small");
+    let upgrade = upgrade.header("connection", "upgrade").header("upgrade", "websocket");
+    let answer = stage.program.send(upgrade).await;
+    assert_eq!((answer.status, &answer.body["error"]["code"]), (404, &json!("unsupported_endpoint")), "{answer:?}");
+    for path in ["/v1/nothing", "/v1/assistants", "/v1/audio"] {
+        let answer = stage.program.post(path, json!({})).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]["type"]),
+            (404, &json!("invalid_request_error")),
+            "{answer:?}"
+        );
+    }
 }

@@ -57,7 +57,15 @@ fn administration() -> Vec<SampleCall> {
 
 fn programs() -> Vec<SampleCall> {
     vec![
-        plain(&["ListV1Models"]),
+        plain(&["ListV1Models", "ListOllamaModels", "ListRunningOllamaModels", "ShowOllamaVersion"]),
+        sample(&["ShowOllamaModel"], async |_| Args::body(json!({ "model": "demo" }))),
+        sample(&["CreateOllamaChat"], async |_| {
+            Args::body(json!({ "model": "demo", "messages": [{ "role": "user", "content": "Hello" }] }))
+        }),
+        sample(&["GenerateOllamaText", "CreateOllamaEmbedding"], async |_| {
+            Args::body(json!({ "model": "demo", "prompt": "Hello" }))
+        }),
+        sample(&["CreateOllamaEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         sample(&["ShowV1Model"], async |_| Args::id("demo")),
         sample(&["CompleteChat", "CountTokens", "CreateMessage", "CreateResponse"], async |_| {
             let messages = json!([{ "role": "user", "content": "Hello" }]);

@@ -9,10 +9,10 @@ use std::{
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use ai::{
-    Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
+    Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, MultipartForm, PassthroughBody, PassthroughCall,
     PassthroughEndpoint, PassthroughRequest, PreviousResponse, RequestInfo, TokenEstimate,
 };
-use appcore::{AppError, Code, view::GatewayEndpoint};
+use appcore::{AppError, Code, view::GatewayEndpoint, work_pool::WorkOwner};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::{self, Admission, CacheDirectives, CacheKey, CallRequest, GatewayCaller};
@@ -23,8 +23,8 @@ use middleware::{
 use platform::rate_limits::{KeyLimitStates, LimitState};
 use tokio::time::timeout;
 
-use super::{failure, json_array::JsonArrayStream, settlement::CallSettlement, stream::LiveStream};
-use crate::{Ctx, Raw, Reply};
+use super::{azure, failure, json_array::JsonArrayStream, settlement::CallSettlement, stream::LiveStream};
+use crate::{Ctx, FailureForm, Raw, Reply};
 
 /// Maximum length of the list of beta headers that is forwarded, in bytes.
 const MAX_BETAS: usize = 1_000;
@@ -62,6 +62,14 @@ pub(super) async fn authenticate_key(ctx: &Ctx) -> Result<GatewayCaller, AppErro
     Ok(caller)
 }
 
+/// Purpose of a call with a prompt or texts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallPurpose {
+    Answer,
+    /// Embeddings have no output, and the same texts have the same ones.
+    Embedding,
+}
+
 /// Admitted call, and how the answer is cached.
 pub(super) struct AdmittedCall {
     admission: Admission,
@@ -74,6 +82,10 @@ pub(super) struct AdmittedCall {
 pub(super) struct CallContext<'a> {
     ctx: &'a Ctx,
     style: ApiStyle,
+    /// Format of error responses.
+    failure: FailureForm,
+    /// Model that replaces that of the request's body.
+    pub model: Option<String>,
     pub request_id: String,
     limits: KeyLimitStates,
     started_at: Instant,
@@ -86,6 +98,8 @@ impl<'a> CallContext<'a> {
         Self {
             ctx,
             style,
+            failure: FailureForm::Gateway,
+            model: azure::deployment(ctx.http()),
             request_id: request_id(ctx.http()),
             limits: KeyLimitStates::default(),
             started_at: Instant::now(),
@@ -96,6 +110,11 @@ impl<'a> CallContext<'a> {
     /// Sets whether a stream is sent as a JSON array.
     pub fn with_array(self, streams_array: bool) -> Self {
         Self { streams_array, ..self }
+    }
+
+    /// Call in Ollama's format, which is converted to chat completions.
+    pub fn for_ollama(ctx: &'a Ctx) -> Self {
+        Self { failure: FailureForm::Ollama, ..Self::new(ctx, ApiStyle::Chat) }
     }
 
     /// Providers, shared with work that continues after the response.
@@ -109,10 +128,81 @@ impl<'a> CallContext<'a> {
             Ok(reply) => failure::with_request_id(reply, self.style, &self.request_id),
             Err(error) => {
                 record_error(self.ctx.http(), error.kind().as_str());
-                failure::reply(&error, self.style, &self.request_id)
+                match self.failure {
+                    FailureForm::Ollama => failure::ollama_reply(&error),
+                    FailureForm::Gateway | FailureForm::Envelope => {
+                        failure::reply(&error, self.style, &self.request_id)
+                    }
+                }
             }
         };
         with_rate_limits(reply, self.limits)
+    }
+
+    /// Answers a prompt with a model.
+    pub async fn complete(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
+        let entered = self.admit_request(endpoint, body, CallPurpose::Answer).await?;
+        let ai = self.ai();
+        self.answer(entered, |call| async move { ai.forward(call).await }).await
+    }
+
+    /// Embeds texts with a model.
+    pub async fn embed(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Reply<Raw>, GatewayError> {
+        let entered = self.admit_request(endpoint, body, CallPurpose::Embedding).await?;
+        let ai = self.ai();
+        self.answer(entered, |call| async move { ai.forward_embeddings(call).await }).await
+    }
+
+    /// Passes a request to a provider that has the endpoint. `allowed` is the endpoint of the
+    /// client, which its key must allow.
+    pub async fn pass(
+        &mut self,
+        allowed: GatewayEndpoint,
+        endpoint: PassthroughEndpoint,
+        body: PassthroughBody,
+    ) -> Result<Reply<Raw>, GatewayError> {
+        let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+        let body = match body {
+            PassthroughBody::Json(body) => PassthroughBody::Json(self.with_model(caller.work_owner(), body).await?),
+            PassthroughBody::Form(mut form) => {
+                self.set_form_model(&mut form);
+                PassthroughBody::Form(form)
+            }
+        };
+        let request = PassthroughRequest::read(caller.work_owner(), endpoint, body).await?;
+        let admission = self.admit_caller(&caller, allowed, &request.model, request.estimate).await?;
+        let (meter, is_stream) = (Arc::new(Meter::default()), request.stream);
+        let call = PassthroughCall {
+            request,
+            route: admission.route(),
+            request_id: self.request_id.clone(),
+            owner: admission.work_owner(),
+            passes: caller.policy.passes.clone(),
+            has_image_price: admission.has_image_price(),
+            meter: Arc::clone(&meter),
+        };
+        let ai = self.ai();
+        let answer = async move { ai.forward_passthrough(call).await };
+        if is_stream {
+            return self.serve_stream(admission, meter, answer).await;
+        }
+        self.serve(admission, meter, answer, None).await
+    }
+
+    /// Sets the model of a form, if the request names one outside of its body.
+    pub fn set_form_model(&self, form: &mut MultipartForm) {
+        if let Some(model) = &self.model {
+            form.fields.retain(|(name, _)| name != "model");
+            form.fields.push(("model".to_owned(), model.clone()));
+        }
+    }
+
+    /// Sets the model of a JSON body, if the request names one outside of it.
+    async fn with_model(&self, owner: WorkOwner, body: Bytes) -> Result<Bytes, GatewayError> {
+        match &self.model {
+            Some(model) => ai::set_model(owner, body, model.clone()).await,
+            None => Ok(body),
+        }
     }
 
     /// Replaces references to earlier responses: items that a request only refers to count as if they
@@ -136,19 +226,23 @@ impl<'a> CallContext<'a> {
         &mut self,
         endpoint: GatewayEndpoint,
         body: Bytes,
+        purpose: CallPurpose,
     ) -> Result<AdmittedCall, GatewayError> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let owner = caller.work_owner();
+        let body = self.with_model(owner, body).await?;
         let (body, followed) = self.expand_references(&caller, body).await?;
         let RequestInfo { model, stream, is_repeatable, estimate: wanted, normalised_body: mended } =
             ai::inspect(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
+        let is_embedding = purpose == CallPurpose::Embedding;
+        let wanted = if is_embedding { TokenEstimate { max_output: Some(0), ..wanted } } else { wanted };
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
             CacheDirectives::NOTHING
         } else {
             let header = self.ctx.http().headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
-            CacheDirectives::parse(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
+            CacheDirectives::parse(header, is_repeatable || is_embedding)
         };
         let call = Call::new(self.style, body, admission.route(), self.request_id.clone())
             .on_behalf_of(owner)
@@ -307,24 +401,14 @@ impl<'a> CallContext<'a> {
 /// Forwards a prompt to a model. `style` is the API that the client uses.
 pub(super) async fn complete(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, style);
-    let answer = async {
-        let entered = asking.admit_request(endpoint(style), body).await?;
-        let ai = asking.ai();
-        asking.answer(entered, |call| async move { ai.forward(call).await }).await
-    };
-    let answer = answer.await;
+    let answer = asking.complete(endpoint(style), body).await;
     Ok(asking.reply(answer))
 }
 
 /// Forwards texts to a model for embedding.
 pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, ApiStyle::Chat);
-    let answer = async {
-        let entered = asking.admit_request(GatewayEndpoint::Embeddings, body).await?;
-        let ai = asking.ai();
-        asking.answer(entered, |call| async move { ai.forward_embeddings(call).await }).await
-    };
-    let answer = answer.await;
+    let answer = asking.embed(GatewayEndpoint::Embeddings, body).await;
     Ok(asking.reply(answer))
 }
 
@@ -335,29 +419,10 @@ pub(super) async fn pass(
     body: Result<PassthroughBody, GatewayError>,
 ) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, ApiStyle::Chat);
-    let answer = async {
-        let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-        let request = PassthroughRequest::read(caller.work_owner(), endpoint, body?).await?;
-        let allowed = passthrough_endpoint(endpoint);
-        let admission = asking.admit_caller(&caller, allowed, &request.model, request.estimate).await?;
-        let (meter, is_stream) = (Arc::new(Meter::default()), request.stream);
-        let call = PassthroughCall {
-            request,
-            route: admission.route(),
-            request_id: asking.request_id.clone(),
-            owner: admission.work_owner(),
-            passes: caller.policy.passes.clone(),
-            has_image_price: admission.has_image_price(),
-            meter: Arc::clone(&meter),
-        };
-        let ai = asking.ai();
-        let answer = async move { ai.forward_passthrough(call).await };
-        if is_stream {
-            return asking.serve_stream(admission, meter, answer).await;
-        }
-        asking.serve(admission, meter, answer, None).await
+    let answer = match body {
+        Ok(body) => asking.pass(passthrough_endpoint(endpoint), endpoint, body).await,
+        Err(error) => Err(error),
     };
-    let answer = answer.await;
     Ok(asking.reply(answer))
 }
 
@@ -367,7 +432,7 @@ pub(super) async fn compact(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppErr
     let answer = async {
         let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let body = ai::compaction_request(caller.work_owner(), body).await?;
-        let entered = asking.admit_request(GatewayEndpoint::Responses, body).await?;
+        let entered = asking.admit_request(GatewayEndpoint::Responses, body, CallPurpose::Answer).await?;
         let ai = asking.ai();
         asking.answer(entered, |call| async move { ai.compact(call).await }).await
     };

@@ -1,4 +1,4 @@
-//! Gateway errors in the formats of OpenAI, Anthropic and Google.
+//! Gateway errors in the formats of OpenAI, Anthropic, Google and Ollama.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -26,7 +26,7 @@ pub(crate) fn style_of(http: &HttpRequest) -> ApiStyle {
     if http.headers().contains_key("anthropic-version") { ApiStyle::Messages } else { style_of_path(http.path()) }
 }
 
-fn style_of_path(path: &str) -> ApiStyle {
+pub(crate) fn style_of_path(path: &str) -> ApiStyle {
     let is_under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if is_under("/v1/messages") {
         ApiStyle::Messages
@@ -45,18 +45,36 @@ pub(crate) fn status(path: &str, code: Code) -> u16 {
 /// Response to an unknown path, or to an error before the endpoint is reached.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
     let style = style_of(http);
-    let unknown = if error.code() == Code::NotFound { unknown_path(http.path()) } else { None };
-    let told = unknown.unwrap_or_else(|| to_gateway_error(error));
-    let Rendered { status, headers, body } = told.render(style, request_id);
+    let mut response = response(http, error.code(), render(http.path(), error, style, request_id));
+    if let (ApiStyle::Messages, Ok(id)) = (style, HeaderValue::from_str(request_id)) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// Response like [`answer`] in Ollama's format.
+pub(crate) fn answer_ollama(http: &HttpRequest, error: &AppError) -> HttpResponse {
+    response(http, error.code(), render_for_ollama(error))
+}
+
+/// Renders an error at this path before the endpoint is reached.
+pub(crate) fn render(path: &str, error: &AppError, style: ApiStyle, request_id: &str) -> Rendered {
+    let unknown = if error.code() == Code::NotFound { unknown_path(path) } else { None };
+    unknown.unwrap_or_else(|| to_gateway_error(error)).render(style, request_id)
+}
+
+pub(crate) fn render_for_ollama(error: &AppError) -> Rendered {
+    to_gateway_error(error).render_for_ollama()
+}
+
+fn response(http: &HttpRequest, code: Code, rendered: Rendered) -> HttpResponse {
+    let Rendered { status, headers, body } = rendered;
     // Only the log uses this status, since the client is gone.
-    let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
+    let status = if code == Code::ClientGone { Code::ClientGone.status() } else { status };
     let mut response = response_builder(http, status_code(status), "application/json");
     headers.into_iter().for_each(|header| _ = response.insert_header(header));
     if status == 401 {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-    }
-    if let (ApiStyle::Messages, Ok(id)) = (style, HeaderValue::from_str(request_id)) {
-        response.insert_header((REQUEST_ID, id));
     }
     response.body(body)
 }
@@ -64,9 +82,12 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
 /// Explains why a path is unknown.
 fn unknown_path(path: &str) -> Option<GatewayError> {
     let error = |sentence| GatewayError::new(ErrorKind::NotFound, sentence);
-    let is_realtime = path.strip_prefix("/v1/realtime").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_realtime = ["/v1/realtime", "/openai/realtime", "/openai/v1/realtime"]
+        .iter()
+        .any(|root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     if is_realtime {
-        let sentence = "The Realtime API isn't supported. Use `/v1/responses` or `/v1/chat/completions`.";
+        let sentence = "The Realtime API isn't supported. Transcribe speech with `/v1/audio/transcriptions`, stream the \
+                        answer with `/v1/chat/completions` or `/v1/responses`, and speak it with `/v1/audio/speech`.";
         return Some(error(sentence).with_code("unsupported_endpoint"));
     }
     url_mistake(path).map(error)
@@ -89,14 +110,22 @@ fn url_mistake(path: &str) -> Option<&'static str> {
 
 /// Error response of an endpoint, in the client's format.
 pub(crate) fn reply(error: &GatewayError, style: ApiStyle, request_id: &str) -> Reply<Raw> {
-    let Rendered { status, headers, body } = error.render(style, request_id);
+    with_request_id(rendered_reply(error.render(style, request_id)), style, request_id)
+}
+
+/// Error response of an endpoint, in Ollama's format.
+pub(crate) fn ollama_reply(error: &GatewayError) -> Reply<Raw> {
+    rendered_reply(error.render_for_ollama())
+}
+
+fn rendered_reply(Rendered { status, headers, body }: Rendered) -> Reply<Raw> {
     let mut reply = Reply::bytes("application/json", body.into()).status(status_code(status));
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             reply = reply.header(HeaderName::from_static(name), value);
         }
     }
-    with_request_id(reply, style, request_id)
+    reply
 }
 
 /// Adds the request id under the header that the client library reads.
@@ -144,6 +173,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::{FailureForm, failure::unknown_path_body};
 
     async fn refusal(path: &str, header: Option<(&str, &str)>, error: AppError) -> (u16, Value, HttpResponse<()>) {
         let mut request = TestRequest::with_uri(path);
@@ -195,13 +225,35 @@ mod tests {
 
     #[actix_web::test]
     async fn names_the_alternatives_to_the_realtime_api() {
-        for path in ["/v1/realtime", "/v1/realtime/sessions"] {
+        for path in ["/v1/realtime", "/v1/realtime/sessions", "/openai/v1/realtime", "/openai/realtime"] {
             let (status, body, _) = refusal(path, None, Code::NotFound.into()).await;
             assert_eq!((status, &body["error"]["code"]), (404, &json!("unsupported_endpoint")), "{body}");
-            assert!(body["error"]["message"].as_str().unwrap().contains("/v1/responses"), "{body}");
+            let message = body["error"]["message"].as_str().unwrap();
+            for alternative in ["/v1/audio/transcriptions", "/v1/chat/completions", "/v1/audio/speech"] {
+                assert!(message.contains(alternative), "{message}");
+            }
         }
+        let upgrade: Value = serde_json::from_str(&unknown_path_body("/v1/realtime", "id-1").unwrap()).unwrap();
+        assert_eq!(upgrade["error"]["code"], "unsupported_endpoint", "{upgrade}");
+        assert_eq!(unknown_path_body("/r1/nothing", "id-1"), None);
         let (_, body, _) = refusal("/v1/realtimes", None, Code::NotFound.into()).await;
         assert_eq!(body["error"]["code"], Value::Null);
+    }
+
+    #[actix_web::test]
+    async fn uses_ollamas_format_below_its_root() {
+        for (path, form) in [
+            ("/api/nothing", FailureForm::Ollama),
+            ("/apis", FailureForm::Envelope),
+            ("/openai/nothing", FailureForm::Gateway),
+        ] {
+            assert_eq!(FailureForm::of_path(path), form, "{path}");
+        }
+        let response = answer_ollama(&TestRequest::with_uri("/api/nothing").to_http_request(), &Code::NotFound.into());
+        assert_eq!(response.status().as_u16(), 404);
+        let body = to_bytes(response.into_body()).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert!(body["error"].is_string(), "{body}");
     }
 
     #[actix_web::test]

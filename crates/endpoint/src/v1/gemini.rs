@@ -11,7 +11,7 @@ use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
 
 use super::{
-    call::{CallContext, authenticate_key},
+    call::{CallContext, CallPurpose, authenticate_key},
     deadline, failure, max_body,
     models::json_reply,
 };
@@ -142,14 +142,12 @@ async fn call_model(ctx: &Ctx, call: GeminiModelCall) -> Result<Reply<Raw>, AppE
             let tokens = asking.count_tokens(body).await?;
             return Ok(json_reply(&json!({ "totalTokens": tokens })));
         }
-        let entered = asking.admit_request(GatewayEndpoint::Gemini, body).await?;
-        let ai = asking.ai();
-        match method {
-            GeminiMethod::EmbedContent | GeminiMethod::BatchEmbedContents => {
-                asking.answer(entered, |call| async move { ai.forward_gemini_embeddings(call).await }).await
-            }
-            _ => asking.answer(entered, |call| async move { ai.forward(call).await }).await,
+        if !matches!(method, GeminiMethod::EmbedContent | GeminiMethod::BatchEmbedContents) {
+            return asking.complete(GatewayEndpoint::Gemini, body).await;
         }
+        let entered = asking.admit_request(GatewayEndpoint::Gemini, body, CallPurpose::Embedding).await?;
+        let ai = asking.ai();
+        asking.answer(entered, |call| async move { ai.forward_gemini_embeddings(call).await }).await
     };
     let answer = answer.await;
     Ok(asking.reply(answer))

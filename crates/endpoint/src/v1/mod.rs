@@ -1,8 +1,10 @@
-//! AI gateway: APIs for programs that are compatible with those of OpenAI, Anthropic and Google.
+//! AI gateway: APIs for programs that are compatible with those of OpenAI, Anthropic, Google and
+//! Ollama.
 //!
 //! A call is forwarded to a provider ([`ai::Ai::forward`]). If the client disconnects, it is
 //! cancelled.
 
+pub(crate) mod azure;
 mod call;
 pub(crate) mod failure;
 mod form;
@@ -10,6 +12,7 @@ mod gemini;
 mod inference;
 mod json_array;
 mod models;
+mod ollama;
 mod passthrough;
 mod responses;
 mod settlement;
@@ -26,6 +29,10 @@ pub(crate) const ROOT: &str = "/v1";
 pub(crate) const GEMINI_ROOT: &str = "/v1beta";
 /// Prefix of the second version of Cohere's API, of which the gateway has `/v2/rerank`.
 pub(crate) const COHERE_ROOT: &str = "/v2";
+/// Prefix of Ollama's API.
+pub(crate) const OLLAMA_ROOT: &str = "/api";
+/// Prefix of Azure OpenAI's paths, which are aliases of those under [`ROOT`].
+pub(crate) const AZURE_ROOT: &str = "/openai";
 /// Time by which a call's deadline exceeds the provider's, for processing on this server.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
@@ -36,6 +43,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     responses::ENDPOINTS,
     models::ENDPOINTS,
     gemini::ENDPOINTS,
+    ollama::ENDPOINTS,
 ];
 
 /// Every endpoint of the gateway.

@@ -56,7 +56,8 @@ async fn process(
     task: AudioTask,
     body: Bytes,
 ) -> Result<Reply<Raw>, GatewayError> {
-    let form = read_form(ctx, body).await?;
+    let mut form = read_form(ctx, body).await?;
+    asking.set_form_model(&mut form);
     let model = model_of(&form)?;
     let FormFile { name: file_name, content_type, content: file, .. } = recording_of(form.files);
     let wanted = TokenEstimate { has_audio: true, ..TokenEstimate::text_only(tokens(&file, &form.fields), None) };

@@ -211,5 +211,5 @@ fn refusal(refused: EngineRefusal) -> Rejection {
         EngineRefusal::TooMany => Code::RateLimited,
         _ => Code::MalformedRequest,
     };
-    Rejection { error: code.into(), headers: Vec::new(), body: Some(refused.body()) }
+    Rejection { error: code.into(), headers: Vec::new(), body: Some(refused.body().into()) }
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     dialect::{
         anthropic::request::read_block,
-        fields::{Fields, data, data_url, kind_of},
+        fields::{Fields, data, data_url, kind_of, whole_number},
     },
     reasoning_blocks,
 };
@@ -35,6 +35,8 @@ pub(crate) fn read(body: &Value) -> Read<(Request, WriteOptions)> {
         },
         temperature: fields.number("temperature")?,
         top_p: fields.number("top_p")?,
+        // Not a field of OpenAI's API, but many servers and clients know it.
+        top_k: fields.get("top_k").and_then(whole_number),
         stop: fields.texts("stop")?,
         choices: fields.count("n")?,
         seed: fields.integer("seed")?,
