@@ -17,6 +17,7 @@ mod m0007_assistants;
 mod m0008_ops;
 mod m0009_jobs_awaiting_turn;
 mod m0010_search_index_in_files;
+mod m0011_gateway_batches;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             m0008_ops,
             m0009_jobs_awaiting_turn,
             m0010_search_index_in_files,
+            m0011_gateway_batches,
         ]
     }
 }

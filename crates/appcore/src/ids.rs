@@ -53,6 +53,10 @@ id! {
     SessionId,
     /// An API key of a user.
     ApiKeyId,
+    /// A file that a program uploaded under `/v1/files`, or that a batch wrote.
+    GatewayFileId,
+    /// A batch of gateway calls.
+    BatchId,
     /// A workspace (tenant).
     WorkspaceId,
     /// An invitation to a workspace.

@@ -7,6 +7,7 @@ mod api_key;
 mod assistant;
 mod audit_entry;
 mod ban;
+mod batch;
 mod billing;
 mod board;
 mod broadcast;
@@ -48,6 +49,7 @@ pub use api_key::ApiKey;
 pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
+pub use batch::{BatchFormat, BatchOutcome, BatchStatus, GatewayFileState};
 pub use billing::{
     AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, BillingDetails, ChangePreview,
     CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,
