@@ -35,7 +35,8 @@ pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, ChatTitleSource, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, Mail, Mcp,
     McpCommand, Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Provider, RateLimit, Realtime, Redis,
-    ReservationSettings, Role, Server, SignUpPolicy, UnknownPricePolicy, Uploads, Workspaces,
+    ReservationSettings, Role, SearchProviderKind, Server, SignUpPolicy, UnknownPricePolicy, Uploads, WebSearch,
+    Workspaces,
 };
 
 /// Configuration file that is read if it exists and no other file is named.

@@ -276,7 +276,12 @@ fn defaults_fit_their_types_and_every_setting_has_a_field() {
             continue;
         }
         let variable = format!("NATTER__{}", setting.pattern.replace('.', "__").to_uppercase());
-        let loaded = load_environment(&[(&variable, example)]).unwrap();
+        // SearXNG has no public service, so it needs a URL.
+        let mut variables = vec![(variable.as_str(), example)];
+        if setting.pattern == "web_search.kind" {
+            variables.push(("NATTER__WEB_SEARCH__URL", "https://searxng.example.org"));
+        }
+        let loaded = load_environment(&variables).unwrap();
         assert!(loaded.resolution.get(&Key::from_pattern(setting.pattern)).is_some(), "{variable} has no effect");
     }
     let of_a_provider: Vec<(String, &str)> = SettingsTable::default()

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::{pairs, seconds, without_trailing_slash};
 use crate::config::ConfigError;
+use crate::credits::MicroCredits;
 use crate::secret::Secret;
 
 #[derive(Clone, Debug, Deserialize, Settings)]
@@ -192,6 +193,68 @@ pub struct Gateway {
     /// 0: never.
     #[setting(Number(0, 36_500), default = 90)]
     pub retention_days: u32,
+    /// Maximum size of a file under /v1/files, in bytes. It also limits the results of a batch.
+    #[setting(Number(65_536, 1_099_511_627_776), default = 209_715_200)]
+    pub file_bytes: u64,
+    /// Maximum total size of the files that a user's API keys have stored under /v1/files, in
+    /// bytes. Results of batches are stored beyond it, but count.
+    #[setting(Number(65_536, 1_099_511_627_776), default = 2_147_483_648)]
+    pub user_file_bytes: u64,
+    /// Number of batches that an instance processes at the same time.
+    #[setting(Number(1, 1_000), default = 4)]
+    pub batches: usize,
+    /// Number of requests of a batch that are processed at the same time.
+    #[setting(Number(1, 1_000), default = 4)]
+    pub batch_parallel: usize,
+}
+
+/// Settings of the web search that the gateway runs for models whose provider has none.
+#[derive(Clone, Debug, Default, Deserialize, Settings)]
+#[settings("web_search")]
+#[serde(deny_unknown_fields)]
+pub struct WebSearch {
+    /// Search provider for requests under /v1 that ask for a web search, if the model's provider has
+    /// none of its own: a SearXNG server (searxng), Tavily (tavily) or Brave Search (brave). Not set:
+    /// no search.
+    #[setting(Choice(&["searxng", "tavily", "brave"]), example = "searxng")]
+    #[serde(default)]
+    pub kind: Option<SearchProviderKind>,
+    /// Base URL of the search provider. A server outside the public Internet must be listed in
+    /// outgoing.allow. Not set: the public service of Tavily or Brave Search.
+    #[setting(Url(&["http", "https"]), example = "https://searxng.example.org")]
+    #[serde(default)]
+    pub url: Option<Url>,
+    /// API key of the search provider. SearXNG needs none.
+    #[setting(Credential, example = "tvly-…")]
+    #[serde(default)]
+    pub key: Option<Secret>,
+    /// Price of one search, in micro-credits. It is charged in addition to the tokens.
+    #[setting(Number(0, 1_000_000_000), default = 0)]
+    #[serde(default)]
+    pub price: MicroCredits,
+}
+
+/// Kind of search provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SearchProviderKind {
+    Searxng,
+    Tavily,
+    Brave,
+}
+
+impl WebSearch {
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        match self.kind {
+            Some(SearchProviderKind::Searxng) if self.url.is_none() => {
+                Err(ConfigError::new("The setting web_search.url must be the URL of the SearXNG server."))
+            }
+            Some(SearchProviderKind::Tavily | SearchProviderKind::Brave) if self.key.is_none() => {
+                Err(ConfigError::new("The setting web_search.key must be the API key of the search provider."))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Treatment of models without a known price.

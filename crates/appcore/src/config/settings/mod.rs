@@ -15,7 +15,8 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 pub use ai::{
-    Ai, ChatTitleSource, Gateway, Knowledge, Mcp, McpCommand, Provider, ReservationSettings, UnknownPricePolicy,
+    Ai, ChatTitleSource, Gateway, Knowledge, Mcp, McpCommand, Provider, ReservationSettings, SearchProviderKind,
+    UnknownPricePolicy, WebSearch,
 };
 pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUpPolicy};
 pub use conversations::{Jobs, Messages, Realtime};
@@ -30,7 +31,7 @@ use super::setting::Setting;
 use crate::{Secret, auth::password::Policy as PasswordPolicy};
 
 /// Settings of all sections, in the order of the reference file.
-pub(super) const SECTIONS: [&[Setting]; 28] = [
+pub(super) const SECTIONS: [&[Setting]; 29] = [
     Server::SETTINGS,
     Database::SETTINGS,
     Redis::SETTINGS,
@@ -52,6 +53,7 @@ pub(super) const SECTIONS: [&[Setting]; 28] = [
     Mcp::SETTINGS,
     McpCommand::SETTINGS,
     Gateway::SETTINGS,
+    WebSearch::SETTINGS,
     Uploads::SETTINGS,
     Search::SETTINGS,
     Backup::SETTINGS,
@@ -89,6 +91,8 @@ pub struct Config {
     pub knowledge: Knowledge,
     pub mcp: Mcp,
     pub gateway: Gateway,
+    #[serde(default)]
+    pub web_search: WebSearch,
     pub uploads: Uploads,
     #[serde(default)]
     pub search: Search,
@@ -159,6 +163,7 @@ impl Config {
         for provider in &self.auth.oauth {
             provider.check()?;
         }
+        self.web_search.check()?;
         for (asked, answered) in &self.ai.model_map {
             let provider = answered.split_once('/').map(|(provider, _)| provider);
             if !self.ai.providers.iter().any(|known| Some(known.name.as_str()) == provider) {

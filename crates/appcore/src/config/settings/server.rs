@@ -234,5 +234,17 @@ impl Database {
 
 /// First path segments that belong to the API or to static files.
 pub(super) const RESERVED_PATHS: [&str; 13] = [
-    "r1", "v1", "v1beta", "v2", "api", "openai", "files", "health", "metrics", "socket.io", "docs", ".well-known", "_app",
+    "r1",
+    "v1",
+    "v1beta",
+    "v2",
+    "api",
+    "openai",
+    "files",
+    "health",
+    "metrics",
+    "socket.io",
+    "docs",
+    ".well-known",
+    "_app",
 ];
