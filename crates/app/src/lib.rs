@@ -11,6 +11,7 @@ use appcore::{
     event::{EventBus, Signal},
 };
 use assistants::{AssistantsService, knowledge};
+use batches::{BatchJob, BatchesService};
 use billing::{
     BillingService,
     payments::{setups::FinishSetupJob, subscriptions::SaveMethodJob},
@@ -40,7 +41,7 @@ use middleware::RequestServices;
 use ops::OpsService;
 use platform::{
     Core, audit,
-    cleanup::{KnowledgeSweepJob, SweepJob},
+    cleanup::{GatewaySweepJob, KnowledgeSweepJob, SweepJob},
     rate_limits::{BodyBudget, RateLimits, ValidCredentials},
 };
 
@@ -66,6 +67,8 @@ const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<knowledge::ReadJob, AssistantsService>(),
     JobRegistration::of::<FileTextJob, SearchService>(),
     JobRegistration::of::<KnowledgeSweepJob, AssistantsService>(),
+    JobRegistration::of::<BatchJob, BatchesService>(),
+    JobRegistration::of::<GatewaySweepJob, BatchesService>(),
 ];
 
 /// Returns the names of all kinds of jobs.
@@ -85,6 +88,7 @@ pub struct App {
     /// Memory budget for request bodies.
     pub bodies: Arc<BodyBudget>,
     pub gateway: Arc<GatewayService>,
+    pub batches: Arc<BatchesService>,
     pub search: Arc<SearchService>,
     pub assistants: Arc<AssistantsService>,
     pub conversations: Arc<ConversationsService>,
@@ -104,6 +108,7 @@ impl App {
         let billing = BillingService::build(Arc::clone(&identity)).await?;
         let files = FilesService::build(Arc::clone(&events), Arc::clone(&billing))?;
         let gateway = GatewayService::build(Arc::clone(&billing)).await?;
+        let batches = BatchesService::build(Arc::clone(&files), Arc::clone(&gateway));
         let search = SearchService::build(Arc::clone(&files), Arc::clone(&gateway))?;
         let assistants = AssistantsService::build(Arc::clone(&search));
         let conversations = ConversationsService::build(Arc::clone(&assistants));
@@ -117,6 +122,7 @@ impl App {
             requests,
             bodies,
             gateway,
+            batches,
             search,
             assistants,
             conversations,
@@ -167,6 +173,7 @@ has_states! {
     events: EventLogService,
     billing: BillingService,
     files: FilesService,
+    batches: BatchesService,
     search: SearchService,
     assistants: AssistantsService,
     conversations: ConversationsService,

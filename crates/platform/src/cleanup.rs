@@ -1,7 +1,7 @@
 //! Jobs that delete unused files. Code that drops a reference to a file enqueues such a job; a
 //! higher-level crate executes it.
 
-use appcore::{AppError, ConversationId, Timestamp, UploadId};
+use appcore::{AppError, BatchId, ConversationId, GatewayFileId, Timestamp, UploadId, UserId};
 use jobs::JobPayload;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -50,4 +50,32 @@ impl JobPayload for KnowledgeSweepJob {
 /// Enqueues the job, in the transaction that deletes assistants.
 pub async fn enqueue_knowledge_sweep<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
     jobs::enqueue(db, now, &KnowledgeSweepJob {}).await
+}
+
+/// Deletes files and batches of the AI gateway.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatewaySweepJob {
+    /// File that has expired, was deleted or has not been received completely.
+    File(GatewayFileId),
+    /// Batch whose retention has ended.
+    Batch(BatchId),
+    /// Files and batches of a deleted account.
+    User(UserId),
+}
+
+impl JobPayload for GatewaySweepJob {
+    const KIND: &'static str = "sweep_gateway";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.subject())
+    }
+
+    fn subject(&self) -> Uuid {
+        match self {
+            Self::File(id) => id.0,
+            Self::Batch(id) => id.0,
+            Self::User(id) => id.0,
+        }
+    }
 }

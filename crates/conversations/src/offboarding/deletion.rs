@@ -102,6 +102,7 @@ pub(super) async fn erase(
     query::mcp_connections::remove_of_user(tx, user_id).await?;
     query::assistants::remove_creator(tx, user_id, now).await?;
     cleanup::enqueue_knowledge_sweep(tx, now).await?;
+    jobs::enqueue(tx, now, &cleanup::GatewaySweepJob::User(user_id)).await?;
     let job = AccountCleanupJob { user_id };
     jobs::enqueue_after(tx, now, &job, JOB_DELAY).await?;
     Ok(DeletedAccount { job, ended_sessions: ended, revoked_keys: revoked })

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use appcore::{
-    AppError, UploadId,
+    AppError, GatewayFileId, UploadId,
     config::Config,
     private_folder,
     work_pool::{WorkOwner, WorkPool},
@@ -32,7 +32,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    receive::{IncomingFile, MinFreeSpace, TemporaryFile},
+    receive::{IncomingFile, MinFreeSpace, ReceivedFile, TemporaryFile},
     run_blocking,
 };
 
@@ -43,7 +43,7 @@ const MAX_CONCURRENT_PARTS: usize = 2;
 /// Age from which incoming files, left by a dead instance, are removed at start-up.
 const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Stored object that belongs to an upload.
+/// Stored object that belongs to an upload, or a file of the AI gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoredObject {
     Whole(UploadId),
@@ -51,6 +51,7 @@ pub enum StoredObject {
     Thumbnail(UploadId, u32),
     /// Part of a resumable upload.
     Part(UploadId, Uuid),
+    GatewayFile(GatewayFileId),
 }
 
 impl StoredObject {
@@ -58,11 +59,12 @@ impl StoredObject {
     /// with the time and would otherwise put all new files into one folder.
     fn path(self) -> Path {
         let (id, name) = match self {
-            Self::Whole(id) => (id, "whole".to_owned()),
-            Self::Thumbnail(id, size) => (id, size.to_string()),
-            Self::Part(id, part) => (id, part.simple().to_string()),
+            Self::Whole(id) => (id.0, "whole".to_owned()),
+            Self::Thumbnail(id, size) => (id.0, size.to_string()),
+            Self::Part(id, part) => (id.0, part.simple().to_string()),
+            Self::GatewayFile(id) => (id.0, "gateway".to_owned()),
         };
-        let text = id.0.simple().to_string();
+        let text = id.simple().to_string();
         Path::from_iter([&text[30..], text.as_str(), name.as_str()])
     }
 }
@@ -134,6 +136,11 @@ impl Store {
     /// Returns a path for a new incoming file.
     pub fn incoming(&self) -> PathBuf {
         self.incoming.join(Uuid::now_v7().simple().to_string())
+    }
+
+    /// Moves a received file into the store as it is, without inspecting it.
+    pub async fn store_received(&self, object: StoredObject, file: ReceivedFile) -> Result<(), AppError> {
+        self.put_file(object, file.path).await
     }
 
     /// Moves a received file into the store. The local file is removed even on failure.

@@ -119,6 +119,21 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
     Ok((principal(standing), policy))
 }
 
+/// Authenticates a key that was authenticated before, by its id. Returns `Unauthenticated` if the
+/// key was revoked or has expired.
+pub async fn authenticate_by_id(
+    service: &IdentityService,
+    id: ApiKeyId,
+) -> Result<(Principal, Arc<KeyPolicy>), AppError> {
+    if service.accounts.credential_status.is_revoked(id).await {
+        return Err(Code::Unauthenticated.into());
+    }
+    let row = rows::status(service.db.reader(), id, service.clock.now()).await?.ok_or(Code::Unauthenticated)?;
+    let standing = read(&row);
+    let policy = Arc::clone(&standing.policy);
+    Ok((principal(standing), policy))
+}
+
 /// Current principal of a key that was authenticated before; `None` if the key was revoked or has
 /// expired.
 pub(super) async fn current_principal(service: &IdentityService, id: ApiKeyId) -> Result<Option<Principal>, AppError> {

@@ -1,0 +1,232 @@
+//! Execution of one request of a batch, on the path of an ordinary gateway call: the key's current
+//! policy, admission, forwarding and settlement.
+
+use std::{sync::Arc, time::Duration};
+
+use ai::{
+    AnswerBody, ApiStyle, Call, ErrorKind, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
+    PassthroughEndpoint, PassthroughRequest, TokenEstimate,
+};
+use appcore::{AppError, Code, credits::MicroCredits, view::GatewayEndpoint};
+use bytes::Bytes;
+use dbcontext::query::gateway_batches::BatchRow;
+use gateway::{Admission, CallOutcome, CallRequest, GatewayCaller, Refusal, authorize_endpoint, authorize_queued};
+
+use crate::{BatchesService, file_references::expand};
+
+/// Number of attempts at a request whose provider is unavailable.
+const MAX_ATTEMPTS: u32 = 4;
+/// Limits of the wait between two attempts.
+const MIN_WAIT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(60);
+const KEY_ENDED: &str = "The API key of this batch was revoked or has expired.";
+/// Status recorded for a call that ended with the instance.
+const ABORTED: u16 = Code::ClientGone.status();
+
+/// Failed attempt.
+pub(crate) enum AttemptError {
+    /// A limit of the key is reached; the request waits for it.
+    Limited(Duration),
+    Failed(GatewayError),
+}
+
+impl<E: Into<GatewayError>> From<E> for AttemptError {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Call that is settled in any case: if it is dropped, like one whose client has disconnected.
+struct Settlement {
+    admission: Option<Admission>,
+    meter: Arc<Meter>,
+}
+
+impl Settlement {
+    fn finish(mut self, status: u16) -> MicroCredits {
+        let settle = |admission: Admission| admission.settle(CallOutcome::from_meter(&self.meter, status));
+        self.admission.take().map_or(MicroCredits::ZERO, settle)
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        if let Some(admission) = self.admission.take() {
+            admission.settle_disconnected(&self.meter, ABORTED);
+        }
+    }
+}
+
+/// API format of the requests of a batch.
+pub(crate) const fn style_of(endpoint: GatewayEndpoint) -> ApiStyle {
+    match endpoint {
+        GatewayEndpoint::Responses => ApiStyle::Responses,
+        GatewayEndpoint::Messages => ApiStyle::Messages,
+        _ => ApiStyle::Chat,
+    }
+}
+
+/// Wait before the next attempt, or `None` if the request has failed for good.
+pub(crate) fn retry_wait(error: &GatewayError, attempts: u32) -> Option<Duration> {
+    let is_temporary = matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout);
+    if !is_temporary || attempts >= MAX_ATTEMPTS {
+        return None;
+    }
+    let backoff = MIN_WAIT * 2_u32.saturating_pow(attempts.saturating_sub(1));
+    Some(error.retry_after().unwrap_or(backoff).clamp(MIN_WAIT, MAX_WAIT))
+}
+
+/// Executes a request once and returns the body of its answer.
+pub(crate) async fn execute(
+    service: &BatchesService,
+    batch: &BatchRow,
+    body: Bytes,
+    request_id: &str,
+) -> Result<Bytes, AttemptError> {
+    let caller = gateway::authenticate_by_id(&service.gateway, batch.key_id).await;
+    let caller = caller.map_err(|error| to_gateway_error(&error))?;
+    authorize_endpoint(&caller, GatewayEndpoint::Batches)?;
+    let passthrough = match batch.endpoint {
+        GatewayEndpoint::Completions => Some(PassthroughEndpoint::Completions),
+        GatewayEndpoint::Moderations => Some(PassthroughEndpoint::Moderations),
+        _ => None,
+    };
+    match passthrough {
+        Some(endpoint) => pass(service, batch, &caller, endpoint, body, request_id).await,
+        None => complete(service, batch, &caller, body, request_id).await,
+    }
+}
+
+fn to_gateway_error(error: &AppError) -> GatewayError {
+    let kind = match error.code().status() {
+        401 => return GatewayError::new(ErrorKind::Unauthenticated, KEY_ENDED),
+        403 => ErrorKind::Forbidden,
+        404 => ErrorKind::NotFound,
+        413 => ErrorKind::TooLarge,
+        503 => ErrorKind::Unavailable,
+        _ => ErrorKind::Internal,
+    };
+    GatewayError::new(kind, error.sentence())
+}
+
+/// Answers a request of the chat APIs, or for embeddings.
+async fn complete(
+    service: &BatchesService,
+    batch: &BatchRow,
+    caller: &GatewayCaller,
+    body: Bytes,
+    request_id: &str,
+) -> Result<Bytes, AttemptError> {
+    let (style, owner, ai) = (style_of(batch.endpoint), caller.work_owner(), service.gateway.ai());
+    let with_files = expand(service, caller, &body).await.map_err(|error| to_gateway_error(&error))?;
+    let body = with_files.unwrap_or(body);
+    let expanded = match style {
+        ApiStyle::Responses => ai.expand_references(owner, caller.key_id, &body).await?,
+        ApiStyle::Chat | ApiStyle::Messages | ApiStyle::Gemini => None,
+    };
+    let (body, previous) = expanded.map_or((body, None), |(body, previous)| (body, Some(previous)));
+    let info = ai::inspect(owner, style, &body).await?;
+    refuse_stream(info.stream)?;
+    let body = info.normalised_body.unwrap_or(body);
+    let admission = admit(service, batch, caller, &info.model, request_id, info.estimate).await?;
+    let call = Call::new(style, body, admission.route(), request_id.to_owned())
+        .on_behalf_of(owner)
+        .with_betas(batch.betas.clone())
+        .with_passes(caller.policy.passes.clone())
+        .with_history(caller.key_id, previous)
+        .with_tokens(info.estimate.input, admission.most_output())
+        .with_reservation(admission.is_held());
+    let settlement = Settlement { admission: Some(admission), meter: Arc::clone(&call.meter) };
+    let answer = if batch.endpoint == GatewayEndpoint::Embeddings {
+        ai.forward_embeddings(call).await
+    } else {
+        ai.forward(call).await
+    };
+    settle(settlement, style, answer)
+}
+
+/// Passes a request to a provider that has the endpoint.
+async fn pass(
+    service: &BatchesService,
+    batch: &BatchRow,
+    caller: &GatewayCaller,
+    endpoint: PassthroughEndpoint,
+    body: Bytes,
+    request_id: &str,
+) -> Result<Bytes, AttemptError> {
+    let request = PassthroughRequest::read(caller.work_owner(), endpoint, PassthroughBody::Json(body)).await?;
+    refuse_stream(request.stream)?;
+    let admission = admit(service, batch, caller, &request.model, request_id, request.estimate).await?;
+    let meter = Arc::new(Meter::default());
+    let call = PassthroughCall {
+        request,
+        route: admission.route(),
+        request_id: request_id.to_owned(),
+        owner: admission.work_owner(),
+        passes: caller.policy.passes.clone(),
+        has_image_price: admission.has_image_price(),
+        meter: Arc::clone(&meter),
+    };
+    let settlement = Settlement { admission: Some(admission), meter };
+    settle(settlement, ApiStyle::Chat, service.gateway.ai().forward_passthrough(call).await)
+}
+
+fn refuse_stream(is_stream: bool) -> Result<(), GatewayError> {
+    if is_stream {
+        return Err(GatewayError::invalid_param("stream", "A request of a batch can't be streamed."));
+    }
+    Ok(())
+}
+
+async fn admit(
+    service: &BatchesService,
+    batch: &BatchRow,
+    caller: &GatewayCaller,
+    model: &str,
+    request_id: &str,
+    estimate: TokenEstimate,
+) -> Result<Admission, AttemptError> {
+    let request = CallRequest { model, request_id, estimate };
+    match authorize_queued(&service.gateway, caller, batch.endpoint, request).await {
+        Ok(admission) => Ok(admission),
+        Err(Refusal::RateLimited(exceeded)) => Err(AttemptError::Limited(exceeded.retry_after)),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn settle(
+    settlement: Settlement,
+    style: ApiStyle,
+    answer: Result<Forwarded, GatewayError>,
+) -> Result<Bytes, AttemptError> {
+    match answer {
+        Ok(Forwarded { body: AnswerBody::Whole(body), .. }) => {
+            settlement.finish(200);
+            Ok(body)
+        }
+        Ok(_) => Err(GatewayError::new(ErrorKind::Internal, "The answer arrived as a stream.").into()),
+        Err(error) => {
+            settlement.finish(error.status(style));
+            Err(error.into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_temporary_failures_only() {
+        let error = |kind| GatewayError::new(kind, "x");
+        let waits: Vec<_> = (1..=4)
+            .map(|attempts| retry_wait(&error(ErrorKind::Unavailable), attempts).map(|it| it.as_secs()))
+            .collect();
+        assert_eq!(waits, [Some(1), Some(2), Some(4), None]);
+        let asked = error(ErrorKind::RateLimited).with_retry_after(Duration::from_secs(900));
+        assert_eq!(retry_wait(&asked, 1), Some(MAX_WAIT));
+        for kind in [ErrorKind::Invalid, ErrorKind::OutOfBudget, ErrorKind::Unauthenticated, ErrorKind::Internal] {
+            assert_eq!(retry_wait(&error(kind), 1), None, "{kind:?}");
+        }
+    }
+}
