@@ -28,6 +28,7 @@ use crate::{
     response_store::ResponseStore,
     settings::{SettingsError, Target},
     thought_signatures::SignatureCache,
+    web_search::SearchClient,
 };
 
 /// Model and provider name of the built-in demo.
@@ -55,6 +56,8 @@ pub struct Ai {
     /// Response store shared between instances; unset on a single instance.
     response_store: OnceLock<Arc<dyn ResponseStore>>,
     outgoing: Outgoing,
+    /// Client of the search provider, if one is configured.
+    search: Option<Arc<SearchClient>>,
 }
 
 /// Listener for key state changes on this instance.
@@ -94,6 +97,12 @@ impl Ai {
         params::set_configured_rows(&settings.model_params).map_err(SettingsError::Takes)?;
         let demo = Demo::new(limits.demo_pause);
         let outgoing = Outgoing::new(&settings.outgoing).map_err(|_| SettingsError::Client)?;
+        let search = match &settings.web_search {
+            Some(search) => {
+                Some(Arc::new(SearchClient::build(search, outgoing.clone()).ok_or(SettingsError::WebSearch)?))
+            }
+            None => None,
+        };
         let configured_default = if settings.providers.is_empty() {
             None
         } else {
@@ -125,6 +134,7 @@ impl Ai {
             stored_responses: Arc::default(),
             response_store: OnceLock::new(),
             outgoing,
+            search,
         })
     }
 
@@ -217,6 +227,11 @@ impl Ai {
 
     pub(crate) const fn outgoing(&self) -> &Outgoing {
         &self.outgoing
+    }
+
+    /// Client of the gateway's search provider.
+    pub(crate) fn search_client(&self) -> Option<&Arc<SearchClient>> {
+        self.search.as_ref()
     }
 
     pub(crate) fn signatures(&self) -> &Arc<SignatureCache> {

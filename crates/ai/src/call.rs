@@ -177,6 +177,11 @@ impl Call {
         restricted_params::allowed_params(&upstream.passthrough_params, self.passes.as_deref())
     }
 
+    /// Restricted parameters that the API key may pass through; `None`: all.
+    pub(crate) fn passes(&self) -> Option<&[RestrictedParameter]> {
+        self.passes.as_deref()
+    }
+
     /// True if tools that this provider runs itself stay in the request.
     pub(crate) fn passes_hosted_tools(&self, upstream: &Upstream) -> bool {
         upstream.passes_hosted_tools(self.passes.as_deref())

@@ -16,7 +16,12 @@ pub(crate) use self::{
     citation::{Citation, Citations},
 };
 
-use crate::{AiError, Finish, Usage, params::ModelParams, provider_http::failure::Failure};
+use crate::{
+    AiError, Finish, Usage,
+    params::ModelParams,
+    provider_http::failure::Failure,
+    web_search::{SearchRun, WebSearchTool},
+};
 
 /// A chat request.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +35,7 @@ pub(crate) struct Request {
     pub tools: Vec<Tool>,
     pub tool_choice: Option<ToolChoice>,
     pub parallel_tools: Option<bool>,
+    pub web_search: Option<WebSearchTool>,
     pub format: Format,
     pub max_output: Option<u64>,
     pub temperature: Option<f64>,
@@ -421,6 +427,11 @@ pub(crate) enum Event {
     Citation {
         choice: u32,
         citation: Citation,
+    },
+    /// A web search that was run.
+    Search {
+        choice: u32,
+        run: SearchRun,
     },
     Finish {
         choice: u32,

@@ -210,7 +210,7 @@ pub enum ChatDelta {
     /// Requested tool calls, never empty. [`ChatDelta::Done`] follows.
     Calls(Vec<ChatCall>),
     /// End of the answer. Nothing follows.
-    Done { finish: Finish, usage: Option<Usage> },
+    Done { finish: Finish, usage: Option<Box<Usage>> },
 }
 
 /// Stream of an answer: any number of [`ChatDelta::Text`] and [`ChatDelta::Thought`], at most one

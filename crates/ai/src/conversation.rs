@@ -114,7 +114,7 @@ impl ChatDeltaReader {
             match (self.spoke || !calls.is_empty(), finish) {
                 (true, finish) => {
                     said.extend((!calls.is_empty()).then_some(ChatDelta::Calls(calls)));
-                    said.push(ChatDelta::Done { finish: *finish, usage: Some(meter.usage()) });
+                    said.push(ChatDelta::Done { finish: *finish, usage: Some(Box::new(meter.usage())) });
                 }
                 // An answer without text or calls is a failure.
                 (false, Finish::Filtered) => return Err(AiError::Declined),

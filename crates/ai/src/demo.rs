@@ -44,7 +44,7 @@ impl Demo {
             tokio::time::sleep(pause).await;
             Ok(ChatDelta::Text(word))
         });
-        let done = stream::iter([Ok(ChatDelta::Done { finish: Finish::Stop, usage: Some(usage) })]);
+        let done = stream::iter([Ok(ChatDelta::Done { finish: Finish::Stop, usage: Some(Box::new(usage)) })]);
         let counted = move |delta: &Result<ChatDelta, _>| match delta {
             Ok(ChatDelta::Text(word)) => meter.record_output(quarters(word.as_bytes())),
             Ok(ChatDelta::Done { finish, .. }) => {

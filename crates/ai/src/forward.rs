@@ -1,7 +1,9 @@
 //! Gateway calls: forwards a request in a client format and returns the answer in the same format,
 //! whatever the provider's format.
 
+mod answer_format;
 mod gemini_passthrough;
+mod searching;
 
 use std::{
     sync::Arc,
@@ -14,16 +16,18 @@ use reqwest::Url;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use self::answer_format::AnswerFormat;
 use crate::{
-    Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError, Usage,
+    Ai, AiError, AnswerBody, ApiStyle, Call, Forwarded, Frames, GatewayError,
     ai::{AnswerRequest, ChatApi, Upstream, encode_request},
     blocking_pool::{run, run_for_answer},
     call_ids,
-    canonical::{Answer, Request, Writer},
+    canonical::{Request, Writer},
     dialect::{
         AnswerHead,
         anthropic::{
             self,
+            client_format::MessageWriter,
             passthrough::{MessageEvents, MessagesTap},
         },
         gemini::{self, passthrough::GeminiTap},
@@ -49,6 +53,7 @@ use crate::{
     tapped_stream::{Tap, TappedStream},
     tool_names,
     translate::{AnswerParser, FormatConverter, read_whole},
+    web_search::{WebSearchTool, method::SearchMethod, rounds::SearchStream},
 };
 
 pub(crate) const JSON: &str = "application/json";
@@ -76,6 +81,7 @@ enum StartedAnswer {
     Gemini(Box<TappedStream<GeminiTap>>),
     Responses(Box<TappedStream<ResponsesTap>>),
     Translated(Box<TappedStream<FormatConverter>>),
+    Searching(Box<SearchStream>),
 }
 
 /// A call in the provider-independent form, with the data for writing its answer.
@@ -83,20 +89,6 @@ enum StartedAnswer {
 struct ParsedCall {
     request: Request,
     format: AnswerFormat,
-}
-
-#[derive(Clone)]
-enum AnswerFormat {
-    Chat(WriteOptions),
-    Responses {
-        /// Request fields that the answer echoes.
-        repeated: Value,
-        record: Option<ResponseRecorder>,
-        /// True if the answer is a summary that replaces the conversation.
-        is_compaction: bool,
-    },
-    Messages,
-    Gemini(gemini::client_format::AnswerOptions),
 }
 
 impl Ai {
@@ -117,15 +109,16 @@ impl Ai {
             self.retry_policy(),
             deadline,
         );
+        let search = searching::search_of(&call).await?;
         let mut parsed = None;
         loop {
             let attempt = tries.next().await?;
             call.meter.start_attempt(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            let mut answer = self.start_answer(&call, &mut parsed, &attempt, deadline).await;
+            let mut answer = self.start_answer(&call, search.as_ref(), &mut parsed, &attempt, deadline).await;
             if let Err(AttemptError::Retryable(failure)) = &answer
                 && attempt.upstream.switch_to_responses(&attempt, failure)
             {
-                answer = self.start_answer(&call, &mut parsed, &attempt, deadline).await;
+                answer = self.start_answer(&call, search.as_ref(), &mut parsed, &attempt, deadline).await;
                 attempt.upstream.confirm_responses(attempt.model, answer.is_ok());
             }
             match answer {
@@ -153,6 +146,7 @@ impl Ai {
     async fn start_answer(
         &self,
         call: &Call,
+        search: Option<&WebSearchTool>,
         parsed: &mut Option<Arc<ParsedCall>>,
         attempt: &Attempt<'_>,
         deadline: Instant,
@@ -161,17 +155,19 @@ impl Ai {
         let dialect = upstream.kind.dialect();
         let may_need_responses =
             || dialect.may_have_responses_api() && upstream.profile(attempt).may_need_responses(&call.body);
+        let method = search.map_or(SearchMethod::None, |search| self.search_method(call, attempt, search));
+        let is_native = search.is_none_or(|search| method.is_native(call.style, search.is_tool));
         match (call.style, &upstream.responses_url) {
-            (ApiStyle::Chat, _) if dialect.passes_through(ApiStyle::Chat) && !may_need_responses() => {
+            (ApiStyle::Chat, _) if is_native && dialect.passes_through(ApiStyle::Chat) && !may_need_responses() => {
                 return self.pass_chat(call, attempt, deadline).await;
             }
-            (ApiStyle::Messages, _) if dialect.passes_through(ApiStyle::Messages) => {
+            (ApiStyle::Messages, _) if is_native && dialect.passes_through(ApiStyle::Messages) => {
                 return self.pass_messages(call, attempt, deadline).await;
             }
-            (ApiStyle::Gemini, _) if dialect.passes_through(ApiStyle::Gemini) => {
+            (ApiStyle::Gemini, _) if is_native && dialect.passes_through(ApiStyle::Gemini) => {
                 return self.pass_gemini(call, attempt, deadline).await;
             }
-            (ApiStyle::Responses, Some(url)) if !needs_summary(call, upstream).await? => {
+            (ApiStyle::Responses, Some(url)) if is_native && !needs_summary(call, upstream).await? => {
                 return self.pass_responses(call, attempt, url, deadline).await;
             }
             _ => {}
@@ -187,11 +183,23 @@ impl Ai {
             let request = &mut Arc::make_mut(parsed).request;
             image_download::inline_images(self.outgoing(), request).await.map_err(AttemptError::Final)?;
         }
-        let api = upstream.chat_api(attempt, &parsed.request);
-        if call.style == ApiStyle::Chat && api.format == BodyFormat::Chat && dialect.passes_through(ApiStyle::Chat) {
+        let passes_chat = call.style == ApiStyle::Chat && dialect.passes_through(ApiStyle::Chat) && is_native;
+        if passes_chat && upstream.chat_api(attempt, &parsed.request).format == BodyFormat::Chat {
             return self.pass_chat(call, attempt, deadline).await;
         }
-        self.translate(call, parsed, attempt, api, deadline).await
+        match method {
+            // Several answers at once can't search.
+            SearchMethod::Gateway(client)
+                if parsed.request.web_search.is_some() && parsed.request.choices.is_none_or(|count| count < 2) =>
+            {
+                self.search_and_answer(call, parsed, attempt, client, deadline).await
+            }
+            method => {
+                let prepared = parsed.with_search(&method);
+                let api = upstream.chat_api(attempt, &prepared.request);
+                self.translate(call, &prepared, attempt, api, deadline).await
+            }
+        }
     }
 
     async fn pass_chat(
@@ -261,7 +269,7 @@ impl Ai {
             let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
                 let (answer, usage) = read_whole(&body, self.native_listener(attempt), &call.meter)?;
-                let whole = anthropic::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
+                let whole = anthropic::client_format::whole(&head(call.style, attempt.model), &answer, &usage, true);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             anthropic::passthrough::meter_whole(&body, &call.meter, request.bills_code_container)?;
@@ -271,7 +279,7 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
-                let writer = anthropic::client_format::MessageWriter::new(head, call.meter.estimated_input());
+                let writer = MessageWriter::new(head, call.meter.estimated_input()).with_search(true);
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };
@@ -371,6 +379,9 @@ impl Ai {
             encode_request((kind, format), &base, &question.request, &model, own.as_deref())
         });
         let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
+        if parsed.request.web_search.as_ref().is_some_and(WebSearchTool::is_uncounted) {
+            call.meter.record_search();
+        }
         call.meter.record_request_sent();
         let asked = call.answer_request(&url, format, body, stream);
         let response = upstream.request_answer(attempt, asked, deadline).await?;
@@ -491,49 +502,17 @@ impl ParsedCall {
                 let is_compaction = openai_responses::compaction::requests_compaction(&body);
                 (request, AnswerFormat::Responses { repeated, record, is_compaction })
             }
-            ApiStyle::Messages => (anthropic::request::read(&body)?, AnswerFormat::Messages),
+            ApiStyle::Messages => {
+                let request = anthropic::request::read(&body)?;
+                let has_search = request.web_search.is_some();
+                (request, AnswerFormat::Messages { has_search })
+            }
             ApiStyle::Gemini => {
                 let (request, options) = gemini::client_request::read(&body)?;
                 (request, AnswerFormat::Gemini(options))
             }
         };
         Ok(Self { request, format })
-    }
-}
-
-impl AnswerFormat {
-    fn whole(&self, head: &AnswerHead, answer: &Answer, usage: &Usage) -> Result<Value, Failure> {
-        Ok(match self {
-            Self::Chat(_) => openai_chat::client_format::whole(head, answer, usage),
-            Self::Responses { repeated, record, is_compaction } => {
-                let whole = if *is_compaction {
-                    openai_responses::answer::compaction::whole(head, repeated, answer, usage)?
-                } else {
-                    openai_responses::answer::whole(head, repeated, answer, usage)
-                };
-                if let Some(record) = record {
-                    record.store(&whole);
-                }
-                whole
-            }
-            Self::Messages => anthropic::client_format::whole(head, answer, usage),
-            Self::Gemini(options) => gemini::client_format::whole(head, *options, answer, usage),
-        })
-    }
-
-    /// Creates the writer of a stream. `asked` is the estimated number of input tokens.
-    fn writer(&self, head: AnswerHead, asked: u64) -> Box<dyn Writer> {
-        match self {
-            Self::Chat(wishes) => Box::new(openai_chat::client_format::ChatWriter::new(&head, *wishes)),
-            Self::Responses { repeated, record, is_compaction: true } => Box::new(
-                openai_responses::answer::compaction::CompactionWriter::new(head, repeated.clone(), record.clone()),
-            ),
-            Self::Responses { repeated, record, is_compaction: false } => {
-                Box::new(openai_responses::answer::ResponseWriter::new(head, repeated.clone(), record.clone()))
-            }
-            Self::Messages => Box::new(anthropic::client_format::MessageWriter::new(head, asked)),
-            Self::Gemini(options) => Box::new(gemini::client_format::GeminiWriter::new(head, *options)),
-        }
     }
 }
 
@@ -565,6 +544,7 @@ fn finish(call: Call, begun: StartedAnswer, attempt: Attempt<'_>, is_shared: boo
         StartedAnswer::Gemini(relay) => stream(relay.with_lease(lease).boxed()),
         StartedAnswer::Responses(relay) => stream(relay.with_lease(lease).boxed()),
         StartedAnswer::Translated(relay) => stream(relay.with_lease(lease).boxed()),
+        StartedAnswer::Searching(searching) => stream(searching.into_frames(lease)),
     };
     Forwarded { content_type, body, meter: call.meter }
 }

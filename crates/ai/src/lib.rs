@@ -56,6 +56,7 @@ mod thought_signatures;
 mod tool_names;
 mod transcription;
 mod translate;
+mod web_search;
 
 pub use ai::{Ai, KeyStateChange, LearnedSetting};
 pub use appcore::Secret;
@@ -88,3 +89,4 @@ pub use response_history::PreviousResponse;
 pub use response_store::ResponseStore;
 pub use settings::{AiSettings, Limits, ProviderSettings};
 pub use transcription::{AudioTask, Recording, audio_tokens};
+pub use web_search::{MAX_RESULT_TOKENS, SearchDemand, client::SearchSettings, method::SearchCounts};

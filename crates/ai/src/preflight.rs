@@ -28,6 +28,7 @@ use crate::{
     },
     gateway_error::GatewayError,
     meter::{AssumedUses, ToolUses},
+    web_search::{self, SearchDemand},
 };
 
 /// Properties of a call's body.
@@ -58,6 +59,8 @@ pub struct TokenEstimate {
     pub has_audio: bool,
     /// Estimated uses of provider-run tools.
     pub tools: ToolUses,
+    /// Web search that the request asks for.
+    pub search: Option<SearchDemand>,
     /// True if tool uses may exceed the estimate because the caller sets no limit.
     pub has_open_tools: bool,
     /// True if the provider may compact the conversation: the whole input is then billed twice, and
@@ -69,8 +72,17 @@ impl TokenEstimate {
     /// Usage of one text answer.
     #[must_use]
     pub fn text_only(input: u64, max_output: Option<u64>) -> Self {
-        let (has_sound, tools, has_open_tools, is_shortened) = (false, ToolUses::default(), false, false);
-        Self { input, max_output, predicted: 0, choices: 1, has_audio: has_sound, tools, has_open_tools, is_shortened }
+        Self {
+            input,
+            max_output,
+            predicted: 0,
+            choices: 1,
+            has_audio: false,
+            tools: ToolUses::default(),
+            search: None,
+            has_open_tools: false,
+            is_shortened: false,
+        }
     }
 }
 
@@ -221,6 +233,7 @@ pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<
         choices,
         has_audio: has_sound,
         tools,
+        search: web_search::find(body).map(|search| search.demand(style)),
         has_open_tools,
         is_shortened,
     };

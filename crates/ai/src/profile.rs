@@ -17,6 +17,7 @@ use crate::{
     ProviderKind,
     canonical::{Effort, MediaKind, Request},
     params::{canonical_name, matches_model},
+    web_search::OwnSearch,
 };
 
 /// Position of system messages.
@@ -128,6 +129,7 @@ pub(crate) struct Profile {
     has_short_call_ids: bool,
     refuses_empty_parameters: bool,
     streams_only: bool,
+    search: Option<OwnSearch>,
     shortened: Vec<String>,
     dropped: Vec<String>,
 }
@@ -211,6 +213,11 @@ impl Profile {
         }
     }
 
+    /// Web search of the provider; `None` if that isn't known.
+    pub fn search(&self) -> Option<OwnSearch> {
+        self.search
+    }
+
     /// Applies a setting of the form `name=value`. Returns false if there is no such setting.
     pub fn set(&mut self, setting: &str) -> bool {
         let Some((name, value)) = setting.split_once('=') else { return false };
@@ -269,6 +276,10 @@ impl Profile {
             ("empty_parameters", _) => return set_flag(&mut self.refuses_empty_parameters, value, "no"),
             ("stream", "any") => self.streams_only = false,
             ("stream", "only") => self.streams_only = true,
+            ("search", name) => {
+                let Some(search) = OwnSearch::parse(name) else { return false };
+                self.search = Some(search);
+            }
             ("short", field) if is_path(field) => self.shortened.push(field.to_owned()),
             ("drop", path) if adapt::may_drop(path) => self.dropped.push(path.to_owned()),
             _ => return false,

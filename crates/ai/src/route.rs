@@ -112,19 +112,8 @@ impl<'a> RouteAttempts<'a> {
 
     /// Records a failed attempt. Returns the failure if no other attempt can help.
     pub fn record_failure(&mut self, attempt: Attempt<'a>, failure: Failure) -> Result<(), Failure> {
-        let Attempt { upstream, lease, admitted, .. } = attempt;
         let error = &failure.error;
-        tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "provider request failed");
-        match error {
-            // A single slow request says nothing about a provider that answers others.
-            AiError::Timeout if upstream.answered_recently() => drop(admitted),
-            error if error.is_provider_failure() => admitted.record_failure(error),
-            _ => {
-                upstream.record_answer();
-                admitted.record_success();
-            }
-        }
-        let another_key = lease.record_failure(error);
+        let another_key = attempt.record_failure(error);
         if Instant::now() >= self.deadline {
             return Err(failure);
         }
@@ -205,7 +194,33 @@ impl<'a> RouteAttempts<'a> {
     }
 }
 
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
+    /// Another request for an answer that has started. `None` while the provider's breaker is open.
+    pub fn of_started_answer(
+        upstream: &'a Upstream,
+        model: &'a str,
+        param_overrides: Option<Arc<ModelParamOverrides>>,
+        lease: KeyLease,
+    ) -> Option<Self> {
+        Some(Self { upstream, model, param_overrides, lease, admitted: upstream.breaker.admit().ok()? })
+    }
+
+    /// Records a failure. Returns true if the request may succeed at once with another key.
+    pub fn record_failure(self, error: &AiError) -> bool {
+        let Self { upstream, lease, admitted, .. } = self;
+        tracing::warn!(provider = upstream.name, key = lease.index(), code = error.code(), "provider request failed");
+        match error {
+            // A single slow request says nothing about a provider that answers others.
+            AiError::Timeout if upstream.answered_recently() => drop(admitted),
+            error if error.is_provider_failure() => admitted.record_failure(error),
+            _ => {
+                upstream.record_answer();
+                admitted.record_success();
+            }
+        }
+        lease.record_failure(error)
+    }
+
     /// Records success. The returned lease is kept for as long as the answer lasts.
     pub fn record_success(self) -> KeyLease {
         self.upstream.record_answer();

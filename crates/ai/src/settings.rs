@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use appcore::config::Outgoing;
 use reqwest::Url;
 
-use crate::{AiError, ProviderKind, Secret};
+use crate::{AiError, ProviderKind, SearchSettings, Secret};
 
 /// The configuration section `ai`.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct AiSettings {
     /// built-in table.
     pub model_params: BTreeMap<String, String>,
     pub limits: Limits,
+    /// Search provider for models whose provider has none.
+    pub web_search: Option<SearchSettings>,
     /// Network access of requests that fetch addresses given by callers, beyond the public
     /// Internet.
     pub outgoing: Outgoing,
@@ -114,6 +116,8 @@ pub enum SettingsError {
     ModelMap { asked: String },
     #[error("ai.takes.{0} must say thinking, sampling, the longest answer and thoughts as docs/gateway.md has them")]
     Takes(String),
+    #[error("web_search.url or web_search.key is not usable")]
+    WebSearch,
     #[error("the HTTP client could not be started; are the system's root certificates installed?")]
     Client,
 }

@@ -274,6 +274,7 @@ fn count(events: &[Event], meter: &Meter) {
             | Event::Input { .. }
             | Event::Logprobs { .. }
             | Event::Citation { .. }
+            | Event::Search { .. }
             | Event::Finish { .. } => {}
         }
     }

@@ -38,6 +38,7 @@ use crate::{
     },
     route::Attempt,
     settings::SettingsError,
+    web_search::OwnSearch,
 };
 
 /// Breaker policy for server errors and connection failures, whichever key is used. The key pool
@@ -156,7 +157,8 @@ impl Upstream {
     /// API that answers the request, which the caller didn't send in the provider's own format.
     pub(crate) fn chat_api(&self, attempt: &Attempt<'_>, request: &ChatQuestion) -> ChatApi {
         let speaks_responses = self.kind.dialect().may_have_responses_api();
-        if speaks_responses && self.profile(attempt).needs_responses(request) {
+        let searches = request.web_search.as_ref().is_some_and(|search| search.own == Some(OwnSearch::Responses));
+        if speaks_responses && (searches || self.profile(attempt).needs_responses(request)) {
             ChatApi { format: BodyFormat::Responses, url: self.url(&EndpointPath::from_segments(["responses"])) }
         } else {
             let url = self.chat_url(attempt.model, request.stream);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Citation, Event, ToolCall};
-use crate::Finish;
+use crate::{Finish, web_search::SearchRun};
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Answer {
@@ -39,6 +39,7 @@ pub(crate) enum Block {
     Call(ToolCall),
     /// Call of a free-form tool, whose arguments are the text.
     FreeCall(ToolCall),
+    Search(SearchRun),
 }
 
 impl Answer {
@@ -112,6 +113,7 @@ impl Answer {
                     call.arguments.push_str(&text);
                 }
             }
+            Event::Search { choice, run } => self.choice(choice).blocks.push(Block::Search(run)),
             Event::Citation { choice, citation } => self.choice(choice).citations.push(citation),
             Event::Logprobs { choice, tokens } => self.choice(choice).logprobs.extend(tokens),
             Event::Finish { choice, finish, stop_sequence } => {

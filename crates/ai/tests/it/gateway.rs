@@ -89,6 +89,7 @@ const COUNTED: Usage = Usage {
     audio: None,
     audio_output: None,
     searches: None,
+    gateway_searches: None,
     containers: None,
     images: None,
     extra: ExtraCalls { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },

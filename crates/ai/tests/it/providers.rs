@@ -65,7 +65,7 @@ async fn chat_outcome(ai: &Ai) -> (String, Result<(Finish, Option<Usage>), AiErr
             Ok(ChatDelta::Thought(_) | ChatDelta::Calls(_)) => {}
             Ok(ChatDelta::Done { finish, usage }) => {
                 assert!(answer.next().await.is_none(), "no event follows the end");
-                return (text, Ok((finish, usage)));
+                return (text, Ok((finish, usage.map(|usage| *usage))));
             }
             Err(error) => {
                 assert!(answer.next().await.is_none(), "no event follows a failure");
@@ -96,6 +96,7 @@ const COUNTED: Usage = Usage {
     audio: None,
     audio_output: None,
     searches: None,
+    gateway_searches: None,
     containers: None,
     images: None,
     extra: ExtraCalls { input: 0, cached: 0, cache_write: 0, output: 0, longest: 0 },

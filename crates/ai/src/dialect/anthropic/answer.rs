@@ -10,6 +10,7 @@ use crate::{
     canonical::{Citation, Citations, Event, Reader},
     dialect::openai_chat::finish_error,
     provider_http::failure::{self, Failure},
+    web_search::{SearchPage, SearchRun, UNAVAILABLE},
 };
 
 /// Parses stream events or a whole message.
@@ -27,7 +28,27 @@ pub(crate) struct AnthropicReader {
     /// Web pages that the open block cites: URL and title. Their range is known when it ends.
     cited: Vec<(String, Option<String>)>,
     citations: Citations,
+    /// Web searches without a result.
+    searches: Vec<StartedSearch>,
     is_done: bool,
+}
+
+/// A web search whose result has not arrived.
+#[derive(Debug)]
+struct StartedSearch {
+    /// Index of its content block.
+    index: u64,
+    id: String,
+    query: String,
+    /// Increments of its input, as JSON.
+    input: String,
+}
+
+impl StartedSearch {
+    fn into_query(self) -> String {
+        let input: Value = serde_json::from_str(&self.input).unwrap_or_default();
+        input["query"].as_str().map_or(self.query, str::to_owned)
+    }
 }
 
 impl Reader for AnthropicReader {
@@ -108,6 +129,16 @@ impl AnthropicReader {
                 out.extend(text("signature").map(|signature| Event::Signature { choice, signature }));
             }
             Some("redacted_thinking") => out.extend(text("data").map(|data| Event::Redacted { choice, data })),
+            Some("server_tool_use") if block["name"] == "web_search" => {
+                let query = block["input"]["query"].as_str().unwrap_or_default().to_owned();
+                self.searches.push(StartedSearch {
+                    index,
+                    id: text("id").unwrap_or_default(),
+                    query,
+                    input: String::new(),
+                });
+            }
+            Some("web_search_tool_result") => self.read_search_result(block, out),
             Some("tool_use") => {
                 let tool = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
                 self.calls.insert(index, tool);
@@ -124,6 +155,19 @@ impl AnthropicReader {
             }
             _ => {}
         }
+    }
+
+    fn read_search_result(&mut self, block: &Value, out: &mut Vec<Event>) {
+        let place = self.searches.iter().position(|search| block["tool_use_id"] == search.id);
+        let query = place.map(|place| self.searches.swap_remove(place)).map(StartedSearch::into_query);
+        let page = |result: &Value| {
+            let url = result["url"].as_str()?.to_owned();
+            let title = result["title"].as_str().unwrap_or(&url).to_owned();
+            Some(SearchPage { url, title, text: String::new() })
+        };
+        let pages = block["content"].as_array().into_iter().flatten().filter_map(page).collect();
+        let error = block["content"]["error_code"].is_string().then_some(UNAVAILABLE);
+        out.push(Event::Search { choice: 0, run: SearchRun { query: query.unwrap_or_default(), pages, error } });
     }
 
     fn read_text(&mut self, text: Option<String>, out: &mut Vec<Event>) {
@@ -158,6 +202,9 @@ impl AnthropicReader {
                 out.extend(text("signature").map(|signature| Event::Signature { choice, signature }));
             }
             Some("input_json_delta") => {
+                if let Some(search) = self.searches.iter_mut().find(|search| search.index == index) {
+                    search.input.push_str(delta["partial_json"].as_str().unwrap_or_default());
+                }
                 let said = self.calls.get(&index).copied().zip(text("partial_json"));
                 if let Some((tool, json)) = said {
                     self.without_arguments.remove(&index);

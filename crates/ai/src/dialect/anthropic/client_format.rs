@@ -7,18 +7,21 @@ use std::io::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{reason, usage};
+use super::{reason, search_blocks, usage};
 use crate::{
     Finish, Usage,
     canonical::{Answer, Block, Choice, Citation, Event, Writer},
     dialect::AnswerHead,
     reasoning_blocks::{MARKER, OpaqueBlock},
+    web_search::SearchRun,
 };
 
-/// Writes a whole answer.
-pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
+/// Writes a whole answer. `has_search` is true if the client asked for a web search: it then gets the
+/// searches and citations as blocks, otherwise a list of the cited pages in the text.
+pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage, has_search: bool) -> Value {
     let choice = answer.choices.first();
-    let content = choice.map(write_content).unwrap_or_default();
+    let write = if has_search { write_cited_content } else { write_content };
+    let content = choice.map(write).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
     let stop_sequence = choice.and_then(|choice| choice.stop_sequence.as_deref());
     json!({
@@ -35,12 +38,37 @@ fn stop_reason(finish: Finish, stop_sequence: Option<&str>) -> &'static str {
 }
 
 fn write_content(choice: &Choice) -> Vec<Value> {
-    let mut content: Vec<Value> = choice.blocks.iter().map(block).collect();
-    let last = choice.blocks.iter().rposition(|block| matches!(block, Block::Text(_)));
+    let blocks: Vec<&Block> = choice.blocks.iter().filter(|block| !matches!(block, Block::Search(_))).collect();
+    let mut content: Vec<Value> = blocks.iter().map(|written| block(written)).collect();
+    let last = blocks.iter().rposition(|block| matches!(block, Block::Text(_)));
     if let Some((place, list)) = last.zip(source_list(&choice.citations, &choice.text()))
-        && let Block::Text(text) = &choice.blocks[place]
+        && let Block::Text(text) = blocks[place]
     {
         content[place]["text"] = format!("{text}{list}").into();
+    }
+    content
+}
+
+fn write_cited_content(choice: &Choice) -> Vec<Value> {
+    let lengths = choice.blocks.iter().filter_map(|block| match block {
+        Block::Text(text) => Some(text.chars().count()),
+        _ => None,
+    });
+    let lengths: Vec<usize> = lengths.collect();
+    let mut citations = search_blocks::citations_of_texts(choice, &lengths).into_iter();
+    let mut content = Vec::new();
+    for written in &choice.blocks {
+        match written {
+            Block::Search(run) => content.extend(search_blocks::blocks(run)),
+            Block::Text(_) => {
+                let mut text = block(written);
+                if let Some(citations) = citations.next().filter(|citations| !citations.is_empty()) {
+                    text["citations"] = citations.into();
+                }
+                content.push(text);
+            }
+            written => content.push(block(written)),
+        }
     }
     content
 }
@@ -69,6 +97,8 @@ fn block(block: &Block) -> Value {
             json!({"type": "thinking", "thinking": text, "signature": signature.as_deref().unwrap_or(MARKER)})
         }
         Block::Redacted(data) => json!({"type": "redacted_thinking", "data": data}),
+        // A search is written by `write_cited_content`.
+        Block::Search(run) => json!({"type": "text", "text": run.query}),
         Block::Picture { mime, .. } => json!({"type": "text", "text": image_placeholder(mime)}),
         // Unreachable: this format has no free-form tools to call.
         Block::FreeCall(call) => {
@@ -118,6 +148,8 @@ pub(crate) struct MessageWriter {
     text: String,
     /// Citations that are not listed yet.
     citations: Vec<Citation>,
+    /// True if the client asked for a web search.
+    has_search: bool,
     finish: Finish,
     /// Matched stop sequence.
     stop_sequence: Option<String>,
@@ -134,9 +166,16 @@ impl MessageWriter {
             buffered: Vec::new(),
             text: String::new(),
             citations: Vec::new(),
+            has_search: false,
             finish: Finish::Stop,
             stop_sequence: None,
         }
+    }
+
+    /// Writes searches and citations as blocks if `has_search` is true: the client asked for a web
+    /// search.
+    pub fn with_search(self, has_search: bool) -> Self {
+        Self { has_search, ..self }
     }
 
     fn start_message(&mut self, out: &mut Vec<u8>) {
@@ -228,6 +267,17 @@ impl MessageWriter {
         }
     }
 
+    fn write_search(&mut self, run: &SearchRun, out: &mut Vec<u8>) {
+        self.close(out);
+        let [mut call, result] = search_blocks::blocks(run);
+        let input = std::mem::replace(&mut call["input"], json!({}));
+        self.start_block(None, &call, out);
+        self.delta(&json!({"type": "input_json_delta", "partial_json": input.to_string()}), out);
+        self.stop_block(out);
+        self.start_block(None, &result, out);
+        self.stop_block(out);
+    }
+
     fn sign_thinking(&mut self, signature: &str, out: &mut Vec<u8>) {
         self.open_thinking(out);
         self.delta(&json!({"type": "signature_delta", "signature": signature}), out);
@@ -255,6 +305,7 @@ fn choice_of(event: &Event) -> u32 {
         | Event::Input { choice, .. }
         | Event::Logprobs { choice, .. }
         | Event::Citation { choice, .. }
+        | Event::Search { choice, .. }
         | Event::Finish { choice, .. } => *choice,
         Event::Usage(_) => 0,
     }
@@ -273,7 +324,12 @@ impl Writer for MessageWriter {
                 self.write_text(text, out);
             }
             Event::Refusal { text, .. } => self.write_text(text, out),
+            Event::Citation { citation, .. } if self.has_search && self.open == Some(OpenBlock::Text) => {
+                let citation = search_blocks::citation(citation);
+                self.delta(&json!({"type": "citations_delta", "citation": citation}), out);
+            }
             Event::Citation { citation, .. } => self.citations.push(citation.clone()),
+            Event::Search { run, .. } if self.has_search => self.write_search(run, out),
             Event::Picture { mime, .. } => self.write_text(&image_placeholder(mime), out),
             Event::Thinking { text, .. } => {
                 self.open_thinking(out);
@@ -306,7 +362,11 @@ impl Writer for MessageWriter {
                 self.finish = *finish;
                 self.stop_sequence.clone_from(stop_sequence);
             }
-            Event::CustomCall { .. } | Event::Input { .. } | Event::Logprobs { .. } | Event::Usage(_) => {}
+            Event::CustomCall { .. }
+            | Event::Input { .. }
+            | Event::Logprobs { .. }
+            | Event::Search { .. }
+            | Event::Usage(_) => {}
         }
     }
 

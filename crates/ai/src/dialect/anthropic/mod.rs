@@ -6,6 +6,7 @@ mod client_tools;
 pub(crate) mod passthrough;
 pub(crate) mod provider_format;
 pub(crate) mod request;
+mod search_blocks;
 pub(crate) mod server_tools;
 mod strict_tools;
 pub(crate) mod usage;
@@ -56,7 +57,7 @@ impl Dialect for Anthropic {
     }
 
     fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
-        let signed = passthrough::strip_unsigned_thinking(body);
+        let signed = passthrough::strip_foreign_blocks(body);
         let (body, _) = openai_chat::passthrough::replace_model(signed.as_ref().unwrap_or(body), model)?;
         Ok(Some(CountRequest {
             post: Post { path: EndpointPath::from_segments(["messages", "count_tokens"]), body },

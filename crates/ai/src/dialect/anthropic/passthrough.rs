@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{server_tools, usage::MessageUsage};
+use super::{search_blocks::without_own_searches, server_tools, usage::MessageUsage};
 use crate::{
     AiError, GatewayError,
     dialect::{
@@ -36,7 +36,7 @@ struct ToolsField<'a> {
 /// If the maximum cost is reserved, web searches of a non-streamed answer are bounded to the
 /// reserved number, because they can't be metered while it runs.
 pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Result<RewrittenRequest, GatewayError> {
-    let signed = strip_unsigned_thinking(body);
+    let signed = strip_foreign_blocks(body);
     let (body, stream) = replace_model(signed.as_ref().unwrap_or(body), model)?;
     let tools = serde_json::from_slice::<ToolsField<'_>>(&body).ok().and_then(|offered| offered.tools);
     let pays_for_code = server_tools::max_tool_uses(tools, AssumedUses::for_call(stream))?.0.containers > 0;
@@ -65,9 +65,15 @@ fn text_of<'a>(body: &'a [u8], at: usize, key: &Finder<'_>) -> Option<&'a [u8]> 
     value.trim_ascii_start().strip_prefix(b"\"")
 }
 
+/// Removes blocks that only this gateway could have written. `None` if there are none.
+pub(super) fn strip_foreign_blocks(body: &Bytes) -> Option<Bytes> {
+    let signed = strip_unsigned_thinking(body);
+    without_own_searches(signed.as_ref().unwrap_or(body)).or(signed)
+}
+
 /// Removes thinking blocks of other models, which carry this gateway's placeholder signature or
 /// none: Anthropic rejects them. `None` if there are none.
-pub(super) fn strip_unsigned_thinking(body: &Bytes) -> Option<Bytes> {
+fn strip_unsigned_thinking(body: &Bytes) -> Option<Bytes> {
     let (mut signatures, mut has_none) = (0, false);
     for signature in SIGNATURE_KEY.find_iter(body).filter_map(|at| text_of(body, at, &SIGNATURE_KEY)) {
         signatures += 1;

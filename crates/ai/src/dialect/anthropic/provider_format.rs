@@ -14,6 +14,7 @@ use crate::{
     params::{self, Sampling, Thinking},
     reasoning_blocks::is_own_marker,
     schema,
+    web_search::{OwnSearch, WebSearchTool, approximate},
 };
 
 /// `max_tokens` sent if the caller sets none; the field is required.
@@ -25,6 +26,8 @@ const MIN_THINKING_BUDGET: u64 = 1_024;
 const NO_PREFILL_MODELS: [&str; 2] = ["claude-opus-4-6", "claude-sonnet-4-6"];
 /// Maximum number of `cache_control` marks that Anthropic accepts.
 const MAX_CACHE_MARKS: usize = 4;
+/// Name of Anthropic's web search.
+const SEARCH_NAME: &str = "web_search";
 const JSON_ONLY: &str = "Answer with a single JSON object and nothing else.";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
@@ -104,7 +107,8 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("max_tokens", Some(max_tokens.into()));
     let mut strict = StrictBudget::new(model);
     let offered = request.tools.iter().filter(|tool| is_offered(request, tool));
-    let tools: Vec<Value> = offered.map(|tool| write_tool(tool, &mut strict)).collect();
+    let search = request.web_search.as_ref().filter(|search| search.own == Some(OwnSearch::Claude));
+    let tools: Vec<Value> = offered.map(|tool| write_tool(tool, &mut strict)).chain(search.map(write_search)).collect();
     if !tools.is_empty() {
         put("tools", Some(tools.into()));
         put("tool_choice", tool_choice(request));
@@ -173,10 +177,15 @@ fn adaptive_thinking(request: &Request) -> (Option<Value>, Option<Effort>) {
 
 /// True if a tool call is required; Anthropic rejects thinking then.
 fn is_forced(request: &Request) -> bool {
-    matches!(
-        request.tool_choice,
-        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among { required: true, .. })
-    )
+    is_search_forced(request)
+        || matches!(
+            request.tool_choice,
+            Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Among { required: true, .. })
+        )
+}
+
+fn is_search_forced(request: &Request) -> bool {
+    request.web_search.as_ref().is_some_and(|search| search.is_forced && search.own == Some(OwnSearch::Claude))
 }
 
 /// Returns the `thinking` field with a token budget. The budget counts against `max_tokens`, which
@@ -356,8 +365,23 @@ fn write_tool(tool: &Tool, strict: &mut StrictBudget) -> Value {
     written
 }
 
+fn write_search(search: &WebSearchTool) -> Value {
+    let mut written = json!({"type": "web_search_20250305", "name": SEARCH_NAME, "max_uses": search.most()});
+    // Anthropic rejects a request with both filters.
+    if !search.allowed_domains.is_empty() {
+        written["allowed_domains"] = search.allowed_domains.clone().into();
+    } else if !search.blocked_domains.is_empty() {
+        written["blocked_domains"] = search.blocked_domains.clone().into();
+    }
+    if let Some(location) = &search.location {
+        written["user_location"] = approximate(location);
+    }
+    written
+}
+
 fn tool_choice(request: &Request) -> Option<Value> {
     let mut choice = match request.tool_choice.as_ref() {
+        _ if is_search_forced(request) => json!({"type": "tool", "name": SEARCH_NAME}),
         Some(ToolChoice::None) => return Some(json!({"type": "none"})),
         Some(ToolChoice::Required | ToolChoice::Among { required: true, .. }) => json!({"type": "any"}),
         Some(ToolChoice::Named(name)) => json!({"type": "tool", "name": name}),

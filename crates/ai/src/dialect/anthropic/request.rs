@@ -10,7 +10,7 @@ use crate::{
         ToolResult,
     },
     dialect::fields::{Fields, data, render_server_tool},
-    reasoning_blocks,
+    reasoning_blocks, web_search,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -19,7 +19,9 @@ pub(crate) fn read(body: &Value) -> Read<Request> {
     let fields = Fields::root(body)?;
     let most = fields.count("max_tokens")?.filter(|&most| most > 0);
     let most = most.ok_or_else(|| fields.error("max_tokens", "`max_tokens` must be a whole number above zero."))?;
-    read_without_limit(&fields, Some(most))
+    let mut request = read_without_limit(&fields, Some(most))?;
+    web_search::read_into(body, &mut request);
+    Ok(request)
 }
 
 /// Parses a request that needs no `max_tokens`, because its tokens are only counted.
@@ -62,6 +64,9 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
     for tool in fields.objects("tools")? {
         // All tools are sent at once, so tool search is unnecessary.
         if tool.text("type")?.is_some_and(|kind| kind.starts_with("tool_search_tool")) {
+            continue;
+        }
+        if web_search::is_search(&tool) {
             continue;
         }
         // A request to count tokens (without `max_tokens`) ignores server tools instead of

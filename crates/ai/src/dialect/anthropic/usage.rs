@@ -125,6 +125,10 @@ pub(crate) fn write(usage: &Usage) -> Value {
     if let Some(thinking) = usage.reasoning {
         counts["output_tokens_details"] = json!({"thinking_tokens": thinking});
     }
+    let searches = usage.searches.unwrap_or(0).saturating_add(usage.gateway_searches.unwrap_or(0));
+    if searches > 0 {
+        counts["server_tool_use"] = json!({"web_search_requests": searches});
+    }
     counts
 }
 

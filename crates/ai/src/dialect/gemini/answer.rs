@@ -13,6 +13,7 @@ use crate::{
         openai_chat::{finish_error, new_call_id},
     },
     provider_http::failure::{self, Failure},
+    web_search::{SearchPage, SearchRun},
 };
 
 #[derive(Deserialize)]
@@ -21,6 +22,7 @@ struct Frame {
     candidates: Option<Vec<Candidate>>,
     usage_metadata: Option<UsageMetadata>,
     prompt_feedback: Option<PromptFeedback>,
+    model_version: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -137,6 +139,10 @@ pub(crate) struct GeminiReader {
     /// Text so far, per candidate.
     texts: BTreeMap<u32, String>,
     citations: Citations,
+    /// Queries of the web searches so far.
+    queries: Vec<String>,
+    /// True if Google bills one search for an answer, however many queries it takes.
+    bills_answers: bool,
 }
 
 impl Reader for GeminiReader {
@@ -168,6 +174,9 @@ impl Reader for GeminiReader {
 
 impl GeminiReader {
     fn read_frame(&mut self, frame: Frame, out: &mut Vec<Event>) -> Result<(), AiError> {
+        // Models since Gemini 3 are billed by queries.
+        self.bills_answers |=
+            frame.model_version.is_some_and(|model| ["gemini-1", "gemini-2"].iter().any(|old| model.starts_with(old)));
         let candidates = frame.candidates.unwrap_or_default();
         let is_blocked = frame.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some());
         if is_blocked && candidates.is_empty() {
@@ -185,6 +194,7 @@ impl GeminiReader {
             }
             if let Some(grounding) = &candidate.grounding_metadata {
                 self.read_citations(choice, grounding, out);
+                self.read_searches(choice, grounding, out);
             }
             if let Some(logprobs) = candidate.logprobs_result {
                 out.push(Event::Logprobs { choice, tokens: read_logprobs(&logprobs) });
@@ -214,6 +224,27 @@ impl GeminiReader {
             if !self.citations.has_url(choice, url) {
                 self.citations.add(choice, Citation::new(url, title, length), out);
             }
+        }
+    }
+
+    /// Reads the queries of web searches, which later frames repeat. The pages belong to all queries;
+    /// the first one gets them.
+    fn read_searches(&mut self, choice: u32, grounding: &Value, out: &mut Vec<Event>) {
+        for query in list(&grounding["webSearchQueries"]).iter().filter_map(Value::as_str) {
+            if self.queries.len() == Citations::MAX || self.queries.iter().any(|known| known == query) {
+                continue;
+            }
+            let pages = if self.queries.is_empty() { list(&grounding["groundingChunks"]) } else { &[] };
+            let page = |(url, title): (&str, Option<&str>)| SearchPage {
+                url: url.to_owned(),
+                title: title.unwrap_or(url).to_owned(),
+                text: String::new(),
+            };
+            let pages = pages.iter().filter_map(web_page).map(page).collect();
+            self.queries.push(query.to_owned());
+            out.push(Event::Search { choice, run: SearchRun { query: query.to_owned(), pages, error: None } });
+            let searches = Some(if self.bills_answers { 1 } else { self.queries.len() as u64 });
+            out.push(Event::Usage(Usage { searches, ..Usage::default() }));
         }
     }
 

@@ -62,7 +62,7 @@ fn candidate(index: usize, parts: &[Value], choice: &Choice) -> Value {
         "finishReason": finish_reason(choice.finish.unwrap_or(Finish::Stop)),
         "index": index,
     });
-    if let Some(grounding) = grounding_metadata(&choice.citations, &choice.text()) {
+    if let Some(grounding) = grounding_metadata(choice) {
         written["groundingMetadata"] = grounding;
     }
     if !choice.logprobs.is_empty() {
@@ -98,6 +98,7 @@ fn parts(choice: &Choice, options: AnswerOptions) -> Vec<Value> {
                 }
             }
             Block::Redacted(data) => reasoning.push(OpaqueBlock::redacted(data)),
+            Block::Search(_) => {}
             Block::Picture { mime, data } => parts.push(inline_data(mime, data)),
             Block::Call(call) | Block::FreeCall(call) => {
                 parts.push(function_call(call, &std::mem::take(&mut reasoning)));
@@ -135,9 +136,19 @@ fn unwrapped(text: &str) -> String {
     answer.unwrap_or_else(|| text.to_owned())
 }
 
-/// Cited pages, and the ranges of text that cite them; `None` if there are none.
-fn grounding_metadata(citations: &[Citation], text: &str) -> Option<Value> {
-    if citations.is_empty() {
+/// Queries of web searches, cited pages, and the ranges of text that cite them; `None` if there are
+/// none.
+fn grounding_metadata(choice: &Choice) -> Option<Value> {
+    let (citations, text) = (&choice.citations, choice.text());
+    let queries: Vec<&str> = choice
+        .blocks
+        .iter()
+        .filter_map(|block| match block {
+            Block::Search(search) => Some(search.query.as_str()),
+            _ => None,
+        })
+        .collect();
+    if citations.is_empty() && queries.is_empty() {
         return None;
     }
     // Google counts bytes.
@@ -154,7 +165,11 @@ fn grounding_metadata(citations: &[Citation], text: &str) -> Option<Value> {
         let segment = json!({"startIndex": start, "endIndex": end, "text": text.get(start..end).unwrap_or_default()});
         supports.push(json!({"segment": segment, "groundingChunkIndices": [index]}));
     }
-    Some(json!({"groundingChunks": chunks, "groundingSupports": supports}))
+    let mut metadata = json!({"groundingChunks": chunks, "groundingSupports": supports});
+    if !queries.is_empty() {
+        metadata["webSearchQueries"] = json!(queries);
+    }
+    Some(metadata)
 }
 
 /// Converts OpenAI's log-probability objects.

@@ -9,6 +9,7 @@ use crate::{
     GatewayError,
     canonical::{Effort, Format, Reasoning, Request, Tool, ToolChoice},
     dialect::fields::Fields,
+    web_search,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -30,6 +31,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, AnswerOptions)> {
         options.is_wrapped = read_format(&config, &mut request)?;
     }
     options.shows_thoughts = request.reasoning.as_ref().is_some_and(|reasoning| reasoning.shown);
+    web_search::read_into(body, &mut request);
     Ok((request, options))
 }
 

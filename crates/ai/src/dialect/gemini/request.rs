@@ -9,6 +9,7 @@ use crate::{
     },
     dialect::{fields::schema_instruction, openai_chat::provider_format::split_text},
     schema,
+    web_search::OwnSearch,
 };
 
 /// Placeholder for a lost thought signature; Gemini 3 rejects calls in the conversation without
@@ -131,7 +132,7 @@ fn function_response(request: &Request, place: usize, result: &ToolResult) -> Va
 /// Instruction for the answer format, for models before Gemini 3, which reject a response type
 /// together with tools. `None` if the field is used.
 fn format_in_words(request: &Request, model: &str) -> Option<String> {
-    if request.tools.is_empty() || !model.contains("gemini-") || generation(model) >= 3 {
+    if (request.tools.is_empty() && !uses_search(request)) || !model.contains("gemini-") || generation(model) >= 3 {
         return None;
     }
     match &request.format {
@@ -226,7 +227,16 @@ fn thinking_config(reasoning: &Reasoning, model: &str) -> Option<Value> {
     Some(config)
 }
 
+/// True if the model may search by Google. Gemini rejects that beside functions.
+fn uses_search(request: &Request) -> bool {
+    let search = request.web_search.as_ref().filter(|_| request.tools.is_empty());
+    search.is_some_and(|search| search.own == Some(OwnSearch::Google))
+}
+
 fn write_tools(request: &Request, body: &mut Value) {
+    if uses_search(request) {
+        body["tools"] = json!([{"googleSearch": {}}]);
+    }
     if request.tools.is_empty() {
         return;
     }

@@ -201,7 +201,7 @@ impl Writer for ChatWriter {
                 self.chunk(*choice, json!({}), &json!({"content": tokens, "refusal": null}), None, out);
             }
             Event::Finish { choice, finish, .. } => self.chunk(*choice, json!({}), &none, Some(reason(*finish)), out),
-            Event::Usage(_) => {}
+            Event::Search { .. } | Event::Usage(_) => {}
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
     dialect::fields::text_of_file,
     params::{self, Thinking, Thoughts},
     schema,
+    web_search::{OwnSearch, WebSearchTool},
 };
 
 /// Kind of server.
@@ -113,6 +114,10 @@ pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<V
         put("tool_choice", choice.or_else(|| request.tool_choice.as_ref().map(tool_choice)));
         put("parallel_tool_calls", request.parallel_tools.filter(|_| kind != OpenAiFamily::O).map(Into::into));
     }
+    if let Some(search) = &request.web_search {
+        put("web_search_options", (search.own == Some(OwnSearch::Options)).then(|| search_options(search)));
+        put("plugins", (search.own == Some(OwnSearch::Plugin)).then(|| json!([{"id": "web"}])));
+    }
     if request.stream {
         put("stream", Some(true.into()));
         put("stream_options", Some(json!({"include_usage": true})));
@@ -121,6 +126,17 @@ pub(crate) fn encode(request: &Request, model: &str, server: Server) -> Result<V
         put(name, Some(value.clone()));
     }
     Ok(Value::Object(body))
+}
+
+fn search_options(search: &WebSearchTool) -> Value {
+    let mut options = json!({});
+    if let Some(size) = &search.context_size {
+        options["search_context_size"] = size.as_str().into();
+    }
+    if let Some(location) = &search.location {
+        options["user_location"] = json!({"type": "approximate", "approximate": location});
+    }
+    options
 }
 
 /// Rejects files by URL: this format would send them as images.

@@ -14,7 +14,7 @@ use crate::{
         anthropic::request::read_block,
         fields::{Fields, data, data_url, kind_of, whole_number},
     },
-    reasoning_blocks,
+    reasoning_blocks, web_search,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -67,6 +67,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, WriteOptions)> {
     request.tools = read_tools(&fields, &mut request.custom_tools)?;
     request.tool_choice = read_tool_choice(&fields)?;
     request.format = read_format(&fields)?;
+    web_search::read_into(body, &mut request);
     let options = fields.object("stream_options")?;
     let usage = options.map(|options| options.flag("include_usage")).transpose()?.flatten().unwrap_or(false);
     Ok((request, WriteOptions { usage: usage && request_streams(&fields)? }))
@@ -303,7 +304,7 @@ pub(crate) fn source(part: &Fields<'_>, url: &str) -> Read<Source> {
 
 fn read_tools(fields: &Fields<'_>, free: &mut Vec<String>) -> Read<Vec<Tool>> {
     let mut tools = Vec::new();
-    for tool in fields.objects("tools")? {
+    for tool in fields.objects("tools")?.into_iter().filter(|tool| !web_search::is_search(tool)) {
         match tool.text("type")?.unwrap_or("function") {
             "function" => {
                 // Some clients use the format of the Responses API or Anthropic's.

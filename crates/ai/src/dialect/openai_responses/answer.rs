@@ -13,6 +13,7 @@ use crate::{
     dialect::AnswerHead,
     reasoning_blocks::OpaqueBlock,
     response_history::ResponseRecorder,
+    web_search::SearchRun,
 };
 
 /// Builds a response object. `repeated` holds the request fields that it echoes.
@@ -140,6 +141,14 @@ fn picture(data: &str) -> Value {
     json!({"id": new_id("ig"), "type": "image_generation_call", "status": "completed", "result": data})
 }
 
+/// A web search, in the format of OpenAI's own tool.
+fn web_search_call(id: &str, run: &SearchRun) -> Value {
+    let status = if run.error.is_some() { "failed" } else { "completed" };
+    let sources: Vec<Value> = run.pages.iter().map(|page| json!({"type": "url", "url": page.url})).collect();
+    let action = json!({"type": "search", "query": run.query, "queries": [run.query], "sources": sources});
+    json!({"id": id, "type": "web_search_call", "status": status, "action": action})
+}
+
 fn redacted(id: &str, data: &str) -> Value {
     reasoning(id, "", Some(&OpaqueBlock::redacted(data)))
 }
@@ -161,6 +170,7 @@ pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage:
         Block::Picture { data, .. } => picture(data),
         Block::Call(call) => names.restore(function_call(&new_id(names.prefix(&call.name)), "completed", call)),
         Block::FreeCall(call) => custom_call(&new_id("ctc"), "completed", call),
+        Block::Search(run) => web_search_call(&new_id("ws"), run),
     };
     let output: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(item).collect()).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
@@ -332,6 +342,19 @@ impl ResponseWriter {
         self.event(event, data, out);
     }
 
+    fn write_search(&mut self, run: &SearchRun, out: &mut Vec<u8>) {
+        self.close(out);
+        let item = web_search_call(&new_id("ws"), run);
+        let mut started = item.clone();
+        started["status"] = "in_progress".into();
+        let index = self.add(started, out);
+        for state in ["in_progress", "searching", "completed"] {
+            let data = json!({"item_id": item["id"], "output_index": index});
+            self.event(&format!("response.web_search_call.{state}"), data, out);
+        }
+        self.done(index, item, out);
+    }
+
     /// Annotates the open text item with the citations that have arrived.
     fn annotate(&mut self, out: &mut Vec<u8>) {
         let Some(open) = self.open.as_mut().filter(|open| open.kind == OpenItemKind::Text) else { return };
@@ -477,6 +500,7 @@ impl Writer for ResponseWriter {
                 self.event("response.custom_tool_call_input.done", at("input"), out);
                 self.done(index, custom_call(&id, "completed", &call), out);
             }
+            Event::Search { choice: 0, run } => self.write_search(run, out),
             Event::Citation { choice: 0, citation } => {
                 self.citations.push(citation.clone());
                 self.annotate(out);

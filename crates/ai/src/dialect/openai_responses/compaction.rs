@@ -67,6 +67,7 @@ pub(super) fn request_summary(request: &mut Request) {
     request.tool_choice = (!request.tools.is_empty()).then_some(ToolChoice::None);
     request.format = Format::Text;
     request.logprobs = None;
+    request.web_search = None;
 }
 
 /// Replaces this gateway's compactions by their summaries, which providers can read. `None` if there

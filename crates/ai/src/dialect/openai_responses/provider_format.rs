@@ -19,6 +19,7 @@ use crate::{
     params::{self, Thinking},
     reasoning_blocks::encrypted_content,
     schema,
+    web_search::{OwnSearch, WebSearchTool, approximate},
 };
 
 /// Minimum `max_output_tokens` that OpenAI accepts.
@@ -54,12 +55,14 @@ pub(crate) fn encode(request: &Request, model: &str) -> Result<Value, GatewayErr
     put("instructions", instructions.map(Into::into));
     put("input", Some(input.into()));
     put("store", Some(false.into()));
+    let search = request.web_search.as_ref().filter(|search| search.own == Some(OwnSearch::Responses));
     put("max_output_tokens", request.max_output.map(|most| most.max(MIN_OUTPUT_TOKENS).into()));
     put("temperature", request.temperature.map(Into::into));
     put("top_p", request.top_p.map(Into::into));
     put("user", request.user.as_deref().map(|user| short_user(user).into()));
     let thinking = params::for_request(request, model).map(|params| &params.thinking);
-    put("reasoning", request.reasoning.as_ref().filter(|_| thinking != Some(&Thinking::None)).and_then(reasoning));
+    let asked = request.reasoning.as_ref().filter(|_| thinking != Some(&Thinking::None));
+    put("reasoning", asked.and_then(|asked| reasoning(asked, search.is_some())));
     let mut include = Vec::new();
     if returns_reasoning(request, model, thinking) {
         include.push("reasoning.encrypted_content");
@@ -68,11 +71,17 @@ pub(crate) fn encode(request: &Request, model: &str) -> Result<Value, GatewayErr
         include.push("message.output_text.logprobs");
         put("top_logprobs", (top > 0).then(|| top.into()));
     }
+    if search.is_some() {
+        include.push("web_search_call.action.sources");
+    }
     put("include", (!include.is_empty()).then(|| json!(include)));
     put("text", text_settings(request, model));
-    if !request.tools.is_empty() {
-        put("tools", Some(request.tools.iter().map(tool).collect()));
-        put("tool_choice", request.tool_choice.as_ref().map(tool_choice));
+    if !request.tools.is_empty() || search.is_some() {
+        let tools: Vec<Value> = request.tools.iter().map(tool).chain(search.map(search_tool)).collect();
+        put("tools", Some(tools.into()));
+        let forced = search.filter(|search| search.is_forced).map(|_| "required".into());
+        put("tool_choice", forced.or_else(|| request.tool_choice.as_ref().map(tool_choice)));
+        put("max_tool_calls", search.map(|search| search.most().into()));
         put("parallel_tool_calls", request.parallel_tools.map(Into::into));
     }
     put("stream", request.stream.then(|| true.into()));
@@ -99,8 +108,10 @@ fn returns_reasoning(request: &Request, model: &str, thinking: Option<&Thinking>
     }
 }
 
-fn reasoning(reasoning: &Reasoning) -> Option<Value> {
+fn reasoning(reasoning: &Reasoning, has_search: bool) -> Option<Value> {
     let effort = reasoning.effort.or_else(|| reasoning.budget.map(Effort::from_budget));
+    // OpenAI rejects its web search beside minimal reasoning.
+    let effort = effort.map(|effort| if has_search && effort == Effort::Minimal { Effort::Low } else { effort });
     let mut fields = Map::new();
     fields.extend(effort.map(|effort| ("effort".to_owned(), effort.name().into())));
     if reasoning.shown && !reasoning.is_off() {
@@ -145,6 +156,20 @@ fn tool(tool: &Tool) -> Value {
     written["parameters"] = parameters.schema;
     if let Some(description) = &tool.description {
         written["description"] = description.as_str().into();
+    }
+    written
+}
+
+fn search_tool(search: &WebSearchTool) -> Value {
+    let mut written = json!({"type": "web_search"});
+    if let Some(size) = &search.context_size {
+        written["search_context_size"] = size.as_str().into();
+    }
+    if let Some(location) = &search.location {
+        written["user_location"] = approximate(location);
+    }
+    if !search.allowed_domains.is_empty() {
+        written["filters"] = json!({"allowed_domains": search.allowed_domains});
     }
     written
 }

@@ -15,7 +15,7 @@ use crate::{
             custom_arguments, read_arguments, read_cache_key, read_custom_tool, read_function, read_schema, source,
         },
     },
-    reasoning_blocks,
+    reasoning_blocks, web_search,
 };
 
 type Read<T> = Result<T, GatewayError>;
@@ -86,6 +86,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
             request.reasoning = Some(Reasoning { effort, budget: None, shown });
         }
     }
+    web_search::read_into(body, &mut request);
     let wants_logprobs = fields.texts("include")?.iter().any(|name| name == "message.output_text.logprobs");
     if wants_logprobs {
         request.logprobs = Some(fields.count("top_logprobs")?.unwrap_or(0));

@@ -17,6 +17,7 @@ mod schemas;
 mod server_tools;
 mod tool_names;
 mod unsigned;
+mod web_search;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -106,7 +107,7 @@ fn convert_whole(reader: Box<dyn Reader>, style: ApiStyle, body: &Value) -> Resu
         ApiStyle::Responses => {
             openai_responses::answer::whole(&head(), &serde_json::json!({"tools": []}), &answer, &usage)
         }
-        ApiStyle::Messages => anthropic::client_format::whole(&head(), &answer, &usage),
+        ApiStyle::Messages => anthropic::client_format::whole(&head(), &answer, &usage, false),
         ApiStyle::Gemini => gemini::client_format::whole(&head(), THOUGHTS, &answer, &usage),
     };
     Ok((written, usage))

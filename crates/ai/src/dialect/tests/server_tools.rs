@@ -105,7 +105,7 @@ fn offers_client_tools_of_anthropic_as_functions() {
 
 #[test]
 fn rejects_server_tools_of_anthropic_elsewhere() {
-    for kind in ["web_search_20250305", "code_execution_20250825", "computer_use", "bash_tools_x"] {
+    for kind in ["web_fetch_20250910", "code_execution_20250825", "computer_use", "bash_tools_x"] {
         let tools = json!([{"type": kind, "name": "x"}]);
         let body =
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "tools": tools});
@@ -125,7 +125,7 @@ fn names_found_tools_in_the_result() {
 #[test]
 fn counts_but_rejects_server_tools() {
     let mut asked = body(&json!("x"), &json!("y"));
-    asked["tools"] = json!([{"type": "web_search_20250305", "name": "web_search"}, {"name": "f", "input_schema": {}}]);
+    asked["tools"] = json!([{"type": "web_fetch_20250910", "name": "web_fetch"}, {"name": "f", "input_schema": {}}]);
     assert_eq!(anthropic::request::read_to_count(&asked).unwrap().tools.len(), 1);
     assert_eq!(read(ApiStyle::Messages, &asked).unwrap_err().param.as_deref(), Some("tools[0].type"));
     let unknown = body(&json!([{"type": "hologram"}]), &json!("y"));

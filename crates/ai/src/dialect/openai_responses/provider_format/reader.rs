@@ -10,10 +10,11 @@ use super::super::{
 };
 use crate::{
     AiError, Finish,
-    canonical::{Event, Reader, Source},
+    canonical::{Citation, Citations, Event, Reader, Source},
     dialect::{fields::data, openai_chat::new_call_id, passthrough::EventReader as _},
     provider_http::failure::Failure,
     reasoning_blocks::seal_encrypted,
+    web_search::{SearchPage, SearchRun, UNAVAILABLE},
 };
 
 /// Parses stream events or a whole response.
@@ -25,6 +26,9 @@ pub(crate) struct ResponsesReader {
     calls: u32,
     /// True if an item with text has arrived.
     has_text: bool,
+    /// Length of the text so far, in characters.
+    text_length: usize,
+    citations: Citations,
     is_done: bool,
 }
 
@@ -32,6 +36,8 @@ pub(crate) struct ResponsesReader {
 #[derive(Debug, Default)]
 struct ItemProgress {
     has_text: bool,
+    /// Position of its text in the whole text, in characters.
+    text_start: usize,
     has_logprobs: bool,
     /// Last part of the reasoning.
     reasoning: Option<ReasoningPart>,
@@ -62,6 +68,7 @@ impl Reader for ResponsesReader {
                 self.read_text(index, delta, out);
                 self.read_logprobs(index, &event["logprobs"], out);
             }
+            Some("response.output_text.annotation.added") => self.read_annotation(index, &event["annotation"], out),
             Some("response.refusal.delta") => self.read_refusal(index, delta, out),
             Some("response.reasoning_summary_text.delta") => {
                 self.read_reasoning(index, part("summary", "summary_index"), delta, out);
@@ -140,6 +147,9 @@ impl ResponsesReader {
                     if !has_logprobs {
                         self.read_logprobs(index, &part["logprobs"], out);
                     }
+                    for annotation in part["annotations"].as_array().into_iter().flatten() {
+                        self.read_annotation(index, annotation, out);
+                    }
                 }
             }
             Some("reasoning") => {
@@ -168,6 +178,7 @@ impl ResponsesReader {
                     self.read_arguments(index, &arguments, out);
                 }
             }
+            Some("web_search_call") => out.extend(search_run(item).map(|run| Event::Search { choice: 0, run })),
             Some("image_generation_call") => {
                 let image = item["result"].as_str().filter(|image| !image.is_empty());
                 if let Some(Source::Data { mime, data }) = image.map(|image| data("image/png", image)) {
@@ -187,7 +198,25 @@ impl ResponsesReader {
         let is_later = std::mem::replace(&mut self.has_text, true);
         // Several messages become one text.
         let separator = if is_first_of_item && is_later { "\n\n" } else { "" };
+        if is_first_of_item {
+            progress.text_start = self.text_length + separator.len();
+        }
+        self.text_length += separator.len() + text.chars().count();
         out.push(Event::Text { choice: 0, text: format!("{separator}{text}") });
+    }
+
+    /// Reads a citation of a web page, whose range is within the item's text.
+    fn read_annotation(&mut self, index: u64, annotation: &Value, out: &mut Vec<Event>) {
+        let url = annotation["url"].as_str().filter(|url| !url.is_empty());
+        let Some(url) = url.filter(|_| annotation["type"] == "url_citation") else { return };
+        let start = self.items.get(&index).map_or(0, |item| item.text_start);
+        let at = |name: &str| annotation[name].as_u64().and_then(|at| usize::try_from(at).ok());
+        let title = annotation["title"].as_str();
+        let citation = match at("start_index").zip(at("end_index")) {
+            Some((from, to)) => Citation { start: start + from, ..Citation::new(url, title, start + to) },
+            None => Citation { start, ..Citation::new(url, title, self.text_length) },
+        };
+        self.citations.add(0, citation, out);
     }
 
     fn read_refusal(&mut self, index: u64, text: &str, out: &mut Vec<Event>) {
@@ -237,4 +266,21 @@ impl ResponsesReader {
         progress.has_arguments = true;
         out.push(Event::Arguments { choice: 0, tool, json: json.to_owned() });
     }
+}
+
+/// Web search of an item; `None` if the provider only opened a page.
+fn search_run(item: &Value) -> Option<SearchRun> {
+    let action = &item["action"];
+    if action["type"].as_str().is_some_and(|kind| kind != "search") {
+        return None;
+    }
+    let query = action["query"].as_str().or_else(|| action["queries"][0].as_str());
+    let page = |source: &Value| {
+        let url = source["url"].as_str()?.to_owned();
+        let title = source["title"].as_str().unwrap_or(&url).to_owned();
+        Some(SearchPage { url, title, text: String::new() })
+    };
+    let pages = action["sources"].as_array().into_iter().flatten().filter_map(page).collect();
+    let error = (item["status"] == "failed").then_some(UNAVAILABLE);
+    Some(SearchRun { query: query.unwrap_or_default().to_owned(), pages, error })
 }
