@@ -67,7 +67,7 @@ async fn run(loaded: LoadedConfig) -> Vec<Check> {
     let disk = local::disk(&config);
     let is_usable = !disk.iter().any(Check::is_fault);
     checks.extend(disk);
-    let ai = gateway::connect(&config.ai, &config.outgoing);
+    let ai = gateway::connect(&config);
     let mut is_running = config.is_embedded() && data_dir_lock::holder(&config).is_some();
     match database(&config, is_usable).await {
         Ok(Some(database)) => {

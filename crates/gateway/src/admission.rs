@@ -1,32 +1,28 @@
 //! Admission of calls, and their settlement.
 
-use std::{
-    borrow::Cow,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+mod refusal;
 
-use ::ai::{ErrorKind, GatewayError, Meter, Route, TokenEstimate, ToolUses, Usage};
+use std::{sync::Arc, time::Instant};
+
+use ::ai::{Meter, Route, TokenEstimate, ToolUses, Usage};
 use appcore::{
-    ApiKeyId, AppError, Code, Timestamp, UserId, WorkspaceId,
+    ApiKeyId, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
     credits::MicroCredits,
-    view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaMetric, QuotaUse},
+    view::{GatewayEndpoint, QuotaMetric},
 };
-use billing::reservations::{Amounts, Origin, Shortage, SpendingLimit};
+use billing::reservations::{Amounts, Origin};
 use bytes::Bytes;
-use dbcontext::query::budgets::CounterId;
 use platform::{
-    rate_limits::{Exceeded, KeyLimit, KeyLimitStates, KeyMeasure, KeySlot},
+    rate_limits::{KeyLimit, KeyLimitStates, KeySlot},
     work_pools::WorkOwner,
 };
-use serde_json::json;
 
+pub use self::refusal::Refusal;
 use crate::{
     BillingIdentity, CacheDirectives, CacheKey, CachedAnswer, GatewayCaller, GatewayService,
     assistant_usage::MIN_FAILED_STATUS,
-    budgets::ExhaustedBudget,
-    cost::{cost, max_cost, most_output},
+    cost::{cost, cost_of_searches, max_cost, most_output, with_search_rounds},
     models::Model,
     reservations::{ChargePlan, Payer, ReservationGuard},
     usage_row::{ServedCall, UsageRow, count, tokens},
@@ -44,170 +40,6 @@ pub struct CallRequest<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
     pub estimate: TokenEstimate,
-}
-
-/// Reason for refusing a call.
-#[derive(Debug)]
-pub enum Refusal {
-    ScopeMissing,
-    EndpointNotAllowed,
-    /// The model doesn't exist, or the key may not use it; the caller doesn't learn which.
-    UnknownModel(String),
-    /// The model's price is unknown, and the configuration refuses such models.
-    NoPrice(String),
-    RateLimited(Exceeded),
-    OutOfBudget(ExhaustedBudget),
-    OutOfCredits,
-    QuotaReached(QuotaUse),
-    Failed(AppError),
-}
-
-impl Refusal {
-    /// Returns the message for users, as a sentence.
-    #[must_use]
-    pub fn sentence(&self) -> Cow<'static, str> {
-        match self {
-            Self::ScopeMissing => Code::ScopeMissing.sentence().into(),
-            Self::EndpointNotAllowed => "This API key may not call this endpoint.".into(),
-            Self::UnknownModel(model) => {
-                format!("The model `{}` doesn't exist, or this key may not use it.", truncate(model)).into()
-            }
-            Self::NoPrice(model) => {
-                format!("The model `{}` has no price yet. Ask your admin to set one.", truncate(model)).into()
-            }
-            Self::RateLimited(exceeded) => match exceeded.measure {
-                KeyMeasure::Requests => {
-                    "This API key has reached its requests per minute. Wait, then try again.".into()
-                }
-                KeyMeasure::Tokens => "This API key has reached its tokens per minute. Wait, then try again.".into(),
-                KeyMeasure::Parallel => {
-                    "This API key has too many requests at the same time. Wait, then try again.".into()
-                }
-            },
-            Self::OutOfBudget(used_up) => {
-                let whose = match used_up.scope {
-                    BudgetScope::Key => "The budget of this API key",
-                    BudgetScope::User => "The budget of this API key's owner",
-                    BudgetScope::Workspace => "The budget of this API key's workspace",
-                };
-                match used_up.resets_at {
-                    Some(at) => format!("{whose} is used up until {at}.").into(),
-                    None => format!("{whose} is used up.").into(),
-                }
-            }
-            Self::QuotaReached(QuotaUse { resets_at: Some(at), .. }) => {
-                format!("The plan's limit for today is reached. It renews at {at}.").into()
-            }
-            Self::QuotaReached(_) => Code::QuotaReached.sentence().into(),
-            Self::OutOfCredits => Code::OutOfCredits.sentence().into(),
-            Self::Failed(error) => error.sentence(),
-        }
-    }
-
-    /// Returns the time to wait before a retry.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::RateLimited(exceeded) => Some(exceeded.retry_after),
-            Self::Failed(error) => error.retry_after(),
-            _ => None,
-        }
-    }
-
-    /// Returns the remaining limits of the key, if known.
-    #[must_use]
-    pub fn figures(&self) -> KeyLimitStates {
-        match self {
-            Self::RateLimited(exceeded) => exceeded.figures,
-            _ => KeyLimitStates::default(),
-        }
-    }
-}
-
-impl From<Shortage> for Refusal {
-    fn from(Shortage { spending_limit: purse, used, limit, resets_at }: Shortage) -> Self {
-        match purse {
-            SpendingLimit::Credits(_) => Self::OutOfCredits,
-            SpendingLimit::Counter(CounterId::Budget(budget)) => {
-                Self::OutOfBudget(ExhaustedBudget { scope: budget.scope, resets_at })
-            }
-            SpendingLimit::Counter(CounterId::Quota(metric, _)) => {
-                Self::QuotaReached(QuotaUse { metric, used, limit, resets_at })
-            }
-        }
-    }
-}
-
-impl Refusal {
-    /// Returns advice for the reader of the error message, if credits, a quota or a budget are used
-    /// up.
-    const fn advice(&self) -> Option<&'static str> {
-        match self {
-            Self::OutOfCredits => Some("Buy some at /plans."),
-            Self::QuotaReached(_) => Some("Larger plans are at /plans."),
-            Self::OutOfBudget(ExhaustedBudget { scope: BudgetScope::Key, .. }) => Some("Its owner can raise it."),
-            Self::OutOfBudget(_) => Some("Ask your admin to raise it."),
-            _ => None,
-        }
-    }
-
-    /// Returns machine-readable advice, if credits, a quota or a budget are used up.
-    fn next_step(&self) -> Option<serde_json::Value> {
-        match self {
-            Self::OutOfCredits => Some(json!({ "next": "buy_credits" })),
-            Self::QuotaReached(quota) => Some(json!({
-                "next": "change_plan", "metric": quota.metric, "limit": quota.limit, "resets_at": quota.resets_at,
-            })),
-            Self::OutOfBudget(ExhaustedBudget { scope, resets_at }) => {
-                Some(json!({ "next": "ask_admin", "scope": scope, "resets_at": resets_at }))
-            }
-            _ => None,
-        }
-    }
-}
-
-impl From<Refusal> for AppError {
-    fn from(refusal: Refusal) -> Self {
-        let (message, retry_after, next) = (Some(refusal.sentence()), refusal.retry_after(), refusal.next_step());
-        let code = match refusal {
-            Refusal::Failed(error) => return error,
-            Refusal::ScopeMissing | Refusal::EndpointNotAllowed => Code::ScopeMissing,
-            Refusal::UnknownModel(_) => Code::NotFound,
-            Refusal::NoPrice(_) => Code::WrongState,
-            Refusal::RateLimited(_) => Code::RateLimited,
-            Refusal::OutOfBudget(_) => Code::BudgetExceeded,
-            Refusal::QuotaReached(_) => Code::QuotaReached,
-            Refusal::OutOfCredits => Code::OutOfCredits,
-        };
-        match next {
-            Some(details) => Self::Detailed { code, message, details: Box::new(details) },
-            None => Self::Refused { code, message, retry_after },
-        }
-    }
-}
-
-impl From<Refusal> for GatewayError {
-    fn from(refusal: Refusal) -> Self {
-        let kind = match &refusal {
-            Refusal::UnknownModel(model) => return Self::unknown_model(model),
-            Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::NoPrice(_) => ErrorKind::Forbidden,
-            Refusal::RateLimited(_) => ErrorKind::RateLimited,
-            Refusal::OutOfBudget(_) | Refusal::OutOfCredits | Refusal::QuotaReached(_) => ErrorKind::OutOfBudget,
-            Refusal::Failed(error) => match error.code().status() {
-                503 => ErrorKind::Unavailable,
-                _ => ErrorKind::Internal,
-            },
-        };
-        let sentence = match refusal.advice() {
-            Some(help) => format!("{} {help}", refusal.sentence()).into(),
-            None => refusal.sentence(),
-        };
-        let error = Self::new(kind, sentence);
-        match refusal.retry_after() {
-            Some(wait) => error.with_retry_after(wait),
-            None => error,
-        }
-    }
 }
 
 /// Admitted call. If it is dropped without being settled, it costs nothing.
@@ -286,6 +118,23 @@ pub async fn authorize(
     admitted
 }
 
+/// Admits or refuses a call like [`authorize`]. A rate limit leaves no usage row, because the call
+/// waits for it.
+pub async fn authorize_queued(
+    service: &Arc<GatewayService>,
+    caller: &GatewayCaller,
+    endpoint: GatewayEndpoint,
+    request: CallRequest<'_>,
+) -> Result<Admission, Refusal> {
+    let admitted = admit(service, caller, endpoint, request).await;
+    if let Err(refusal) = &admitted
+        && !matches!(refusal, Refusal::RateLimited(_))
+    {
+        record_refused(service, caller, endpoint, request, refusal);
+    }
+    admitted
+}
+
 /// Returns the route of a token-counting request. Counting is free, so it needs no reservation and
 /// doesn't count against the requests per minute: agents count tokens before every turn.
 pub fn route_to_count(
@@ -297,11 +146,11 @@ pub fn route_to_count(
     find_allowed(service, caller, endpoint, model).map(|model| Arc::clone(&model.route))
 }
 
-/// Checks that this key may call this endpoint.
-pub fn require_endpoint(caller: &GatewayCaller, endpoint: GatewayEndpoint) -> Result<(), Refusal> {
+/// Fails if the key may not call the endpoint.
+pub fn authorize_endpoint(caller: &GatewayCaller, endpoint: GatewayEndpoint) -> Result<(), Refusal> {
     caller.principal.require_scope(Scope::Gateway).map_err(|_| Refusal::ScopeMissing)?;
-    let endpoints = &caller.policy.endpoints;
-    if endpoints.is_empty() || endpoints.contains(&endpoint) { Ok(()) } else { Err(Refusal::EndpointNotAllowed) }
+    let allowed = &caller.policy.endpoints;
+    if allowed.is_empty() || allowed.contains(&endpoint) { Ok(()) } else { Err(Refusal::EndpointNotAllowed) }
 }
 
 /// Returns the model, if this key may call it on this endpoint.
@@ -311,7 +160,7 @@ fn find_allowed(
     endpoint: GatewayEndpoint,
     asked: &str,
 ) -> Result<Arc<Model>, Refusal> {
-    require_endpoint(caller, endpoint)?;
+    authorize_endpoint(caller, endpoint)?;
     let table = service.table();
     let model = table.find(asked).filter(|model| service.allows(&table, caller, model));
     let model = model.ok_or_else(|| Refusal::UnknownModel(asked.to_owned()))?;
@@ -335,6 +184,9 @@ async fn admit(
         _ => true,
     };
     let tools = if has_tools { request.estimate.tools } else { ToolUses::default() };
+    let searches = request.estimate.search.map(|demand| service.ai.most_searches(&model.route, passes, demand));
+    let searches = searches.unwrap_or_default();
+    let tools = ToolUses { searches: tools.searches.max(searches.by_provider), ..tools };
     let has_open_tools = has_tools && request.estimate.has_open_tools;
     let request = CallRequest { estimate: TokenEstimate { tools, has_open_tools, ..request.estimate }, ..request };
     let most_output = service.most_output(&model, endpoint, request.estimate);
@@ -344,13 +196,14 @@ async fn admit(
     let limit = KeyLimit { rpm: policy.limit.rpm.or(service.default_rpm), ..policy.limit };
     let taken = service.limits.admit(caller.key_id, limit, tokens).await.map_err(Refusal::RateLimited)?;
     let user_id = caller.principal.user_id;
-    let worst = service.max_cost(&model, endpoint, request.estimate);
+    let worst = service.max_cost_with_searches(&model, endpoint, request.estimate, searches.by_gateway);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
     let bill = service.charge_plan(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
     let held = service.reserve_all(&bill, worst, Origin::Allotments).await?;
     let worst = Amounts { count: 0, ..worst };
     let has_open_output = request.estimate.max_output.is_none();
-    let may_outgrow = has_open_output || has_open_tools || service.ai.may_ignore_limits(&model.route);
+    let may_outgrow =
+        has_open_output || has_open_tools || searches.by_gateway > 0 || service.ai.may_ignore_limits(&model.route);
     let is_growing = may_outgrow && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
     let growing =
@@ -416,13 +269,33 @@ fn record_refused(
 }
 
 impl GatewayService {
+    /// Returns the cost of the given usage of a model.
+    fn cost(&self, model: &Model, usage: &Usage) -> MicroCredits {
+        let of_model = model.price.as_ref().map_or(MicroCredits::ZERO, |price| cost(price, usage));
+        of_model + cost_of_searches(self.config.web_search.price, usage.gateway_searches.unwrap_or(0))
+    }
+
     /// Returns the maximum cost of a call.
     pub(super) fn max_cost(&self, model: &Model, endpoint: GatewayEndpoint, wanted: TokenEstimate) -> Amounts {
+        self.max_cost_with_searches(model, endpoint, wanted, 0)
+    }
+
+    /// Returns the maximum cost of a call for which the gateway searches the web at most `searches`
+    /// times.
+    fn max_cost_with_searches(
+        &self,
+        model: &Model,
+        endpoint: GatewayEndpoint,
+        wanted: TokenEstimate,
+        searches: u64,
+    ) -> Amounts {
+        let wanted = with_search_rounds(wanted, searches);
         let output = self.most_output(model, endpoint, wanted);
         let always = u64::from(model.route.searches_always());
         let tools = ToolUses { searches: wanted.tools.searches.max(always), ..wanted.tools };
         let wanted = TokenEstimate { tools, ..wanted };
-        let cost = model.price.as_ref().map_or(MicroCredits::ZERO, |price| max_cost(price, wanted, output));
+        let of_model = model.price.as_ref().map_or(MicroCredits::ZERO, |price| max_cost(price, wanted, output));
+        let cost = of_model + cost_of_searches(self.config.web_search.price, searches);
         Amounts { cost, tokens: count(Some(wanted.input.saturating_add(output))), count: 1 }
     }
 
@@ -522,7 +395,7 @@ impl Admission {
     /// Returns the cost of the given usage.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> MicroCredits {
-        self.model.price.as_ref().map_or(MicroCredits::ZERO, |price| cost(price, usage))
+        self.gateway.cost(&self.model, usage)
     }
 
     /// Settles a call whose client has disconnected.
@@ -535,7 +408,7 @@ impl Admission {
     /// cost.
     pub fn settle(self, outcome: CallOutcome) -> MicroCredits {
         let CallOutcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
-        let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
+        let cost = self.gateway.cost(&self.model, &usage);
         self.gateway.limits.adjust_tokens(self.key_id, self.limit, self.counted_tokens, usage.total());
         self.gateway.key_tokens.add(&deployment, key_tail.as_deref(), usage.total());
         let row = UsageRow {

@@ -1,6 +1,6 @@
 //! Cost of calls.
 
-use ::ai::{TokenEstimate, ToolUses, Usage};
+use ::ai::{MAX_RESULT_TOKENS, TokenEstimate, ToolUses, Usage};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
 /// Returns the cost of the given usage. Whether the long-input price applies is determined
@@ -47,6 +47,20 @@ fn of_tools(price: &ModelPrice, ToolUses { searches, containers, images }: ToolU
     let kinds = [(price.search, searches), (price.container, containers), (price.image, images)];
     let micro = kinds.into_iter().map(|(each, count)| each.unwrap_or_default().cost_of_tokens(count)).sum::<i128>();
     MicroCredits(i64::try_from(micro).unwrap_or(i64::MAX))
+}
+
+/// Returns the cost of web searches that the gateway runs.
+pub(super) fn cost_of_searches(price: MicroCredits, searches: u64) -> MicroCredits {
+    MicroCredits(i64::try_from(price.cost_of_tokens(searches)).unwrap_or(i64::MAX))
+}
+
+/// Returns the estimate of a call for which the gateway searches the web at most this many times:
+/// the model reads the whole conversation again after each search, and its results.
+pub(super) fn with_search_rounds(wanted: TokenEstimate, searches: u64) -> TokenEstimate {
+    let of_results = searches.saturating_mul(searches.saturating_add(1)) / 2;
+    let results = of_results.saturating_mul(MAX_RESULT_TOKENS);
+    let input = wanted.input.saturating_mul(searches.saturating_add(1)).saturating_add(results);
+    TokenEstimate { input, ..wanted }
 }
 
 /// Returns the maximum cost of a call with this many output tokens: each token is charged at the
@@ -141,6 +155,14 @@ mod tests {
         assert_eq!(cost(&price, &used), MicroCredits(30_200));
         let price = ModelPrice { container: Some(MicroCredits(30_000)), image: Some(MicroCredits(250_000)), ..price };
         assert_eq!(cost(&price, &used), MicroCredits(400_200));
+    }
+
+    #[test]
+    fn estimates_the_rounds_of_a_searching_call() {
+        let wanted = TokenEstimate::text_only(100, Some(10));
+        assert_eq!(with_search_rounds(wanted, 0), wanted);
+        assert_eq!(with_search_rounds(wanted, 2).input, 3 * 100 + 3 * MAX_RESULT_TOKENS);
+        assert_eq!(cost_of_searches(MicroCredits(4_000), 3), MicroCredits(12_000));
     }
 
     #[test]

@@ -56,7 +56,9 @@ use dbcontext::query::{self, budgets::BudgetId, gateway_models};
 use uuid::Uuid;
 
 pub use ::ai::Ai;
-pub use admission::{Admission, CallOutcome, CallRequest, Refusal, authorize, require_endpoint, route_to_count};
+pub use admission::{
+    Admission, CallOutcome, CallRequest, Refusal, authorize, authorize_endpoint, authorize_queued, route_to_count,
+};
 pub use assistant_usage::{AnswerUsage, record, resolve_model};
 use billing::BillingService;
 pub use cost::cost;
@@ -120,7 +122,7 @@ impl GatewayService {
     pub async fn build(billing: Arc<BillingService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&billing.core);
         let Core { config, clock, db, redis, .. } = &*core;
-        let ai = Arc::new(connect(&config.ai, &config.outgoing)?);
+        let ai = Arc::new(connect(config)?);
         if let Some(redis) = redis {
             ai.set_response_store(Arc::new(RedisResponseStore::new(redis.clone())));
         }
@@ -399,6 +401,12 @@ pub async fn authenticate(service: &GatewayService, key: &str) -> Result<Gateway
     let (principal, policy) = api_keys::authenticate_key(&service.identity, key).await?;
     let Credential::ApiKey { id: key_id, .. } = principal.credential else { return Err(Code::Unauthenticated.into()) };
     Ok(GatewayCaller { principal, key_id, policy })
+}
+
+/// Authenticates the key of work that continues after its request, by the id of the key.
+pub async fn authenticate_by_id(service: &GatewayService, id: ApiKeyId) -> Result<GatewayCaller, AppError> {
+    let (principal, policy) = api_keys::authenticate_by_id(&service.identity, id).await?;
+    Ok(GatewayCaller { principal, key_id: id, policy })
 }
 
 /// Returns the models that the key may call, with all their names. Models refused for a missing

@@ -33,6 +33,11 @@ const OPENAI_SEARCH: MicroCredits = MicroCredits(10_000);
 const OPENAI_PLAIN_SEARCH: MicroCredits = MicroCredits(25_000);
 const OPENAI_CONTAINER: MicroCredits = MicroCredits(30_000);
 const OPENAI_IMAGE: MicroCredits = MicroCredits(250_000);
+/// Prices of searches by Gemini's tool `googleSearch` (ai.google.dev/gemini-api/docs/pricing,
+/// "Grounding with Google Search"): 14 US dollars per thousand queries, or 35 per thousand answers
+/// before Gemini 3. The free allowance is not known here.
+const GEMINI_SEARCH: MicroCredits = MicroCredits(14_000);
+const OLDER_GEMINI_SEARCH: MicroCredits = MicroCredits(35_000);
 /// Prefixes of OpenAI's model names.
 const OPENAI_PREFIXES: [&str; 6] = ["gpt-", "o1", "o3", "o4", "chat-latest", "computer-use"];
 
@@ -135,7 +140,12 @@ fn is_of_openai(name: &str) -> bool {
 
 fn search_price(name: &str, abilities: &str) -> Option<MicroCredits> {
     let of_openai = || if abilities.contains('r') { OPENAI_SEARCH } else { OPENAI_PLAIN_SEARCH };
-    if name.starts_with("claude-") { Some(CLAUDE_SEARCH) } else { is_of_openai(name).then(of_openai) }
+    match name {
+        _ if name.starts_with("claude-") => Some(CLAUDE_SEARCH),
+        _ if name.starts_with("gemini-1") || name.starts_with("gemini-2") => Some(OLDER_GEMINI_SEARCH),
+        _ if name.starts_with("gemini-") => Some(GEMINI_SEARCH),
+        _ => is_of_openai(name).then(of_openai),
+    }
 }
 
 fn container_price(name: &str) -> Option<MicroCredits> {
@@ -179,7 +189,7 @@ mod tests {
         assert_eq!(of("gpt-5-mini"), [Some(10_000), Some(30_000), Some(250_000)]);
         assert_eq!(of("gpt-4o")[0], Some(25_000));
         assert_eq!(of("claude-sonnet-5"), [Some(10_000), Some(4_167), None]);
-        assert_eq!(of("gemini-2.5-flash"), [None; 3]);
+        assert_eq!(of("gemini-2.5-flash"), [Some(35_000), None, None]);
     }
 
     #[test]

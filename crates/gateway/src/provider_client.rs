@@ -1,15 +1,19 @@
 //! Client of the configured providers.
 
-use ai::{Ai, AiSettings, Limits, ProviderKind, ProviderSettings};
+use ai::{Ai, AiSettings, Limits, ProviderKind, ProviderSettings, SearchSettings};
 use anyhow::Context as _;
 use appcore::config;
 
 /// Creates the client without contacting any provider.
-pub fn connect(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<Ai> {
-    Ok(Ai::build(settings(config, outgoing)?)?)
+pub fn connect(config: &config::Config) -> anyhow::Result<Ai> {
+    Ok(Ai::build(settings(&config.ai, &config.web_search, &config.outgoing)?)?)
 }
 
-fn settings(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<AiSettings> {
+fn settings(
+    config: &config::Ai,
+    search: &config::WebSearch,
+    outgoing: &config::Outgoing,
+) -> anyhow::Result<AiSettings> {
     let provider = |provider: &config::Provider| {
         let kind = ProviderKind::from_name(&provider.kind).with_context(|| unknown_kind(provider))?;
         anyhow::Ok(ProviderSettings {
@@ -32,6 +36,7 @@ fn settings(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<
         model_map: config.model_map.iter().cloned().collect(),
         model_params: config.takes.iter().cloned().collect(),
         limits: Limits { idle: config.idle_timeout, deadline: config.answer_timeout, ..Limits::default() },
+        web_search: search.kind.map(|kind| SearchSettings { kind, url: search.url.clone(), key: search.key.clone() }),
         outgoing: outgoing.clone(),
     })
 }
