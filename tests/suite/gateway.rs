@@ -3,9 +3,11 @@
 mod added;
 mod answers;
 mod azure;
+mod batches;
 mod budgets;
 mod cache;
 mod cluster;
+mod files;
 mod gemini;
 mod keys;
 mod leaving;
@@ -24,6 +26,7 @@ mod secrets;
 mod translation;
 mod tries;
 mod usage;
+mod web_search;
 
 use support::{Answer, Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json};
 

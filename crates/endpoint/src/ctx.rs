@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, cookie::Cookie};
 use app::App;
 use appcore::{AppError, Code, RequestSource, auth::Principal};
 use assistants::AssistantsService;
+use batches::BatchesService;
 use billing::BillingService;
 use conversations::ConversationsService;
 use files::FilesService;
@@ -56,6 +57,12 @@ impl Ctx {
     #[must_use]
     pub fn gateway(&self) -> &Arc<GatewayService> {
         &self.app.gateway
+    }
+
+    /// Files and batches of the gateway.
+    #[must_use]
+    pub fn batches(&self) -> &BatchesService {
+        &self.app.batches
     }
 
     /// Search.

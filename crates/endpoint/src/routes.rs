@@ -137,9 +137,8 @@ mod tests {
 
     #[test]
     fn finds_each_endpoint_by_path() {
-        let roots =
-            [r1::ROOT, r1::FILES, v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT, v1::OLLAMA_ROOT]
-                .map(|root| Routes::new(root, all()));
+        let roots = [r1::ROOT, r1::FILES, v1::ROOT, v1::GEMINI_ROOT, v1::COHERE_ROOT, v1::OLLAMA_ROOT]
+            .map(|root| Routes::new(root, all()));
         for def in all() {
             // A path field matches any text, so also its own name in braces.
             let found = roots.iter().find_map(|routes| routes.paths.at(def.path.strip_prefix(routes.root)?).ok());

@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpRequest,
-    http::header::{AUTHORIZATION, HeaderMap, USER_AGENT},
+    http::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT},
 };
 use appcore::{AppError, Code, auth::Principal, config::Config};
 use identity::accounts::{self, Device, api_keys::KEY_PREFIX};
@@ -10,9 +10,10 @@ use identity::accounts::{self, Device, api_keys::KEY_PREFIX};
 use crate::{RequestServices, address::source, cookies};
 
 /// Headers in which the libraries of Anthropic, Azure and Google send the key.
-const KEY_HEADERS: [HeaderName; 3] =
+static KEY_HEADERS: [HeaderName; 3] =
     [HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key"), GOOGLE_API_KEY];
-pub(crate) const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+/// Header in which Google's libraries send the key.
+pub const GOOGLE_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
 /// Access token or API key of a request.
 pub struct Credentials {
@@ -81,16 +82,16 @@ pub fn device(http: &HttpRequest, config: &Config) -> Device {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderValue;
 
     use super::*;
 
     #[test]
     fn prefers_the_key_in_natters_format() {
-        let found = |own: Option<&'static str>, bearer: Option<&'static str>, name: &'static str| {
+        let found = |own: Option<&'static str>, bearer: Option<&'static str>, name: HeaderName| {
             let mut headers = HeaderMap::new();
             if let Some(own) = own {
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_static(own));
+                headers.insert(name, HeaderValue::from_static(own));
             }
             if let Some(bearer) = bearer {
                 headers.insert(AUTHORIZATION, HeaderValue::from_static(bearer));
@@ -106,8 +107,8 @@ mod tests {
             (Some("sk-dummy"), Some("Basic x"), Some("sk-dummy")),
             (None, None, None),
         ] {
-            for name in KEY_HEADERS {
-                assert_eq!(found(own, bearer, name).as_deref(), token);
+            for name in &KEY_HEADERS {
+                assert_eq!(found(own, bearer, name.clone()).as_deref(), token);
             }
         }
     }

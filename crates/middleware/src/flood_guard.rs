@@ -30,14 +30,8 @@ type Counters = RateLimiter<LimitSubject, DefaultKeyedStateStore<LimitSubject>, 
 /// Interval for evicting the counters of inactive addresses.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// Path prefixes of API calls, which count against the limits of their user.
-const API_PREFIXES: [&str; 6] = [
-    "/r1/",
-    GATEWAY_PREFIXES[0],
-    GATEWAY_PREFIXES[1],
-    GATEWAY_PREFIXES[2],
-    GATEWAY_PREFIXES[3],
-    GATEWAY_PREFIXES[4],
-];
+const API_PREFIXES: [&str; 6] =
+    ["/r1/", GATEWAY_PREFIXES[0], GATEWAY_PREFIXES[1], GATEWAY_PREFIXES[2], GATEWAY_PREFIXES[3], GATEWAY_PREFIXES[4]];
 /// Path prefixes of calls that accept only API keys, including those in `x-api-key` and `api-key`.
 const GATEWAY_PREFIXES: [&str; 5] = ["/v1/", "/v1beta/", "/v2/", "/api/", "/openai/"];
 

@@ -264,3 +264,23 @@ async fn concurrent_bookings_in_overlapping_budgets_are_all_counted() {
         assert!(stuck.is_empty(), "{stuck:?}");
     }
 }
+
+#[tokio::test]
+async fn a_batch_survives_the_loss_of_an_instance() {
+    let mut stage = several(2).await;
+    let before = stage.upstream.asked().len();
+    let key = keys::make(&stage.anna, json!({ "rpm": 1 })).await;
+    let callers = everywhere(&stage, &key);
+    let batch = batches::create_questions(&callers[0], 3).await;
+    // The other instance knows the batch and its files.
+    batches::wait_for_results(&callers[1], &batch, 1).await;
+    stage.app.instances[0].kill().await;
+    let anna = stage.anna.at(&stage.app.instances[1].url());
+    anna.patch(&keys::path(&key), json!({ "rpm": null })).await.data();
+    let ended = batches::wait_for(&callers[1], &batch, "completed").await;
+    assert_eq!(ended["request_counts"], json!({ "total": 3, "completed": 3, "failed": 0 }));
+    let path = format!("/v1/files/{}/content", ended["output_file_id"].as_str().unwrap());
+    assert_eq!(callers[1].get(&path).await.text().lines().count(), 3);
+    // No request was in progress when the instance was killed, so none is repeated.
+    assert_eq!(stage.upstream.asked().len() - before, 3);
+}

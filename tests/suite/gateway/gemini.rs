@@ -136,6 +136,14 @@ async fn lists_models_in_pages() {
     }
     let shown = stage.program.get("/v1beta/models/small").await;
     assert!(shown.body["supportedGenerationMethods"].as_array().unwrap().contains(&json!("generateContent")));
+    // Google's library for Python lists models at `/v1`.
+    let nobody = Caller::new(&stage.app.url(), Credentials::None);
+    let key = stage.program.access_token();
+    let google = |path: &str| nobody.request(Method::GET, path).header("x-goog-api-key", key);
+    let listed = nobody.send(google("/v1/models")).await;
+    assert_eq!(listed.body["models"].as_array().map(Vec::len), Some(all.len()), "{listed:?}");
+    assert_eq!(nobody.send(google("/v1/models/small")).await.body["name"], "models/small");
+    assert_eq!(nobody.send(google("/v1/models/none")).await.body["error"]["status"], "NOT_FOUND");
     let unknown = stage.program.get("/v1beta/models/none").await;
     assert_eq!((unknown.status, &unknown.body["error"]["status"]), (404, &json!("NOT_FOUND")), "{unknown:?}");
 }

@@ -16,9 +16,8 @@ async fn a_key_without_the_endpoint_reads_no_responses() {
 #[tokio::test]
 async fn counts_the_tokens_of_a_response() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Anthropic).await;
-    stage.upstream.then(Behaviour::Body(json!({ "input_tokens": 12 })));
     let counted = stage.program.post("/v1/responses/input_tokens", json!({ "model": "small", "input": "Hello" })).await;
-    assert_eq!(counted.body, json!({ "object": "response.input_tokens", "input_tokens": 12 }), "{counted:?}");
+    assert_eq!(counted.body, json!({ "object": "response.input_tokens", "input_tokens": 7 }), "{counted:?}");
     let estimated = Stage::start().await;
     let counted =
         estimated.program.post("/v1/responses/input_tokens", json!({ "model": "small", "input": "Hi" })).await;

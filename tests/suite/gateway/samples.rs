@@ -90,7 +90,22 @@ fn programs() -> Vec<SampleCall> {
         sample(&["CreateModeration"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
         sample(&["CreateImages"], async |_| Args::body(json!({ "model": "demo", "prompt": "Hello" }))),
         sample(&["CreateSpeech"], async |_| Args::body(json!({ "model": "demo", "input": "Hello", "voice": "alloy" }))),
+        plain(&["ListGatewayFiles", "ListBatches", "ListMessageBatches"]),
+        // There is no such file or batch, so the call passes the access checks and changes nothing.
+        sample(&["ShowFile", "DeleteFile", "ReadFileContent"], async |_| Args::id("file-0")),
+        sample(&["ShowBatch", "CancelBatch"], async |_| Args::id("batch_0")),
+        sample(&["ShowMessageBatch", "CancelMessageBatch"], async |_| Args::id("msgbatch_0")),
+        sample(&["DeleteMessageBatch", "ReadMessageBatchResults"], async |_| Args::id("msgbatch_0")),
+        sample(&["CreateBatch"], async |_| {
+            let endpoint = "/v1/chat/completions";
+            Args::body(json!({ "input_file_id": "file-0", "endpoint": endpoint, "completion_window": "24h" }))
+        }),
+        sample(&["CreateMessageBatch"], async |_| {
+            let messages = json!([{ "role": "user", "content": "Hello" }]);
+            let params = json!({ "model": "demo", "max_tokens": 9, "messages": messages });
+            Args::body(json!({ "requests": [{ "custom_id": "one", "params": params }] }))
+        }),
         // The body isn't a form, so the call passes the access checks and is then refused.
-        sample(&["EditImages", "Transcribe", "TranslateRecording"], async |_| Args::body(json!({}))),
+        sample(&["EditImages", "Transcribe", "TranslateRecording", "CreateFile"], async |_| Args::body(json!({}))),
     ]
 }

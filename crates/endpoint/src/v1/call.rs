@@ -13,6 +13,7 @@ use ai::{
     PassthroughEndpoint, PassthroughRequest, PreviousResponse, RequestInfo, TokenEstimate,
 };
 use appcore::{AppError, Code, view::GatewayEndpoint, work_pool::WorkOwner};
+use batches::file_references;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::{self, Admission, CacheDirectives, CacheKey, CallRequest, GatewayCaller};
@@ -231,6 +232,7 @@ impl<'a> CallContext<'a> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let owner = caller.work_owner();
         let body = self.with_model(owner, body).await?;
+        let body = self.insert_files(&caller, body).await?;
         let (body, followed) = self.expand_references(&caller, body).await?;
         let RequestInfo { model, stream, is_repeatable, estimate: wanted, normalised_body: mended } =
             ai::inspect(owner, self.style, &body).await?;
@@ -252,6 +254,12 @@ impl<'a> CallContext<'a> {
             .with_tokens(wanted.input, admission.most_output())
             .with_reservation(admission.is_held());
         Ok(AdmittedCall { admission, call, stream, cache_options: wish })
+    }
+
+    /// Inserts the stored files that the request refers to.
+    async fn insert_files(&self, caller: &GatewayCaller, body: Bytes) -> Result<Bytes, GatewayError> {
+        let expanded = file_references::expand(self.ctx.batches(), caller, &body).await;
+        Ok(expanded.map_err(|error| failure::to_gateway_error(&error))?.unwrap_or(body))
     }
 
     /// Answers from the cache or from a provider.
@@ -286,6 +294,7 @@ impl<'a> CallContext<'a> {
     /// Counts the tokens of a prompt.
     pub async fn count_tokens(&self, body: Bytes) -> Result<u64, GatewayError> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+        let body = self.insert_files(&caller, body).await?;
         let body = self.expand_references(&caller, body).await?.0;
         let RequestInfo { model, estimate: wanted, normalised_body: mended, .. } =
             ai::inspect(caller.work_owner(), self.style, &body).await?;
@@ -460,7 +469,7 @@ pub(super) async fn count_response(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>,
 }
 
 /// Beta headers of an Anthropic client, joined into one list; `None` if there are none.
-fn betas(ctx: &Ctx) -> Option<String> {
+pub(super) fn betas(ctx: &Ctx) -> Option<String> {
     let lists = ctx.http().headers().get_all("anthropic-beta").filter_map(|list| list.to_str().ok());
     let mut all = lists.fold(String::new(), |mut all, list| {
         if !all.is_empty() {

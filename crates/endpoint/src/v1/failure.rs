@@ -9,6 +9,7 @@ use actix_web::{
 };
 use ai::{ApiStyle, ErrorKind, GatewayError, Rendered};
 use appcore::{AppError, Code};
+use middleware::auth::GOOGLE_API_KEY;
 
 use super::GEMINI_ROOT;
 use crate::{Raw, Reply, answer::response_builder};
@@ -19,8 +20,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// Error format for a request: that of the client library if the headers identify it, otherwise
 /// that of the path.
 pub(crate) fn style_of(http: &HttpRequest) -> ApiStyle {
-    // Only in Gemini's API, models are called by their path.
-    if *http.method() == Method::POST && http.path().starts_with("/v1/models/") {
+    // Only in Gemini's API, models are called by their path. Google's library for Python also lists
+    // them there.
+    let calls_model = || *http.method() == Method::POST && http.path().starts_with("/v1/models/");
+    let lists_models = || http.path() == "/v1/models" || http.path().starts_with("/v1/models/");
+    if calls_model() || http.headers().contains_key(GOOGLE_API_KEY) && lists_models() {
         return ApiStyle::Gemini;
     }
     if http.headers().contains_key("anthropic-version") { ApiStyle::Messages } else { style_of_path(http.path()) }

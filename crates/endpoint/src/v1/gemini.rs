@@ -82,26 +82,7 @@ impl Endpoint for ListGeminiModels {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Raw>, AppError> {
-        let query = url_query(ctx.http().query_string());
-        let parameter = |names: [&str; 2]| {
-            query
-                .iter()
-                .find(|(name, value)| names.contains(&name.as_str()) && !value.is_empty())
-                .map(|(_, value)| value)
-        };
-        let size = parameter(["pageSize", "page_size"]).map(|size| size.parse::<usize>());
-        let size = size.transpose().map_err(|_| AppError::field("pageSize", "invalid", "Choose a number."))?;
-        let size = size.filter(|&size| size > 0).unwrap_or(DEFAULT_PAGE_SIZE).min(MAX_PAGE_SIZE);
-        let names = named_models(ctx).await?;
-        let after = parameter(["pageToken", "page_token"]);
-        let start = after.map_or(0, |token| names.partition_point(|(name, _)| name <= token));
-        let rest = names.get(start..).unwrap_or_default();
-        let page = &rest[..size.min(rest.len())];
-        let mut list = json!({ "models": page.iter().map(|(name, model)| render(name, model)).collect::<Vec<_>>() });
-        if let Some((last, _)) = page.last().filter(|_| rest.len() > page.len()) {
-            list["nextPageToken"] = last.as_str().into();
-        }
-        Ok(json_reply(&list))
+        list_models(ctx).await
     }
 }
 
@@ -119,14 +100,40 @@ impl Endpoint for ShowGeminiModel {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: GeminiModelRequest) -> Result<Reply<Raw>, AppError> {
-        let name = unescape_slashes(&request.id);
-        let models = named_models(ctx).await?;
-        let model = models.iter().find(|(known, _)| *known == name);
-        Ok(match model {
-            Some((name, model)) => json_reply(&render(name, model)),
-            None => failure::reply(&GatewayError::unknown_model(&name), ApiStyle::Gemini, &request_id(ctx.http())),
-        })
+        show_model(ctx, &request.id).await
     }
+}
+
+/// Lists the models as Google does.
+pub(super) async fn list_models(ctx: &Ctx) -> Result<Reply<Raw>, AppError> {
+    let query = url_query(ctx.http().query_string());
+    let parameter = |names: [&str; 2]| {
+        query.iter().find(|(name, value)| names.contains(&name.as_str()) && !value.is_empty()).map(|(_, value)| value)
+    };
+    let size = parameter(["pageSize", "page_size"]).map(|size| size.parse::<usize>());
+    let size = size.transpose().map_err(|_| AppError::field("pageSize", "invalid", "Choose a number."))?;
+    let size = size.filter(|&size| size > 0).unwrap_or(DEFAULT_PAGE_SIZE).min(MAX_PAGE_SIZE);
+    let names = named_models(ctx).await?;
+    let after = parameter(["pageToken", "page_token"]);
+    let start = after.map_or(0, |token| names.partition_point(|(name, _)| name <= token));
+    let rest = names.get(start..).unwrap_or_default();
+    let page = &rest[..size.min(rest.len())];
+    let mut list = json!({ "models": page.iter().map(|(name, model)| render(name, model)).collect::<Vec<_>>() });
+    if let Some((last, _)) = page.last().filter(|_| rest.len() > page.len()) {
+        list["nextPageToken"] = last.as_str().into();
+    }
+    Ok(json_reply(&list))
+}
+
+/// Describes a model as Google does.
+pub(super) async fn show_model(ctx: &Ctx, id: &str) -> Result<Reply<Raw>, AppError> {
+    let name = unescape_slashes(id);
+    let models = named_models(ctx).await?;
+    let model = models.iter().find(|(known, _)| *known == name);
+    Ok(match model {
+        Some((name, model)) => json_reply(&render(name, model)),
+        None => failure::reply(&GatewayError::unknown_model(&name), ApiStyle::Gemini, &request_id(ctx.http())),
+    })
 }
 
 async fn call_model(ctx: &Ctx, call: GeminiModelCall) -> Result<Reply<Raw>, AppError> {

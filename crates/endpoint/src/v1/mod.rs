@@ -5,8 +5,10 @@
 //! cancelled.
 
 pub(crate) mod azure;
+mod batches;
 mod call;
 pub(crate) mod failure;
+mod files;
 mod form;
 mod gemini;
 mod inference;
@@ -42,6 +44,8 @@ const RESOURCES: &[&[EndpointDef]] = &[
     passthrough::ENDPOINTS,
     responses::ENDPOINTS,
     models::ENDPOINTS,
+    files::ENDPOINTS,
+    batches::ENDPOINTS,
     gemini::ENDPOINTS,
     ollama::ENDPOINTS,
 ];

@@ -7,7 +7,7 @@ use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
 
-use super::{call::authenticate_key, failure};
+use super::{call::authenticate_key, failure, gemini};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply, input::unescape_slashes};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
@@ -33,7 +33,7 @@ pub struct ListV1ModelsRequest {
 /// List the models that this key may call
 ///
 /// In OpenAI's format without pages or, with the header `anthropic-version`, in Anthropic's with
-/// pages.
+/// pages, or, with the header `x-goog-api-key`, in Google's.
 #[endpoint(GET "/v1/models", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
 impl Endpoint for ListV1Models {
     type Request = ListV1ModelsRequest;
@@ -41,6 +41,9 @@ impl Endpoint for ListV1Models {
 
     async fn handle(ctx: &Ctx, request: ListV1ModelsRequest) -> Result<Reply<Raw>, AppError> {
         let style = failure::style_of(ctx.http());
+        if style == ApiStyle::Gemini {
+            return gemini::list_models(ctx).await;
+        }
         let names = names(ctx).await?;
         let described = |names: &[String]| -> Vec<Value> { names.iter().map(|name| render(style, name)).collect() };
         Ok(json_reply(&match style {
@@ -92,6 +95,9 @@ impl Endpoint for ShowV1Model {
         let id = unescape_slashes(&request.id);
         let caller = authenticate_key(ctx).await?;
         let style = failure::style_of(ctx.http());
+        if style == ApiStyle::Gemini {
+            return gemini::show_model(ctx, &request.id).await;
+        }
         if !gateway::may_call(ctx.gateway(), &caller, &id) {
             return Ok(failure::reply(&GatewayError::unknown_model(&id), style, &request_id(ctx.http())));
         }

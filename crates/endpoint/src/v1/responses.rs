@@ -4,7 +4,7 @@
 use ai::{ApiStyle, GatewayError};
 use appcore::{ApiKeyId, AppError};
 use bytes::Bytes;
-use gateway::require_endpoint;
+use gateway::authorize_endpoint;
 use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
@@ -148,7 +148,7 @@ impl Endpoint for CompactConversation {
 /// API key of the caller, if it may use the Responses API.
 async fn key(ctx: &Ctx) -> Result<ApiKeyId, GatewayError> {
     let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-    require_endpoint(&caller, appcore::view::GatewayEndpoint::Responses)?;
+    authorize_endpoint(&caller, appcore::view::GatewayEndpoint::Responses)?;
     Ok(caller.key_id)
 }
 
