@@ -291,7 +291,7 @@ fn every_endpoint_counts_against_its_rate_limit_group() {
             ("POST", "/r1/uploads" | "/r1/uploads/tus" | "/r1/transcriptions") | ("PATCH", "/r1/uploads/tus/{id}") => {
                 "upload"
             }
-            (_, path) if ["/v1/", "/v1beta/", "/v2/"].iter().any(|root| path.starts_with(root)) => "gateway",
+            (_, path) if ["/v1/", "/v1beta/", "/v2/", "/api/"].iter().any(|root| path.starts_with(root)) => "gateway",
             // VNPay sends its payment events as GET requests.
             (_, "/r1/payments/webhooks/{gateway}") => "write",
             ("GET", _) => "read",

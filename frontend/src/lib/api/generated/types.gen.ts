@@ -3085,7 +3085,7 @@ export type Freshness = {
 /**
  * Endpoint of `/v1` that an API key can be restricted to.
  */
-export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions' | 'completions' | 'images' | 'speech' | 'translations' | 'rerank' | 'moderations';
+export type GatewayEndpoint = 'chat' | 'responses' | 'messages' | 'embeddings' | 'transcriptions' | 'completions' | 'images' | 'speech' | 'translations' | 'rerank' | 'moderations' | 'files' | 'batches' | 'gemini' | 'ollama';
 
 /**
  * Model of the gateway, as shown to administrators.
