@@ -1,5 +1,5 @@
-// Runs Claude Code and Codex, as published on npm, in a loop with one tool call, over each kind of provider. The test fails if a real provider would
-// reject a request.
+// Runs coding agents, as published on npm, in a loop with one tool call, over each kind of provider. The test fails if a real provider would reject a
+// request.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -12,8 +12,8 @@ import { Upstream, answer, callTools } from '../clients/upstream.mjs';
 import { refusals } from './rules.mjs';
 
 const KINDS = ['openai', 'gemini', 'anthropic'];
-/** Command whose output doesn't occur in the command itself, so that requests with the result can be recognised. */
-const COMMAND = 'echo natter-$((40+2))';
+/** Command without a substitution, which some agents refuse. */
+const COMMAND = "printf 'natter-%s\\n' 42";
 const PRINTED = 'natter-42';
 const SAID = `It printed ${PRINTED}.`;
 
@@ -40,6 +40,9 @@ after(async () => {
   if (folder) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
+/** Whether a request has the result of a tool, in any format. Its text isn't compared, because some agents lose the output of a short command. */
+const hasResult = (body) => /"tool_result"|"functionResponse"|"role":"tool"|_call_output"/.test(JSON.stringify(body));
+
 /** Makes the fake provider call the tool once and then report the result. Returns a list that is filled with what a real provider would reject. */
 function expectLoop(name, tool, input) {
   const refused = [];
@@ -47,7 +50,7 @@ function expectLoop(name, tool, input) {
   upstreams[name].usual = (body, path) => {
     const text = JSON.stringify(body ?? null);
     if (body && !path.endsWith('/responses')) refused.push(...refusals(name, body));
-    if (text.includes(PRINTED)) return answer(SAID);
+    if (hasResult(body)) return answer(SAID);
     return text.includes(`"${tool}"`) ? callTools([tool, input]) : answer('Hello.');
   };
   return refused;
@@ -73,13 +76,13 @@ async function run(program, args, env) {
   return out.trim().split('\n');
 }
 
-const askedWith = (name) => upstreams[name].asked.some(({ body }) => JSON.stringify(body)?.includes(PRINTED));
+const askedWith = (name) => upstreams[name].asked.some(({ body }) => hasResult(body));
 
 for (const kind of KINDS) {
   describe(`Claude Code over ${kind}`, () => {
     test('calls a tool and tells what came of it', async () => {
       const refused = expectLoop(kind, 'Bash', { command: COMMAND, description: 'Print it' });
-      const args = ['-p', 'Run it.', '--allowedTools', 'Bash(echo:*)', '--output-format', 'json'];
+      const args = ['-p', 'Run it.', '--allowedTools', 'Bash(printf:*)', '--output-format', 'json'];
       const lines = await run('claude', args, {
         ANTHROPIC_BASE_URL: server.url,
         ANTHROPIC_AUTH_TOKEN: key,
@@ -126,4 +129,50 @@ for (const name of [...KINDS, 'direct']) {
       assert.deepEqual(refused, []);
     });
   });
+}
+
+/** Agents that print what the model says, by the tool that runs a command. */
+const PRINTING = {
+  'Gemini CLI': {
+    program: 'gemini',
+    args: ['-p', 'Run it.', '--yolo'],
+    tool: 'run_shell_command',
+    env: async (home, model) => {
+      await mkdir(join(home, '.gemini'));
+      await writeFile(
+        join(home, '.gemini', 'settings.json'),
+        JSON.stringify({ security: { auth: { selectedType: 'gemini-api-key' } }, privacy: { usageStatisticsEnabled: false } }),
+      );
+      return { GEMINI_CLI_TRUST_WORKSPACE: 'true', GEMINI_API_KEY: key, GOOGLE_GEMINI_BASE_URL: server.url, GEMINI_MODEL: model };
+    },
+  },
+  'Qwen Code': {
+    program: 'qwen',
+    args: ['-p', 'Run it.', '--yolo', '--auth-type', 'openai'],
+    tool: 'run_shell_command',
+    env: (_, model) => ({ OPENAI_API_KEY: key, OPENAI_BASE_URL: `${server.url}/v1`, OPENAI_MODEL: model }),
+  },
+  opencode: {
+    program: 'opencode',
+    args: ['run', 'Run it.'],
+    tool: 'bash',
+    env: async (home, model) => {
+      const provider = { npm: '@ai-sdk/openai-compatible', options: { baseURL: `${server.url}/v1`, apiKey: key }, models: { [model]: {} } };
+      const config = { provider: { natter: provider }, model: `natter/${model}`, small_model: `natter/${model}`, autoupdate: false, share: 'disabled' };
+      await writeFile(join(home, 'opencode.json'), JSON.stringify(config));
+      return { OPENCODE_CONFIG: join(home, 'opencode.json'), OPENCODE_DISABLE_MODELS_FETCH: '1' };
+    },
+  },
+};
+
+for (const [name, { program, args, tool, env }] of Object.entries(PRINTING)) {
+  for (const kind of KINDS) {
+    test(`${name} over ${kind} calls a tool and tells what came of it`, async () => {
+      const refused = expectLoop(kind, tool, { command: COMMAND, description: 'Print it' });
+      const lines = await run(program, args, (home) => env(home, `${kind}-model`));
+      assert.ok(lines.join('\n').includes(SAID), lines.join('\n'));
+      assert.ok(askedWith(kind), 'the result reached the model');
+      assert.deepEqual(refused, []);
+    });
+  }
 }

@@ -1,9 +1,11 @@
-"""Calls the gateway with the libraries openai and anthropic: gateway.py URL KEY MODEL. gateway.test.mjs plans the responses of the upstream."""
+"""Calls the gateway with libraries of AI providers: gateway.py URL KEY MODEL. gateway.test.mjs plans the responses of the upstream."""
 
 import sys
 
 import anthropic
+import ollama
 import openai
+from google import genai
 
 url, key, model = sys.argv[1:]
 ask = [{"role": "user", "content": "Hello?"}]
@@ -27,6 +29,30 @@ try:
     raise SystemExit("a key that nobody has was let in")
 except openai.AuthenticationError:
     pass
+
+client = genai.Client(api_key=key, http_options={"base_url": url})
+answer = client.models.generate_content(model=model, contents="Hello?")
+assert answer.text == "Hello there.", answer
+stream = client.models.generate_content_stream(model=model, contents="Hello?")
+assert "".join(part.text or "" for part in stream) == "One two three."
+declaration = {"name": "weather", "parameters_json_schema": parameters}
+tools = [{"function_declarations": [declaration]}]
+answer = client.models.generate_content(model=model, contents="Hello?", config={"tools": tools})
+assert answer.function_calls[0].name == "weather", answer
+assert client.models.count_tokens(model=model, contents="Hello?").total_tokens > 0
+assert f"models/{model}" in [one.name for one in client.models.list()]
+nobody = genai.Client(api_key="nk_nobody", http_options={"base_url": url})
+try:
+    nobody.models.generate_content(model=model, contents="Hello?")
+    raise SystemExit("a key that nobody has was let in")
+except genai.errors.ClientError as error:
+    assert error.code == 401, error
+
+client = ollama.Client(host=url, headers={"authorization": f"Bearer {key}"})
+answer = client.chat(model=model, messages=ask)
+assert answer.message.content == "Hello there.", answer
+assert "".join(part.message.content for part in client.chat(model=model, messages=ask, stream=True)) == "One two three."
+assert model in [one.model for one in client.list().models]
 
 client = anthropic.Anthropic(base_url=url, auth_token=key, max_retries=0)
 answer = client.messages.create(model=model, max_tokens=100, messages=ask)

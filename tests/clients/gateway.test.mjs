@@ -404,10 +404,12 @@ test('an API key is accepted in the x-api-key header', async () => {
   assert.equal(content[0].text, 'By x-api-key.');
 });
 
-test('openai and anthropic (Python) behave the same', { skip: !PYTHON && 'NATTER_TEST_GATEWAY_PYTHON is not set' }, async () => {
+test('libraries for Python behave the same', { skip: !PYTHON && 'NATTER_TEST_GATEWAY_PYTHON is not set' }, async () => {
   for (const kind of KINDS) {
     const [hello, counted] = [answer('Hello there.'), answer('One two three.')];
-    upstreams[kind].plan(hello, counted, callTools(HANOI), answer('Plain.'), counted, hello, counted, fail('One two '));
+    const ofOpenai = [hello, counted, callTools(HANOI), answer('Plain.'), counted];
+    const ofGoogle = [hello, counted, callTools(HANOI)];
+    upstreams[kind].plan(...ofOpenai, ...ofGoogle, hello, counted, hello, counted, fail('One two '));
     const script = new URL('gateway.py', import.meta.url).pathname;
     const child = spawn(PYTHON, [script, server.url, key, `${kind}-model`], { stdio: ['ignore', 'inherit', 'inherit'] });
     const [code] = await once(child, 'exit');
