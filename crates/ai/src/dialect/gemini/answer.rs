@@ -172,11 +172,20 @@ impl Reader for GeminiReader {
     }
 }
 
+/// True if Google bills a search for each answer of this model instead of each query
+/// (<https://ai.google.dev/gemini-api/docs/pricing>).
+pub(super) fn bills_answers(model: &str) -> bool {
+    ["gemini-1", "gemini-2"].iter().any(|old| model.starts_with(old))
+}
+
+/// Queries of web searches in `groundingMetadata`. Empty ones aren't billed.
+pub(super) fn search_queries(grounding: &Value) -> impl Iterator<Item = &str> {
+    list(&grounding["webSearchQueries"]).iter().filter_map(Value::as_str).filter(|query| !query.is_empty())
+}
+
 impl GeminiReader {
     fn read_frame(&mut self, frame: Frame, out: &mut Vec<Event>) -> Result<(), AiError> {
-        // Models since Gemini 3 are billed by queries.
-        self.bills_answers |=
-            frame.model_version.is_some_and(|model| ["gemini-1", "gemini-2"].iter().any(|old| model.starts_with(old)));
+        self.bills_answers |= frame.model_version.as_deref().is_some_and(bills_answers);
         let candidates = frame.candidates.unwrap_or_default();
         let is_blocked = frame.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some());
         if is_blocked && candidates.is_empty() {
@@ -230,7 +239,7 @@ impl GeminiReader {
     /// Reads the queries of web searches, which later frames repeat. The pages belong to all queries;
     /// the first one gets them.
     fn read_searches(&mut self, choice: u32, grounding: &Value, out: &mut Vec<Event>) {
-        for query in list(&grounding["webSearchQueries"]).iter().filter_map(Value::as_str) {
+        for query in search_queries(grounding) {
             if self.queries.len() == Citations::MAX || self.queries.iter().any(|known| known == query) {
                 continue;
             }

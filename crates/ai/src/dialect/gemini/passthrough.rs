@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    answer::UsageMetadata,
+    answer::{UsageMetadata, bills_answers, search_queries},
     method,
     request::{LOST_SIGNATURE, generation},
     resource_name, sealed_reasoning,
@@ -199,8 +199,12 @@ impl EventReader for GeminiEvents {
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {
         let candidates = said["candidates"].as_array().map(Vec::as_slice).unwrap_or_default();
         for candidate in candidates {
-            let queries = candidate["groundingMetadata"]["webSearchQueries"].as_array().map_or(0, Vec::len);
-            self.searches = self.searches.max(queries as u64);
+            let mut queries: Vec<&str> = search_queries(&candidate["groundingMetadata"]).collect();
+            queries.sort_unstable();
+            queries.dedup();
+            let is_older = said["modelVersion"].as_str().is_some_and(bills_answers);
+            let searches = if is_older { queries.len().min(1) } else { queries.len() };
+            self.searches = self.searches.max(searches as u64);
             if let Some(reason) = candidate["finishReason"].as_str() {
                 self.has_finish = true;
                 // A reason that reports a failure is passed on; clients of this format know it.
@@ -281,7 +285,7 @@ mod tests {
 
     #[test]
     fn meters_answers_and_searches() {
-        let grounding = json!({"webSearchQueries": ["a", "b"]});
+        let grounding = json!({"webSearchQueries": ["a", "", "b", "a"]});
         let candidate =
             json!({"content": {"parts": [{"text": "Hello"}]}, "finishReason": "STOP", "groundingMetadata": grounding});
         let answer = json!({"candidates": [candidate],
@@ -300,6 +304,11 @@ mod tests {
         let meter = Meter::default();
         let frames = frames_of_whole(json!([answer]).to_string().as_bytes(), &meter).ok().unwrap();
         assert_eq!((frames, meter.usage()), (format!("data: {answer}\n\n").into(), expected));
+        let mut older = answer.clone();
+        older["modelVersion"] = json!("gemini-2.5-flash");
+        let meter = Meter::default();
+        meter_whole(older.to_string().as_bytes(), &meter).ok().unwrap();
+        assert_eq!(meter.usage().searches, Some(1), "billed by answers");
         let blocked = json!({"promptFeedback": {"blockReason": "SAFETY"}});
         let meter = Meter::default();
         assert!(meter_whole(blocked.to_string().as_bytes(), &meter).is_ok());
