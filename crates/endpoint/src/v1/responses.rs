@@ -1,9 +1,8 @@
 //! Endpoints of the Responses API beside the creation of responses: stored responses, token counts
 //! and compaction.
 
-use ai::{ApiStyle, GatewayError};
-use appcore::{ApiKeyId, AppError};
-use bytes::Bytes;
+use ai::{Ai, ApiStyle, GatewayError};
+use appcore::{ApiKeyId, AppError, view::GatewayEndpoint};
 use gateway::authorize_endpoint;
 use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
@@ -14,6 +13,7 @@ use super::{
     deadline, failure,
     inference::Question,
     max_body,
+    models::json_reply,
 };
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
@@ -46,11 +46,7 @@ impl Endpoint for ShowResponse {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
-        let found = match key(ctx).await {
-            Ok(key) => ctx.app().gateway.ai().stored_response(key, &request.id).await,
-            Err(error) => Err(error),
-        };
-        Ok(reply(ctx, found))
+        answer(ctx, async |ai, key| ai.stored_response(key, &request.id).await).await
     }
 }
 
@@ -61,12 +57,11 @@ impl Endpoint for DeleteResponse {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
-        let deleted = match key(ctx).await {
-            Ok(key) => ctx.app().gateway.ai().delete_response(key, &request.id).await,
-            Err(error) => Err(error),
+        let delete = async |ai: &Ai, key| {
+            ai.delete_response(key, &request.id).await?;
+            Ok(json!({ "id": request.id, "object": "response", "deleted": true }))
         };
-        let deleted = deleted.map(|()| json!({ "id": request.id, "object": "response", "deleted": true }));
-        Ok(reply(ctx, deleted))
+        answer(ctx, delete).await
     }
 }
 
@@ -92,11 +87,8 @@ impl Endpoint for ListInputItems {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ListInputItemsRequest) -> Result<Reply<Raw>, AppError> {
-        let page = match key(ctx).await {
-            Ok(key) => ctx.app().gateway.ai().response_input_items(key, &request.id).await,
-            Err(error) => Err(error),
-        };
-        Ok(reply(ctx, page.and_then(|items| page_of(items, &request))))
+        let list = async |ai: &Ai, key| page_of(ai.response_input_items(key, &request.id).await?, &request);
+        answer(ctx, list).await
     }
 }
 
@@ -109,12 +101,11 @@ impl Endpoint for CancelResponse {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
-        let found = match key(ctx).await {
-            Ok(key) => ctx.app().gateway.ai().stored_response(key, &request.id).await,
-            Err(error) => Err(error),
+        let cancel = async |ai: &Ai, key| {
+            ai.stored_response(key, &request.id).await?;
+            Err(GatewayError::invalid("Only responses created with `background: true` can be cancelled."))
         };
-        let sentence = "Only responses created with `background: true` can be cancelled.";
-        Ok(reply(ctx, found.and_then(|_| Err(GatewayError::invalid(sentence)))))
+        answer(ctx, cancel).await
     }
 }
 
@@ -145,18 +136,20 @@ impl Endpoint for CompactConversation {
     }
 }
 
-/// API key of the caller, if it may use the Responses API.
-async fn key(ctx: &Ctx) -> Result<ApiKeyId, GatewayError> {
-    let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-    authorize_endpoint(&caller, appcore::view::GatewayEndpoint::Responses)?;
-    Ok(caller.key_id)
-}
-
-fn reply(ctx: &Ctx, answer: Result<Value, GatewayError>) -> Reply<Raw> {
-    match answer {
-        Ok(body) => Reply::bytes("application/json", Bytes::from(body.to_string())),
+/// Answers with what `read` returns for the caller's API key, if that may use the Responses API.
+async fn answer(
+    ctx: &Ctx,
+    read: impl AsyncFnOnce(&Ai, ApiKeyId) -> Result<Value, GatewayError>,
+) -> Result<Reply<Raw>, AppError> {
+    let answer = async {
+        let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+        authorize_endpoint(&caller, GatewayEndpoint::Responses)?;
+        read(ctx.app().gateway.ai(), caller.key_id).await
+    };
+    Ok(match answer.await {
+        Ok(body) => json_reply(&body),
         Err(error) => failure::reply(&error, ApiStyle::Responses, &request_id(ctx.http())),
-    }
+    })
 }
 
 /// Page of items, which are given oldest first.

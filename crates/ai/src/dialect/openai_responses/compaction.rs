@@ -121,9 +121,8 @@ pub(crate) fn response_request(body: &[u8]) -> Result<Bytes, GatewayError> {
 /// Converts a response into the answer of `/v1/responses/compact`.
 pub(crate) fn compaction_object(response: &[u8]) -> Option<Bytes> {
     let response: Value = serde_json::from_slice(response).ok()?;
-    let items: Vec<&Value> = response["output"].as_array()?.iter().collect();
-    let compactions: Vec<&Value> =
-        items.into_iter().filter(|item| item["type"].as_str().is_some_and(is_compaction)).collect();
+    let items = response["output"].as_array()?.iter();
+    let compactions: Vec<&Value> = items.filter(|item| item["type"].as_str().is_some_and(is_compaction)).collect();
     let compacted = json!({
         "id": response["id"], "object": "response.compaction", "created_at": response["created_at"],
         "output": compactions, "usage": response["usage"],
