@@ -1,46 +1,16 @@
-//! Files and batches of the AI gateway. Always on SQLite, and on PostgreSQL if `NATTER_TEST_POSTGRES` names a server.
-
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+//! Files and batches of the AI gateway.
 
 use appcore::{
     ApiKeyId, BatchId, GatewayFileId, Timestamp, UserId, WorkspaceId,
     view::{BatchFormat, BatchOutcome, BatchStatus, GatewayEndpoint, GatewayFileState},
 };
-use dbcontext::{
-    Database,
-    query::{
-        gateway_batches::{self as batches, BatchCounts, BatchCursor, BatchLineRow, BatchRow, EndedBatch},
-        gateway_files::{self as files, FilePage, FileUsage, GatewayFileRow, GatewayOwner, ReceivedFileData},
-    },
+use dbcontext::query::{
+    gateway_batches::{self as batches, BatchCounts, BatchCursor, BatchLineRow, BatchRow, EndedBatch},
+    gateway_files::{self as files, FilePage, FileUsage, GatewayFileRow, GatewayOwner, ReceivedFileData},
 };
-use migration::{Migrator, MigratorTrait as _};
-use sea_orm::{ConnectionTrait, DatabaseBackend, DatabaseConnection};
-use uuid::Uuid;
+use sea_orm::DatabaseConnection;
 
-const NOW: Timestamp = Timestamp(1_000);
-const LATER: Timestamp = Timestamp(2_000);
-
-/// Creates databases without foreign key checks, so that the users may be missing.
-async fn databases(folder: &std::path::Path) -> Vec<Database> {
-    let mut urls = vec![format!("sqlite://{}/test.db", folder.display())];
-    if let Ok(server) = std::env::var("NATTER_TEST_POSTGRES") {
-        let name = format!("gateway_batches_{}", Uuid::now_v7().simple());
-        let maintenance = Database::connect(&server, 1).await.unwrap();
-        maintenance.writer().execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-        let (head, _) = server.rsplit_once('/').unwrap();
-        urls.push(format!("{head}/{name}"));
-    }
-    let mut databases = Vec::new();
-    for url in urls {
-        let db = Database::connect(&url, 1).await.unwrap();
-        Migrator::up(db.schema(), None).await.unwrap();
-        let is_postgres = db.schema().get_database_backend() == DatabaseBackend::Postgres;
-        let sql = if is_postgres { "SET session_replication_role = replica" } else { "PRAGMA foreign_keys = OFF" };
-        db.schema().execute_unprepared(sql).await.unwrap();
-        databases.push(db);
-    }
-    databases
-}
+use crate::{LATER, NOW, databases};
 
 fn file(owner: GatewayOwner) -> GatewayFileRow {
     GatewayFileRow {
