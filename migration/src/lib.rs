@@ -18,6 +18,7 @@ mod m0008_ops;
 mod m0009_jobs_awaiting_turn;
 mod m0010_search_index_in_files;
 mod m0011_gateway_batches;
+mod m0012_background_responses;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             m0009_jobs_awaiting_turn,
             m0010_search_index_in_files,
             m0011_gateway_batches,
+            m0012_background_responses,
         ]
     }
 }

@@ -3,6 +3,7 @@
 mod added;
 mod answers;
 mod azure;
+mod background;
 mod batches;
 mod budgets;
 mod cache;

@@ -70,6 +70,7 @@ pub use context_window::{estimate_tokens, turn_tokens, window};
 pub use dialect::{
     ProviderKind,
     gemini::client_body::{GeminiMethod, normalise_gemini_body, parse_gemini_path},
+    openai_responses::background,
 };
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 use tokio::time::Instant;
 
+pub(crate) use self::stored::list_input_items;
 use crate::{
     GatewayError,
     response_store::{ResponsePublisher, ResponseStore},
@@ -330,6 +331,14 @@ impl Entry {
     }
 }
 
+impl PreviousResponse {
+    /// Id of the response that the request continues.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.previous.as_deref()
+    }
+}
+
 #[derive(Deserialize)]
 struct RequestBody<'a> {
     store: Option<bool>,
@@ -392,7 +401,8 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn message(text: &str) -> Value {
+/// Message of a user as an input item.
+pub(crate) fn message(text: &str) -> Value {
     json!({"role": "user", "content": text})
 }
 

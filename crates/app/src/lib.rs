@@ -11,7 +11,7 @@ use appcore::{
     event::{EventBus, Signal},
 };
 use assistants::{AssistantsService, knowledge};
-use batches::{BatchJob, BatchesService};
+use batches::{BackgroundResponseJob, BatchJob, BatchesService};
 use billing::{
     BillingService,
     payments::{setups::FinishSetupJob, subscriptions::SaveMethodJob},
@@ -68,6 +68,7 @@ const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<FileTextJob, SearchService>(),
     JobRegistration::of::<KnowledgeSweepJob, AssistantsService>(),
     JobRegistration::of::<BatchJob, BatchesService>(),
+    JobRegistration::of::<BackgroundResponseJob, BatchesService>(),
     JobRegistration::of::<GatewaySweepJob, BatchesService>(),
 ];
 

@@ -57,6 +57,8 @@ id! {
     GatewayFileId,
     /// A batch of gateway calls.
     BatchId,
+    /// A response of the gateway that is created in the background.
+    BackgroundResponseId,
     /// A workspace (tenant).
     WorkspaceId,
     /// An invitation to a workspace.

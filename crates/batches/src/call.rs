@@ -1,5 +1,5 @@
-//! Execution of one request of a batch, on the path of an ordinary gateway call: the key's current
-//! policy, admission, forwarding and settlement.
+//! Execution of one request of a batch or of a background response, on the path of an ordinary
+//! gateway call: the key's current policy, admission, forwarding and settlement.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,27 +7,57 @@ use ai::{
     AnswerBody, ApiStyle, Call, ErrorKind, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
     PassthroughEndpoint, PassthroughRequest, TokenEstimate,
 };
-use appcore::{AppError, Code, credits::MicroCredits, view::GatewayEndpoint};
+use appcore::{ApiKeyId, AppError, Code, credits::MicroCredits, view::GatewayEndpoint};
 use bytes::Bytes;
-use dbcontext::query::gateway_batches::BatchRow;
 use gateway::{Admission, CallOutcome, CallRequest, GatewayCaller, Refusal, authorize_endpoint, authorize_queued};
 
-use crate::{BatchesService, file_references::expand};
+use crate::{BatchesService, background_responses, file_references::expand};
 
 /// Number of attempts at a request whose provider is unavailable.
 const MAX_ATTEMPTS: u32 = 4;
 /// Limits of the wait between two attempts.
 const MIN_WAIT: Duration = Duration::from_secs(1);
 const MAX_WAIT: Duration = Duration::from_secs(60);
-const KEY_ENDED: &str = "The API key of this batch was revoked or has expired.";
+/// Limits of the wait of a request that a limit of its key delays. It is short, so that changes of
+/// the key take effect soon.
+const MIN_LIMIT_WAIT: Duration = Duration::from_secs(1);
+const MAX_LIMIT_WAIT: Duration = Duration::from_secs(5);
+const KEY_ENDED: &str = "The API key of this request was revoked or has expired.";
 /// Status recorded for a call that ended with the instance.
 const ABORTED: u16 = Code::ClientGone.status();
+
+/// Request that is executed after the client's request has ended.
+#[derive(Clone, Copy)]
+pub(crate) struct QueuedCall<'a> {
+    /// Key by which the request is authorised and billed.
+    pub key_id: ApiKeyId,
+    pub endpoint: GatewayEndpoint,
+    /// True for a request of a batch, for which a restricted key needs that endpoint too.
+    pub is_of_batch: bool,
+    /// Beta features of Anthropic's API, comma-separated.
+    pub betas: Option<&'a str>,
+    pub request_id: &'a str,
+}
 
 /// Failed attempt.
 pub(crate) enum AttemptError {
     /// A limit of the key is reached; the request waits for it.
     Limited(Duration),
     Failed(GatewayError),
+}
+
+impl AttemptError {
+    /// Returns the wait before the next attempt, or the error if the request has failed for good.
+    /// `attempts` counts the failed attempts.
+    pub(crate) fn wait(self, attempts: &mut u32) -> Result<Duration, GatewayError> {
+        match self {
+            Self::Limited(wait) => Ok(wait.clamp(MIN_LIMIT_WAIT, MAX_LIMIT_WAIT)),
+            Self::Failed(error) => {
+                *attempts += 1;
+                retry_wait(&error, *attempts).ok_or(error)
+            }
+        }
+    }
 }
 
 impl<E: Into<GatewayError>> From<E> for AttemptError {
@@ -67,7 +97,7 @@ pub(crate) const fn style_of(endpoint: GatewayEndpoint) -> ApiStyle {
 }
 
 /// Wait before the next attempt, or `None` if the request has failed for good.
-pub(crate) fn retry_wait(error: &GatewayError, attempts: u32) -> Option<Duration> {
+fn retry_wait(error: &GatewayError, attempts: u32) -> Option<Duration> {
     let is_temporary = matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout);
     if !is_temporary || attempts >= MAX_ATTEMPTS {
         return None;
@@ -79,25 +109,26 @@ pub(crate) fn retry_wait(error: &GatewayError, attempts: u32) -> Option<Duration
 /// Executes a request once and returns the body of its answer.
 pub(crate) async fn execute(
     service: &BatchesService,
-    batch: &BatchRow,
+    queued: QueuedCall<'_>,
     body: Bytes,
-    request_id: &str,
 ) -> Result<Bytes, AttemptError> {
-    let caller = gateway::authenticate_by_id(&service.gateway, batch.key_id).await;
+    let caller = gateway::authenticate_by_id(&service.gateway, queued.key_id).await;
     let caller = caller.map_err(|error| to_gateway_error(&error))?;
-    authorize_endpoint(&caller, GatewayEndpoint::Batches)?;
-    let passthrough = match batch.endpoint {
+    if queued.is_of_batch {
+        authorize_endpoint(&caller, GatewayEndpoint::Batches)?;
+    }
+    let passthrough = match queued.endpoint {
         GatewayEndpoint::Completions => Some(PassthroughEndpoint::Completions),
         GatewayEndpoint::Moderations => Some(PassthroughEndpoint::Moderations),
         _ => None,
     };
     match passthrough {
-        Some(endpoint) => pass(service, batch, &caller, endpoint, body, request_id).await,
-        None => complete(service, batch, &caller, body, request_id).await,
+        Some(endpoint) => pass(service, queued, &caller, endpoint, body).await,
+        None => complete(service, queued, &caller, body).await,
     }
 }
 
-fn to_gateway_error(error: &AppError) -> GatewayError {
+pub(crate) fn to_gateway_error(error: &AppError) -> GatewayError {
     let kind = match error.code().status() {
         401 => return GatewayError::new(ErrorKind::Unauthenticated, KEY_ENDED),
         403 => ErrorKind::Forbidden,
@@ -112,32 +143,31 @@ fn to_gateway_error(error: &AppError) -> GatewayError {
 /// Answers a request of the chat APIs, or for embeddings.
 async fn complete(
     service: &BatchesService,
-    batch: &BatchRow,
+    queued: QueuedCall<'_>,
     caller: &GatewayCaller,
     body: Bytes,
-    request_id: &str,
 ) -> Result<Bytes, AttemptError> {
-    let (style, owner, ai) = (style_of(batch.endpoint), caller.work_owner(), service.gateway.ai());
-    let with_files = expand(service, caller, &body).await.map_err(|error| to_gateway_error(&error))?;
-    let body = with_files.unwrap_or(body);
+    let (style, owner, ai) = (style_of(queued.endpoint), caller.work_owner(), service.gateway.ai());
     let expanded = match style {
-        ApiStyle::Responses => ai.expand_references(owner, caller.key_id, &body).await?,
+        ApiStyle::Responses => background_responses::expand_references(service, caller, &body).await?,
         ApiStyle::Chat | ApiStyle::Messages | ApiStyle::Gemini => None,
     };
     let (body, previous) = expanded.map_or((body, None), |(body, previous)| (body, Some(previous)));
+    let with_files = expand(service, caller, &body).await.map_err(|error| to_gateway_error(&error))?;
+    let body = with_files.unwrap_or(body);
     let info = ai::inspect(owner, style, &body).await?;
     refuse_stream(info.stream)?;
     let body = info.normalised_body.unwrap_or(body);
-    let admission = admit(service, batch, caller, &info.model, request_id, info.estimate).await?;
-    let call = Call::new(style, body, admission.route(), request_id.to_owned())
+    let admission = admit(service, queued, caller, &info.model, info.estimate).await?;
+    let call = Call::new(style, body, admission.route(), queued.request_id.to_owned())
         .on_behalf_of(owner)
-        .with_betas(batch.betas.clone())
+        .with_betas(queued.betas.map(str::to_owned))
         .with_passes(caller.policy.passes.clone())
         .with_history(caller.key_id, previous)
         .with_tokens(info.estimate.input, admission.most_output())
         .with_reservation(admission.is_held());
     let settlement = Settlement { admission: Some(admission), meter: Arc::clone(&call.meter) };
-    let answer = if batch.endpoint == GatewayEndpoint::Embeddings {
+    let answer = if queued.endpoint == GatewayEndpoint::Embeddings {
         ai.forward_embeddings(call).await
     } else {
         ai.forward(call).await
@@ -148,20 +178,19 @@ async fn complete(
 /// Passes a request to a provider that has the endpoint.
 async fn pass(
     service: &BatchesService,
-    batch: &BatchRow,
+    queued: QueuedCall<'_>,
     caller: &GatewayCaller,
     endpoint: PassthroughEndpoint,
     body: Bytes,
-    request_id: &str,
 ) -> Result<Bytes, AttemptError> {
     let request = PassthroughRequest::read(caller.work_owner(), endpoint, PassthroughBody::Json(body)).await?;
     refuse_stream(request.stream)?;
-    let admission = admit(service, batch, caller, &request.model, request_id, request.estimate).await?;
+    let admission = admit(service, queued, caller, &request.model, request.estimate).await?;
     let meter = Arc::new(Meter::default());
     let call = PassthroughCall {
         request,
         route: admission.route(),
-        request_id: request_id.to_owned(),
+        request_id: queued.request_id.to_owned(),
         owner: admission.work_owner(),
         passes: caller.policy.passes.clone(),
         has_image_price: admission.has_image_price(),
@@ -180,14 +209,13 @@ fn refuse_stream(is_stream: bool) -> Result<(), GatewayError> {
 
 async fn admit(
     service: &BatchesService,
-    batch: &BatchRow,
+    queued: QueuedCall<'_>,
     caller: &GatewayCaller,
     model: &str,
-    request_id: &str,
     estimate: TokenEstimate,
 ) -> Result<Admission, AttemptError> {
-    let request = CallRequest { model, request_id, estimate };
-    match authorize_queued(&service.gateway, caller, batch.endpoint, request).await {
+    let request = CallRequest { model, request_id: queued.request_id, estimate };
+    match authorize_queued(&service.gateway, caller, queued.endpoint, request).await {
         Ok(admission) => Ok(admission),
         Err(Refusal::RateLimited(exceeded)) => Err(AttemptError::Limited(exceeded.retry_after)),
         Err(refusal) => Err(refusal.into()),

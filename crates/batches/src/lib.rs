@@ -1,10 +1,14 @@
-//! Files and batches of the AI gateway, in the formats of OpenAI and Anthropic.
+//! Work of the AI gateway that outlives its request: files, batches and background responses, in
+//! the formats of OpenAI and Anthropic.
 //!
 //! A batch has an input file with one request per line. A durable [job](run) executes the requests
 //! on the path of an ordinary call and records each result before it starts another request in its
-//! place. When all requests are done, the results are written to files. Owns the tables
-//! `gateway_files`, `gateway_batches` and `gateway_batch_lines`, and the stored files.
+//! place. When all requests are done, the results are written to files. A [background
+//! response](background_responses) is executed by a job of its own. Owns the tables `gateway_files`,
+//! `gateway_batches`, `gateway_batch_lines` and `gateway_responses`, and the stored files.
 
+pub mod background_responses;
+mod background_run;
 mod call;
 pub mod file_references;
 pub mod files;
@@ -33,7 +37,7 @@ use dbcontext::{
 use gateway::{GatewayCaller, GatewayService};
 use platform::Core;
 
-pub use self::run::BatchJob;
+pub use self::{background_run::BackgroundResponseJob, run::BatchJob};
 
 /// Time in which the requests of a batch must be done.
 const COMPLETION_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
@@ -44,7 +48,7 @@ const MAX_REQUESTS: usize = 50_000;
 /// Maximum number of a user's batches that have not ended.
 const MAX_ACTIVE_BATCHES: u64 = 50;
 
-/// State of files and batches of an instance. Dereferences to [`Core`].
+/// State of files, batches and background responses of an instance. Dereferences to [`Core`].
 pub struct BatchesService {
     pub core: Arc<Core>,
     files: Arc<FilesService>,

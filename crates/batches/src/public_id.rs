@@ -1,9 +1,11 @@
 //! Ids as clients see them: the prefix that the client libraries expect, then 32 hexadecimal digits.
 
-use appcore::{BatchId, GatewayFileId, view::BatchFormat};
+use appcore::{BackgroundResponseId, BatchId, GatewayFileId, view::BatchFormat};
 use uuid::Uuid;
 
 const FILE: &str = "file-";
+/// Prefix of background responses. The ids of other responses that the gateway creates have no `g`.
+pub const BACKGROUND_RESPONSE: &str = "resp_bg";
 
 const fn batch_prefix(format: BatchFormat) -> &'static str {
     match format {
@@ -18,6 +20,14 @@ pub fn file(id: GatewayFileId) -> String {
 
 pub fn batch(format: BatchFormat, id: BatchId) -> String {
     format!("{}{}", batch_prefix(format), id.0.simple())
+}
+
+pub fn background_response(id: BackgroundResponseId) -> String {
+    format!("{BACKGROUND_RESPONSE}{}", id.0.simple())
+}
+
+pub fn parse_background_response(text: &str) -> Option<BackgroundResponseId> {
+    parse(text, BACKGROUND_RESPONSE).map(BackgroundResponseId)
 }
 
 pub fn parse_file(text: &str) -> Option<GatewayFileId> {

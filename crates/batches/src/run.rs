@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::{
     BatchesService,
-    call::{self, AttemptError},
+    call::{self, QueuedCall},
     input::{InputError, InputLine, RequestLine, Scanner, render_errors},
     result_files,
     result_line::{RequestResult, render, request_id},
@@ -42,10 +42,6 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Interval of attempts to record a result while the database is unavailable.
 const RECORD_INTERVAL: Duration = Duration::from_secs(1);
-/// Limits of the wait of a request that a limit of its key delays. It is short, so that changes of
-/// the key take effect soon.
-const MIN_LIMIT_WAIT: Duration = Duration::from_secs(1);
-const MAX_LIMIT_WAIT: Duration = Duration::from_secs(5);
 
 /// Runs a batch to its end.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -270,18 +266,22 @@ fn body_of(batch: &BatchRow, line: &Bytes) -> Result<Bytes, AppError> {
 /// Executes a request, repeatedly if a limit delays it or its provider is unavailable. Returns
 /// `None` if the batch was stopped meanwhile.
 async fn execute(run: &Run<'_>, body: Bytes, id: &str) -> Option<Result<Bytes, GatewayError>> {
+    let batch = run.batch;
+    let queued = QueuedCall {
+        key_id: batch.key_id,
+        endpoint: batch.endpoint,
+        is_of_batch: true,
+        betas: batch.betas.as_deref(),
+        request_id: id,
+    };
     let mut attempts = 0;
     loop {
-        let wait = match call::execute(run.service, run.batch, body.clone(), id).await {
+        let wait = match call::execute(run.service, queued, body.clone()).await {
             Ok(answer) => return Some(Ok(answer)),
-            Err(AttemptError::Limited(wait)) => wait.clamp(MIN_LIMIT_WAIT, MAX_LIMIT_WAIT),
-            Err(AttemptError::Failed(error)) => {
-                attempts += 1;
-                match call::retry_wait(&error, attempts) {
-                    Some(wait) => wait,
-                    None => return Some(Err(error)),
-                }
-            }
+            Err(error) => match error.wait(&mut attempts) {
+                Ok(wait) => wait,
+                Err(error) => return Some(Err(error)),
+            },
         };
         tokio::select! {
             () = sleep(wait) => {}

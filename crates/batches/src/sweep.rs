@@ -1,4 +1,4 @@
-//! Removal of files and batches. The content of a file is removed before its row, so that no object
+//! Removal of files, batches and background responses. The content of a file is removed before its row, so that no object
 //! is left without a row.
 
 use std::time::Duration;
@@ -13,6 +13,7 @@ use dbcontext::{
     query::{
         gateway_batches::{self, BatchRow},
         gateway_files::{self as rows, GatewayFileRow},
+        gateway_responses,
     },
 };
 use jobs::{Job, JobContext, JobOutcome};
@@ -35,6 +36,7 @@ impl Job<BatchesService> for GatewaySweepJob {
                     Some(batch) if batch.status.is_final() => delete_batch(service, &batch).await,
                     _ => Ok(()),
                 },
+                Self::Response(id) => gateway_responses::delete_by_id(service.db.writer(), id).await,
                 Self::User(id) => sweep_user(service, id).await,
             }
         };
@@ -88,6 +90,7 @@ pub(crate) async fn delete_batch(service: &BatchesService, batch: &BatchRow) -> 
 
 async fn sweep_user(service: &BatchesService, id: UserId) -> Result<(), AppError> {
     gateway_batches::delete_of_user(service.db.writer(), id).await?;
+    gateway_responses::delete_of_user(service.db.writer(), id).await?;
     loop {
         let part = rows::ids_of_user(service.db.writer(), id, CHUNK).await?;
         if part.is_empty() {

@@ -132,6 +132,7 @@ fn entities(backend: DatabaseBackend) -> BTreeMap<String, Table> {
         gateway_batch_line,
         gateway_file,
         gateway_model,
+        gateway_response,
         hidden_message,
         identity,
         incident,

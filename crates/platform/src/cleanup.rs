@@ -1,7 +1,7 @@
 //! Jobs that delete unused files. Code that drops a reference to a file enqueues such a job; a
 //! higher-level crate executes it.
 
-use appcore::{AppError, BatchId, ConversationId, GatewayFileId, Timestamp, UploadId, UserId};
+use appcore::{AppError, BackgroundResponseId, BatchId, ConversationId, GatewayFileId, Timestamp, UploadId, UserId};
 use jobs::JobPayload;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ pub async fn enqueue_knowledge_sweep<C: ConnectionTrait>(db: &C, now: Timestamp)
     jobs::enqueue(db, now, &KnowledgeSweepJob {}).await
 }
 
-/// Deletes files and batches of the AI gateway.
+/// Deletes files, batches and background responses of the AI gateway.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewaySweepJob {
@@ -60,7 +60,9 @@ pub enum GatewaySweepJob {
     File(GatewayFileId),
     /// Batch whose retention has ended.
     Batch(BatchId),
-    /// Files and batches of a deleted account.
+    /// Background response whose retention has ended.
+    Response(BackgroundResponseId),
+    /// Files, batches and background responses of a deleted account.
     User(UserId),
 }
 
@@ -75,6 +77,7 @@ impl JobPayload for GatewaySweepJob {
         match self {
             Self::File(id) => id.0,
             Self::Batch(id) => id.0,
+            Self::Response(id) => id.0,
             Self::User(id) => id.0,
         }
     }

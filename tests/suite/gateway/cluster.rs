@@ -266,6 +266,27 @@ async fn concurrent_bookings_in_overlapping_budgets_are_all_counted() {
 }
 
 #[tokio::test]
+async fn a_background_response_survives_the_loss_of_an_instance() {
+    let mut stage = several(2).await;
+    let before = stage.upstream.asked().len();
+    let key = keys::make(&stage.anna, json!({})).await;
+    let callers = everywhere(&stage, &key);
+    stage.upstream.then(Behaviour::Hang);
+    let body = json!({ "model": "small", "background": true, "input": "Hello?" });
+    let created = background::create(&callers[0], body).await;
+    wait_until("the provider is called", async || stage.upstream.asked().len() > before).await;
+    background::wait_for(&callers[1], &created, "in_progress").await;
+    // Whichever instance executes it, the other one or the next start continues.
+    for at in 0..2 {
+        stage.app.instances[at].kill().await;
+        stage.app.instances[at].start_again().await;
+    }
+    let ended = background::wait_for(&callers[1], &created, "completed").await;
+    let same = background::wait_for(&callers[0], &created, "completed").await;
+    assert_eq!(ended, same);
+}
+
+#[tokio::test]
 async fn a_batch_survives_the_loss_of_an_instance() {
     let mut stage = several(2).await;
     let before = stage.upstream.asked().len();

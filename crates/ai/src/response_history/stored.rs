@@ -1,10 +1,11 @@
 //! Retrieval and deletion of stored responses.
 
-use appcore::ApiKeyId;
+use appcore::{ApiKeyId, work_pool::WorkOwner};
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{PreviousResponse, StoredResponses};
-use crate::{Ai, GatewayError};
+use super::{PreviousResponse, ResponseRecorder, StoredResponses};
+use crate::{Ai, GatewayError, blocking_pool::run};
 
 /// JSON of a response object without its output, with the id that the client continued.
 pub(super) fn head(response: &Value, followed: Option<&PreviousResponse>) -> String {
@@ -35,7 +36,7 @@ impl StoredResponses {
             None => Vec::new(),
         };
         items.extend(answer.asked.iter().filter_map(|item| serde_json::from_str(item).ok()));
-        Some(items.into_iter().enumerate().map(|(place, item)| listed(item, id, place)).collect())
+        Some(list_input_items(id, items))
     }
 
     /// Removes a response; false if it isn't stored. Its items stay until they expire, because later responses may
@@ -50,6 +51,11 @@ impl StoredResponses {
         kept.bytes = kept.bytes.saturating_sub(freed);
         true
     }
+}
+
+/// Input items of a response in the form of a list.
+pub(crate) fn list_input_items(response: &str, items: Vec<Value>) -> Vec<Value> {
+    items.into_iter().enumerate().map(|(place, item)| listed(item, response, place)).collect()
 }
 
 /// Input item in the form of a list: with an id and a type, and its content as parts.
@@ -84,6 +90,23 @@ impl Ai {
             return;
         }
         self.stored_responses().load_shared(&**store, key, vec![id.to_owned()]).await;
+    }
+
+    /// Stores a response that was created elsewhere, so that later requests of this API key can refer
+    /// to it. `body` is its request with the whole conversation.
+    pub async fn insert_response(&self, key: ApiKeyId, body: Bytes, response: String) -> Result<(), GatewayError> {
+        let recorder = ResponseRecorder::new(self.stored_responses(), key, &body, None);
+        let storing = run(WorkOwner::System, body.len() + response.len(), move || {
+            if let Ok(response) = serde_json::from_str::<Value>(&response) {
+                recorder.store(&response);
+            }
+        });
+        storing.await
+    }
+
+    /// Removes a response from the memory of this instance. Its items stay until they expire.
+    pub fn remove_response(&self, key: ApiKeyId, id: &str) {
+        self.stored_responses().remove(key, id);
     }
 
     /// Stored response object of this API key.

@@ -6,6 +6,7 @@ mod admin;
 mod api_key;
 mod assistant;
 mod audit_entry;
+mod background_response;
 mod ban;
 mod batch;
 mod billing;
@@ -48,6 +49,7 @@ pub use admin::{
 pub use api_key::ApiKey;
 pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
+pub use background_response::BackgroundResponseStatus;
 pub use ban::Ban;
 pub use batch::{BatchFormat, BatchOutcome, BatchStatus, GatewayFileState};
 pub use billing::{

@@ -31,6 +31,7 @@ pub mod gateway_batch;
 pub mod gateway_batch_line;
 pub mod gateway_file;
 pub mod gateway_model;
+pub mod gateway_response;
 pub mod hidden_message;
 pub mod identity;
 pub mod incident;

@@ -28,6 +28,7 @@ pub mod following;
 pub mod gateway_batches;
 pub mod gateway_files;
 pub mod gateway_models;
+pub mod gateway_responses;
 pub mod identities;
 pub mod installation;
 pub mod invitations;

@@ -13,7 +13,7 @@ use ai::{
     PassthroughEndpoint, PassthroughRequest, PreviousResponse, RequestInfo, TokenEstimate,
 };
 use appcore::{AppError, Code, view::GatewayEndpoint, work_pool::WorkOwner};
-use batches::file_references;
+use batches::{background_responses, file_references};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::{self, Admission, CacheDirectives, CacheKey, CallRequest, GatewayCaller};
@@ -40,7 +40,7 @@ const COST: HeaderName = HeaderName::from_static("x-natter-cost");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-natter-tries");
 /// Header that OpenAI uses for the time until the start of the answer, in milliseconds.
 const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
-const EVENT_STREAM: &str = "text/event-stream";
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 /// Rate limit headers: the limit, the remaining amount, and the time until all of it is available
 /// again.
@@ -214,9 +214,7 @@ impl<'a> CallContext<'a> {
         body: Bytes,
     ) -> Result<(Bytes, Option<PreviousResponse>), GatewayError> {
         let expanded = match self.style {
-            ApiStyle::Responses => {
-                self.ctx.app().gateway.ai().expand_references(caller.work_owner(), caller.key_id, &body).await?
-            }
+            ApiStyle::Responses => background_responses::expand_references(self.ctx.batches(), caller, &body).await?,
             ApiStyle::Chat | ApiStyle::Messages | ApiStyle::Gemini => None,
         };
         Ok(expanded.map_or((body, None), |(body, followed)| (body, Some(followed))))
@@ -232,8 +230,8 @@ impl<'a> CallContext<'a> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
         let owner = caller.work_owner();
         let body = self.with_model(owner, body).await?;
-        let body = self.insert_files(&caller, body).await?;
         let (body, followed) = self.expand_references(&caller, body).await?;
+        let body = self.insert_files(&caller, body).await?;
         let RequestInfo { model, stream, is_repeatable, estimate: wanted, normalised_body: mended } =
             ai::inspect(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
@@ -294,8 +292,8 @@ impl<'a> CallContext<'a> {
     /// Counts the tokens of a prompt.
     pub async fn count_tokens(&self, body: Bytes) -> Result<u64, GatewayError> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-        let body = self.insert_files(&caller, body).await?;
         let body = self.expand_references(&caller, body).await?.0;
+        let body = self.insert_files(&caller, body).await?;
         let RequestInfo { model, estimate: wanted, normalised_body: mended, .. } =
             ai::inspect(caller.work_owner(), self.style, &body).await?;
         let body = mended.unwrap_or(body);

@@ -8,6 +8,7 @@ use natter_macro::{dto, endpoint};
 use super::{
     call::{complete, count, embed},
     deadline, max_body,
+    responses::create_in_background,
 };
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
@@ -41,14 +42,18 @@ impl Endpoint for CompleteChat {
 /// Create a response (OpenAI)
 ///
 /// `previous_response_id` and `item_reference` may refer to responses of the last hour, unless with
-/// `store: false`. `conversation`, `prompt` and `background` are refused.
+/// `store: false`. With `background: true`, responds at once with a queued response, which is executed
+/// within 24 hours. `conversation` and `prompt` are refused.
 #[endpoint(POST "/v1/responses", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CreateResponse {
     type Request = Question;
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, question: Question) -> Result<Reply<Raw>, AppError> {
-        complete(ctx, ApiStyle::Responses, question.body).await
+        match create_in_background(ctx, &question.body).await {
+            Some(reply) => Ok(reply),
+            None => complete(ctx, ApiStyle::Responses, question.body).await,
+        }
     }
 }
 

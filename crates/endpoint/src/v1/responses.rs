@@ -1,15 +1,20 @@
-//! Endpoints of the Responses API beside the creation of responses: stored responses, token counts
-//! and compaction.
+//! Endpoints of the Responses API beside the creation of ordinary responses: background responses,
+//! stored responses, token counts and compaction.
 
-use ai::{Ai, ApiStyle, GatewayError};
-use appcore::{ApiKeyId, AppError, view::GatewayEndpoint};
-use gateway::authorize_endpoint;
+use std::sync::Arc;
+
+use ::batches::background_responses;
+use ai::{ApiStyle, GatewayError, background};
+use appcore::{AppError, BackgroundResponseId, view::GatewayEndpoint};
+use bytes::Bytes;
+use futures_util::stream;
+use gateway::{GatewayCaller, authorize_endpoint};
 use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
 
 use super::{
-    call::{authenticate_key, compact, count_response},
+    call::{EVENT_STREAM, authenticate_key, compact, count_response},
     deadline, failure,
     inference::Question,
     max_body,
@@ -37,16 +42,30 @@ pub struct ResponseId {
     pub id: String,
 }
 
+#[dto(request)]
+pub struct ShowResponseRequest {
+    #[from(path)]
+    pub id: String,
+    /// If true, responds with the events of the response.
+    #[from(query)]
+    pub stream: Option<bool>,
+    /// Sequence number of the last event that was received; the stream begins after it.
+    #[from(query)]
+    pub starting_after: Option<u64>,
+}
+
 /// Show a stored response (OpenAI)
 ///
-/// Of this key, of the last hour, and created without `store: false`.
-#[endpoint(GET "/v1/responses/{id}", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound), failure = FailureForm::Gateway)]
+/// Of this key, of the last hour, and created without `store: false`; background responses of the
+/// last two days.
+#[endpoint(GET "/v1/responses/{id}", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound), failure = FailureForm::Gateway)]
 impl Endpoint for ShowResponse {
-    type Request = ResponseId;
+    type Request = ShowResponseRequest;
     type Response = Raw;
 
-    async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
-        answer(ctx, async |ai, key| ai.stored_response(key, &request.id).await).await
+    async fn handle(ctx: &Ctx, request: ShowResponseRequest) -> Result<Reply<Raw>, AppError> {
+        let shown = show(ctx, &request).await;
+        Ok(shown.unwrap_or_else(|error| refusal(ctx, &error)))
     }
 }
 
@@ -57,8 +76,11 @@ impl Endpoint for DeleteResponse {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
-        let delete = async |ai: &Ai, key| {
-            ai.delete_response(key, &request.id).await?;
+        let delete = async |caller: &GatewayCaller| {
+            match background_responses::parse_id(&request.id) {
+                Some(id) => background_responses::delete(ctx.batches(), caller, id).await,
+                None => ctx.app().gateway.ai().delete_response(caller.key_id, &request.id).await,
+            }?;
             Ok(json!({ "id": request.id, "object": "response", "deleted": true }))
         };
         answer(ctx, delete).await
@@ -87,22 +109,31 @@ impl Endpoint for ListInputItems {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ListInputItemsRequest) -> Result<Reply<Raw>, AppError> {
-        let list = async |ai: &Ai, key| page_of(ai.response_input_items(key, &request.id).await?, &request);
+        let list = async |caller: &GatewayCaller| {
+            let items = match background_responses::parse_id(&request.id) {
+                Some(id) => background_responses::input_items(ctx.batches(), caller, id).await,
+                None => ctx.app().gateway.ai().response_input_items(caller.key_id, &request.id).await,
+            };
+            page_of(items?, &request)
+        };
         answer(ctx, list).await
     }
 }
 
 /// Cancel a background response (OpenAI)
 ///
-/// Responses aren't created in the background, so there is none to cancel.
+/// Aborts the call if it is in progress. A response that has ended stays as it is.
 #[endpoint(POST "/v1/responses/{id}/cancel", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound), failure = FailureForm::Gateway)]
 impl Endpoint for CancelResponse {
     type Request = ResponseId;
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ResponseId) -> Result<Reply<Raw>, AppError> {
-        let cancel = async |ai: &Ai, key| {
-            ai.stored_response(key, &request.id).await?;
+        let cancel = async |caller: &GatewayCaller| {
+            if let Some(id) = background_responses::parse_id(&request.id) {
+                return background_responses::cancel(ctx.batches(), caller, id).await;
+            }
+            ctx.app().gateway.ai().stored_response(caller.key_id, &request.id).await?;
             Err(GatewayError::invalid("Only responses created with `background: true` can be cancelled."))
         };
         answer(ctx, cancel).await
@@ -136,20 +167,69 @@ impl Endpoint for CompactConversation {
     }
 }
 
-/// Answers with what `read` returns for the caller's API key, if that may use the Responses API.
+/// Creates a response in the background. `None` if the request doesn't ask for that.
+pub(super) async fn create_in_background(ctx: &Ctx, body: &Bytes) -> Option<Reply<Raw>> {
+    if !background::may_be_requested(body) {
+        return None;
+    }
+    let created = async {
+        let caller = caller(ctx).await?;
+        if !background::is_requested(caller.work_owner(), body).await? {
+            return Ok(None);
+        }
+        let created = background_responses::create(ctx.batches(), &caller, body.clone()).await?;
+        Ok(Some(if created.stream {
+            stream_events(ctx, &caller, created.id, 0)
+        } else {
+            json_reply(&created.object)
+        }))
+    };
+    let created: Result<_, GatewayError> = created.await;
+    created.unwrap_or_else(|error| Some(refusal(ctx, &error)))
+}
+
+async fn show(ctx: &Ctx, request: &ShowResponseRequest) -> Result<Reply<Raw>, GatewayError> {
+    let caller = caller(ctx).await?;
+    let first = request.starting_after.map_or(0, |last| last.saturating_add(1));
+    let is_stream = request.stream == Some(true);
+    let found = match background_responses::parse_id(&request.id) {
+        Some(id) if is_stream => {
+            background_responses::find(ctx.batches(), &caller, id).await?;
+            return Ok(stream_events(ctx, &caller, id, first));
+        }
+        Some(id) => background_responses::find(ctx.batches(), &caller, id).await?,
+        None => ctx.app().gateway.ai().stored_response(caller.key_id, &request.id).await?,
+    };
+    if is_stream {
+        let events = background::render_stored_events(&found, first);
+        return Ok(Reply::stream(EVENT_STREAM, stream::iter([Ok(events)])));
+    }
+    Ok(json_reply(&found))
+}
+
+fn stream_events(ctx: &Ctx, caller: &GatewayCaller, id: BackgroundResponseId, first: u64) -> Reply<Raw> {
+    let service = Arc::clone(&ctx.app().batches);
+    Reply::stream(EVENT_STREAM, background_responses::events(service, caller, id, first))
+}
+
+/// Answers with what `read` returns for the caller, if its key may use the Responses API.
 async fn answer(
     ctx: &Ctx,
-    read: impl AsyncFnOnce(&Ai, ApiKeyId) -> Result<Value, GatewayError>,
+    read: impl AsyncFnOnce(&GatewayCaller) -> Result<Value, GatewayError>,
 ) -> Result<Reply<Raw>, AppError> {
-    let answer = async {
-        let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-        authorize_endpoint(&caller, GatewayEndpoint::Responses)?;
-        read(ctx.app().gateway.ai(), caller.key_id).await
-    };
-    Ok(match answer.await {
-        Ok(body) => json_reply(&body),
-        Err(error) => failure::reply(&error, ApiStyle::Responses, &request_id(ctx.http())),
-    })
+    let body = async { read(&caller(ctx).await?).await };
+    Ok(body.await.map_or_else(|error| refusal(ctx, &error), |body| json_reply(&body)))
+}
+
+/// Caller, if its key may use the Responses API.
+async fn caller(ctx: &Ctx) -> Result<GatewayCaller, GatewayError> {
+    let caller = authenticate_key(ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
+    authorize_endpoint(&caller, GatewayEndpoint::Responses)?;
+    Ok(caller)
+}
+
+fn refusal(ctx: &Ctx, error: &GatewayError) -> Reply<Raw> {
+    failure::reply(error, ApiStyle::Responses, &request_id(ctx.http()))
 }
 
 /// Page of items, which are given oldest first.

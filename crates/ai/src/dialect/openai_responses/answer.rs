@@ -17,7 +17,13 @@ use crate::{
 };
 
 /// Builds a response object. `repeated` holds the request fields that it echoes.
-fn response(head: &AnswerHead, repeated: &Value, status: &str, output: &[Value], usage: Option<&Usage>) -> Value {
+pub(super) fn response(
+    head: &AnswerHead,
+    repeated: &Value,
+    status: &str,
+    output: &[Value],
+    usage: Option<&Usage>,
+) -> Value {
     let mut response: Map<String, Value> = repeated.as_object().cloned().unwrap_or_default();
     let details = match status {
         "incomplete" => json!({"reason": "max_output_tokens"}),

@@ -2,6 +2,7 @@
 //! stored at the provider, so requests that need a stored one are rejected, never ignored.
 
 pub(crate) mod answer;
+pub mod background;
 pub(crate) mod compaction;
 mod function_names;
 pub(crate) mod passthrough;

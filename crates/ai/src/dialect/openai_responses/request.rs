@@ -21,7 +21,7 @@ use crate::{
 type Read<T> = Result<T, GatewayError>;
 
 /// Fields that need a stored response.
-const STORED_RESPONSE_FIELDS: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
+pub(super) const STORED_RESPONSE_FIELDS: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 /// Text that stands in place of the part of a conversation that OpenAI has compacted.
 pub(crate) const COMPACTED_PLACEHOLDER: &str =
     "[What was said before this was shortened to a form that only its provider can read.]";
@@ -104,7 +104,7 @@ pub(super) fn stored_response_error(name: &str) -> GatewayError {
 }
 
 pub(super) fn in_background() -> GatewayError {
-    GatewayError::invalid_param("background", "Background responses aren't available.")
+    GatewayError::invalid_param("background", "`background` is available in requests to `/v1/responses` only.")
 }
 
 /// Error for an item that only refers to another one. `place` is its path.
@@ -147,7 +147,8 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
     Ok(())
 }
 
-fn echoed_fields(fields: &Fields<'_>) -> Value {
+/// Request fields that the response echoes, with their defaults.
+pub(super) fn echoed_fields(fields: &Fields<'_>) -> Value {
     let mut repeated = defaults();
     for (name, value) in repeated.as_object_mut().into_iter().flatten() {
         if let (Some(asked), true) = (fields.get(name), name != "store") {

@@ -44,37 +44,83 @@ pub(crate) fn response_of_stream(body: &[u8]) -> Result<Bytes, Failure> {
 
 /// Writes a response as stream events.
 pub(crate) fn stream_of_response(response: &Value) -> Bytes {
-    let mut frames = EventFrames::default();
-    let mut begun = response.clone();
-    begun["status"] = "in_progress".into();
-    begun["output"] = json!([]);
-    begun["usage"] = Value::Null;
-    begun["incomplete_details"] = Value::Null;
-    for kind in ["response.created", "response.in_progress"] {
-        frames.add(kind, json!({ "response": begun }));
-    }
-    for (index, item) in response["output"].as_array().into_iter().flatten().enumerate() {
-        frames.add_item(index, item);
-    }
-    let is_whole = response["status"] != "incomplete";
-    let kind = if is_whole { "response.completed" } else { "response.incomplete" };
-    frames.add(kind, json!({ "response": response }));
-    frames.text.into()
+    events_of_response(response, 0).text.into()
 }
 
+/// Events of a response that has ended, from the sequence number `first` on.
+pub(super) fn events_of_response(response: &Value, first: u64) -> EventFrames {
+    let mut frames = EventFrames::from(first);
+    frames.start(response, &[("response.created", "in_progress"), ("response.in_progress", "in_progress")]);
+    frames.end(response);
+    frames
+}
+
+/// Events of a background response in its current state, from the sequence number `first` on. The
+/// events of a state stay the first ones of each later state.
+pub(super) fn events_of_background_response(response: &Value, first: u64) -> EventFrames {
+    let mut frames = EventFrames::from(first);
+    frames.start(response, &[("response.created", "queued"), ("response.queued", "queued")]);
+    if response["status"] != "queued" {
+        frames.start(response, &[("response.in_progress", "in_progress")]);
+    }
+    if response["status"] != "queued" && response["status"] != "in_progress" {
+        frames.end(response);
+    }
+    frames
+}
+
+/// Writer of numbered events.
 #[derive(Default)]
-struct EventFrames {
-    text: Vec<u8>,
-    count: u64,
+pub(super) struct EventFrames {
+    pub text: Vec<u8>,
+    /// Number of events, including those that are left out.
+    pub count: u64,
+    /// Sequence number of the first event that is written.
+    first: u64,
 }
 
 impl EventFrames {
+    fn from(first: u64) -> Self {
+        Self { first, ..Self::default() }
+    }
+
     fn add(&mut self, kind: &str, mut data: Value) {
-        data["type"] = kind.into();
-        data["sequence_number"] = self.count.into();
+        let number = self.count;
         self.count += 1;
+        if number < self.first {
+            return;
+        }
+        data["type"] = kind.into();
+        data["sequence_number"] = number.into();
         // Writing to a vector can't fail.
         let _ = write!(self.text, "event: {kind}\ndata: {data}\n\n");
+    }
+
+    /// Adds events of these kinds with the response as it was in these states, before its output.
+    fn start(&mut self, response: &Value, kinds: &[(&str, &str)]) {
+        let mut begun = response.clone();
+        begun["output"] = json!([]);
+        for field in ["usage", "incomplete_details", "error"] {
+            begun[field] = Value::Null;
+        }
+        for (kind, status) in kinds {
+            begun["status"] = (*status).into();
+            self.add(kind, json!({ "response": begun }));
+        }
+    }
+
+    /// Adds the output, and the event that ends the stream.
+    fn end(&mut self, response: &Value) {
+        for (index, item) in response["output"].as_array().into_iter().flatten().enumerate() {
+            self.add_item(index, item);
+        }
+        let kind = match response["status"].as_str() {
+            Some("incomplete") => "response.incomplete",
+            Some("failed") => "response.failed",
+            Some("cancelled") => "response.cancelled",
+            _ => "response.completed",
+        };
+        self.add(kind, json!({ "response": response }));
     }
 
     fn add_item(&mut self, index: usize, item: &Value) {

@@ -206,6 +206,9 @@ pub struct Gateway {
     /// Number of requests of a batch that are processed at the same time.
     #[setting(Number(1, 1_000), default = 4)]
     pub batch_parallel: usize,
+    /// Number of background responses that an instance executes at the same time.
+    #[setting(Number(1, 10_000), default = 16)]
+    pub background_responses: usize,
 }
 
 /// Settings of the web search that the gateway runs for models whose provider has none.
