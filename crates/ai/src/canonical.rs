@@ -5,6 +5,7 @@
 //! implemented independently of the others, and every pair works.
 
 mod answer;
+mod audio;
 mod citation;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     answer::{Answer, Block, Choice},
+    audio::{AudioFormat, AudioRequest, PcmAudio},
     citation::{Citation, Citations},
 };
 
@@ -51,6 +53,8 @@ pub(crate) struct Request {
     pub logprobs: Option<u64>,
     pub reasoning: Option<Reasoning>,
     pub verbosity: Option<String>,
+    /// Audio that the model speaks in place of text.
+    pub audio: Option<AudioRequest>,
     pub user: Option<String>,
     /// Names of free-form tools, whose input is arbitrary text. Other providers get them as
     /// functions with one field, `input`.
@@ -392,6 +396,11 @@ pub(crate) enum Event {
         /// Content in base64.
         data: String,
     },
+    /// Increment of the spoken answer.
+    Audio {
+        choice: u32,
+        audio: PcmAudio,
+    },
     /// Start of a call. `tool` is its index in the choice.
     Call {
         choice: u32,
@@ -498,7 +507,8 @@ impl FinishTracker {
             Event::Text { choice, .. }
             | Event::Refusal { choice, .. }
             | Event::Thinking { choice, .. }
-            | Event::Picture { choice, .. } => {
+            | Event::Picture { choice, .. }
+            | Event::Audio { choice, .. } => {
                 self.ends.entry(*choice).or_default();
                 true
             }

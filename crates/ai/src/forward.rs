@@ -238,8 +238,8 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
-                let writer =
-                    openai_chat::client_format::ChatWriter::new(&head, WriteOptions { usage: request.wants_usage });
+                let options = WriteOptions { usage: request.wants_usage, ..WriteOptions::default() };
+                let writer = openai_chat::client_format::ChatWriter::new(&head, options);
                 return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
             }
         };

@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Deployment, ErrorKind, Fallbacks, Forwarded, GatewayError, Meter,
-    MultipartForm, Route, TokenEstimate,
+    MultipartForm, ProviderKind, Route, TokenEstimate,
     ai::ProviderSnapshot,
     blocking_pool::{run, run_for_answer},
     dialect::{
@@ -316,6 +316,15 @@ impl Ai {
         {
             return self.complete_by_chat(&call, params, others, failed).await;
         }
+        let speaks = |deployment: &Deployment| {
+            upstreams.find(&deployment.provider).is_some_and(|upstream| upstream.kind == ProviderKind::GEMINI)
+        };
+        if call.request.endpoint == PassthroughEndpoint::Speech
+            && failed.as_ref().is_none_or(|error| !is_callers_mistake(error))
+            && let Some(route) = limit_route(&call.route, speaks)
+        {
+            return self.speak_by_chat(&call, route).await;
+        }
         Err(failed.unwrap_or_else(|| GatewayError::invalid_param("model", spec.unsupported)))
     }
 
@@ -446,17 +455,24 @@ impl Ai {
                 return Err(failed.filter(|failed| failed.kind() != ErrorKind::UnknownModel).unwrap_or(error));
             }
         };
-        let mut chat = Call::new(ApiStyle::Chat, body, Arc::new(route), call.request_id.clone())
-            .on_behalf_of(call.owner)
-            .with_passes(call.passes.clone())
-            .with_tokens(call.request.estimate.input, call.request.most_output());
-        chat.meter = Arc::clone(&call.meter);
-        let Forwarded { content_type, body, meter } = self.forward(chat).await?;
+        let Forwarded { content_type, body, meter } = self.forward(call.as_chat(body, route)).await?;
         let body = match body {
             AnswerBody::Whole(answer) => AnswerBody::Whole(completions::from_chat(&answer)?),
             AnswerBody::Stream(frames) => AnswerBody::Stream(params.chat_frames(frames)),
         };
         Ok(Forwarded { content_type, body, meter })
+    }
+}
+
+impl PassthroughCall {
+    /// Call for a chat completion that serves this call.
+    fn as_chat(&self, body: Bytes, route: Route) -> Call {
+        let mut chat = Call::new(ApiStyle::Chat, body, Arc::new(route), self.request_id.clone())
+            .on_behalf_of(self.owner)
+            .with_passes(self.passes.clone())
+            .with_tokens(self.request.estimate.input, self.request.most_output());
+        chat.meter = Arc::clone(&self.meter);
+        chat
     }
 }
 

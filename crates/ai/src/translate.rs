@@ -256,6 +256,9 @@ fn drop_unasked_stops(said: &mut [Event], stops: &[String]) {
 /// Estimated tokens of an image, in quarters.
 const IMAGE_QUARTERS: u64 = 4 * 1_000;
 
+/// Estimated tokens of a second of audio, in quarters.
+const AUDIO_SECOND_QUARTERS: u64 = 4 * 25;
+
 /// Meters parsed events.
 fn count(events: &[Event], meter: &Meter) {
     for event in events {
@@ -266,6 +269,7 @@ fn count(events: &[Event], meter: &Meter) {
             Event::Call { name, .. } => meter.record_output(quarters(name.as_bytes())),
             Event::Arguments { json, .. } => meter.record_output(quarters(json.as_bytes())),
             Event::Picture { .. } => meter.record_output(IMAGE_QUARTERS),
+            Event::Audio { audio, .. } => meter.record_output(audio.milliseconds() * AUDIO_SECOND_QUARTERS / 1_000),
             Event::Usage(usage) => meter.record_usage(*usage),
             Event::Signature { .. }
             | Event::Redacted { .. }

@@ -301,6 +301,53 @@ async fn passes_speech() {
 }
 
 #[tokio::test]
+async fn gemini_speaks_in_a_chat() {
+    let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
+    let part = json!({ "inlineData": { "mimeType": "audio/L16;rate=24000", "data": "AQIDBA==" } });
+    stage.upstream.always(Behaviour::Body(json!({
+        "candidates": [{ "content": { "role": "model", "parts": [part] }, "finishReason": "STOP" }],
+        "usageMetadata": { "promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7 },
+    })));
+    let mut asked = json!({ "model": "small", "input": "Hi.", "voice": "alloy", "response_format": "pcm" });
+    let answer = stage.program.post("/v1/audio/speech", asked.clone()).await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("audio/pcm")), "{answer:?}");
+    assert_eq!(answer.text(), "\u{1}\u{2}\u{3}\u{4}");
+    let config = stage.upstream.asked().pop().unwrap().body["generationConfig"].clone();
+    assert_eq!(config["responseModalities"], json!(["AUDIO"]), "{config}");
+    asked["stream_format"] = json!("sse");
+    let events = frames(&stage.program.post("/v1/audio/speech", asked.clone()).await);
+    assert_eq!(events[0]["audio"], "AQIDBA==");
+    assert_eq!(events[1]["usage"], json!({ "input_tokens": 5, "output_tokens": 2, "total_tokens": 7 }));
+    asked["response_format"] = json!("mp3");
+    names_field(&stage, "/v1/audio/speech", asked, "response_format").await;
+
+    let chat = json!({ "model": "small", "modalities": ["text", "audio"], "audio": { "voice": "Kore", "format": "wav" },
+        "messages": [{ "role": "user", "content": "Say hi" }] });
+    let answer = stage.program.post("/v1/chat/completions", chat).await;
+    let data = answer.body["choices"][0]["message"]["audio"]["data"].as_str();
+    assert!(data.is_some_and(|data| data.starts_with("UklGR")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn passes_audio_of_chat_completions() {
+    let stage = Stage::start().await;
+    let audio = json!({ "id": "audio_1", "data": "SUQz", "expires_at": 1, "transcript": "Hi." });
+    let message = json!({ "role": "assistant", "content": null, "audio": audio });
+    stage.upstream.then(Behaviour::Body(json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "small",
+        "choices": [{ "index": 0, "message": message, "finish_reason": "stop" }],
+        "usage": { "prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7 },
+    })));
+    let mut chat = question(false);
+    chat["modalities"] = json!(["text", "audio"]);
+    chat["audio"] = json!({ "voice": "alloy", "format": "mp3" });
+    let answer = stage.program.post("/v1/chat/completions", chat.clone()).await;
+    assert_eq!(answer.body["choices"][0]["message"]["audio"], audio, "{answer:?}");
+    let came = stage.upstream.asked().pop().unwrap().body;
+    assert_eq!((&came["modalities"], &came["audio"]), (&chat["modalities"], &chat["audio"]));
+}
+
+#[tokio::test]
 async fn refuses_the_realtime_api() {
     let stage = Stage::start().await;
     for answer in [stage.program.get("/v1/realtime").await, stage.program.post("/v1/realtime", json!({})).await] {

@@ -156,6 +156,9 @@ pub(crate) fn encode_request(
     model: &str,
     own: Option<&ModelParamOverrides>,
 ) -> Result<Bytes, GatewayError> {
+    if question.audio.is_some() && kind != ProviderKind::GEMINI {
+        return Err(GatewayError::invalid_param("modalities", "This model can't answer with audio."));
+    }
     let mut fitted = params::fit(question, model, own);
     if own.is_none_or(ModelParamOverrides::uses_prompt_cache) {
         fitted = with_prompt_cache(fitted, kind, base, model);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Citation, Event, ToolCall};
+use super::{Citation, Event, PcmAudio, ToolCall};
 use crate::{Finish, web_search::SearchRun};
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,6 +36,7 @@ pub(crate) enum Block {
         mime: String,
         data: String,
     },
+    Audio(PcmAudio),
     Call(ToolCall),
     /// Call of a free-form tool, whose arguments are the text.
     FreeCall(ToolCall),
@@ -96,6 +97,12 @@ impl Answer {
             },
             Event::Redacted { choice, data } => self.choice(choice).blocks.push(Block::Redacted(data)),
             Event::Picture { choice, mime, data } => self.choice(choice).blocks.push(Block::Picture { mime, data }),
+            Event::Audio { choice, audio } => match self.choice(choice).blocks.last_mut() {
+                Some(Block::Audio(before)) => {
+                    before.samples = [&before.samples[..], &audio.samples[..]].concat().into();
+                }
+                _ => self.choice(choice).blocks.push(Block::Audio(audio)),
+            },
             Event::Call { choice, id, name, signature, .. } => {
                 let call = ToolCall { id, name, arguments: String::new(), signature };
                 self.choice(choice).blocks.push(Block::Call(call));

@@ -41,7 +41,7 @@ impl AnswerFormat {
     /// Writes a whole answer.
     pub fn whole(&self, head: &AnswerHead, answer: &Answer, usage: &Usage) -> Result<Value, Failure> {
         Ok(match self {
-            Self::Chat(_) => openai_chat::client_format::whole(head, answer, usage),
+            Self::Chat(options) => openai_chat::client_format::whole_with_audio(head, answer, usage, options.audio),
             Self::Responses { repeated, record, is_compaction } => {
                 let whole = if *is_compaction {
                     openai_responses::answer::compaction::whole(head, repeated, answer, usage)?

@@ -1,17 +1,25 @@
 //! Speech: bytes in the provider's audio format, or a stream of events.
+//!
+//! Gemini has no endpoint for speech. Its models speak in a chat, whose answer is converted.
 
 use std::{future::ready, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    AnswerParams, ParsedRequest, RequestFields,
+    AnswerParams, ParsedBody, ParsedRequest, PassthroughCall, RequestFields,
     media::{MediaParams, Medium},
 };
 use crate::{
-    AiError, Finish, Frames, GatewayError, Limits, Meter, TokenEstimate, estimate_tokens,
+    Ai, AiError, AnswerBody, ErrorKind, Finish, Forwarded, Frames, GatewayError, Limits, Meter, Route, TokenEstimate,
+    canonical::AudioFormat,
+    dialect::fields::Fields,
+    estimate_tokens,
+    forward::EVENTS,
     keys::KeyLease,
     provider_http::{ByteStream, failure::Failure},
 };
@@ -120,4 +128,77 @@ pub(super) fn chunks(
         }
     })
     .boxed()
+}
+
+impl Ai {
+    /// Serves speech as a chat whose answer is spoken.
+    pub(super) async fn speak_by_chat(&self, call: &PassthroughCall, route: Route) -> Result<Forwarded, GatewayError> {
+        let ParsedBody::Json(body) = &*call.request.body else {
+            return Err(GatewayError::new(ErrorKind::Internal, "The request couldn't be read."));
+        };
+        let (body, format) = chat_body(body)?;
+        let chat = call.as_chat(body.to_string().into(), route);
+        let Forwarded { body, meter, .. } = self.forward(chat).await?;
+        let AnswerBody::Whole(answer) = body else { return Err(Failure::from(AiError::Garbled).into()) };
+        let (audio, usage) = read_chat(&answer)?;
+        if call.request.stream {
+            let frames = stream::iter([Ok(events(&audio, &usage))]).boxed();
+            return Ok(Forwarded { content_type: EVENTS, body: AnswerBody::Stream(frames), meter });
+        }
+        let content_type = match format {
+            AudioFormat::Pcm16 => "audio/pcm",
+            AudioFormat::Wav => "audio/wav",
+        };
+        Ok(Forwarded { content_type, body: AnswerBody::Whole(audio), meter })
+    }
+}
+
+/// Chat request that speaks the text, and the format of the audio. Returns an error naming the field
+/// that isn't supported.
+pub(super) fn chat_body(body: &Value) -> Result<(Value, AudioFormat), GatewayError> {
+    let fields = Fields::root(body)?;
+    let text = fields.required_text("input")?;
+    let name = fields.text("response_format")?.unwrap_or("wav");
+    let format = AudioFormat::parse(name).ok_or_else(|| {
+        fields.error(
+            "response_format",
+            "This model speaks in the formats `wav` and `pcm`. Other formats aren't encoded here.",
+        )
+    })?;
+    if fields.number("speed")?.is_some_and(|speed| speed != 1.0) {
+        return Err(fields.error("speed", "This model has no `speed`. Describe the speed in `instructions`."));
+    }
+    let text = match fields.text("instructions")?.map(|style| style.trim().trim_end_matches(['.', ':'])) {
+        Some(style) if !style.is_empty() => format!("{style}:\n{text}"),
+        _ => text.to_owned(),
+    };
+    let mut audio = json!({"format": name});
+    if let Some(voice) = fields.get("voice") {
+        audio["voice"] = voice.clone();
+    }
+    let body = json!({
+        "model": body["model"], "messages": [{"role": "user", "content": text}], "modalities": ["audio"], "audio": audio,
+    });
+    Ok((body, format))
+}
+
+/// Audio and usage of a chat completion.
+pub(super) fn read_chat(answer: &[u8]) -> Result<(Bytes, Value), GatewayError> {
+    let mut answer: Value = serde_json::from_slice(answer).map_err(|_| Failure::from(AiError::Garbled))?;
+    let message = &answer["choices"][0]["message"];
+    let Some(data) = message["audio"]["data"].as_str() else {
+        return Err(Failure::from(AiError::Empty).into());
+    };
+    let audio = STANDARD.decode(data).map_err(|_| Failure::from(AiError::Garbled))?;
+    Ok((audio.into(), answer["usage"].take()))
+}
+
+/// Stream events of a whole recording.
+fn events(audio: &[u8], usage: &Value) -> Bytes {
+    let count = |name: &str| usage[name].as_u64().unwrap_or(0);
+    let (input, output) = (count("prompt_tokens"), count("completion_tokens"));
+    let usage = json!({"input_tokens": input, "output_tokens": output, "total_tokens": input + output});
+    let delta = json!({"type": "speech.audio.delta", "audio": STANDARD.encode(audio)});
+    let done = json!({"type": "speech.audio.done", "usage": usage});
+    format!("data: {delta}\n\ndata: {done}\n\n").into()
 }

@@ -307,3 +307,21 @@ fn estimates_speech_from_its_text() {
         assert_eq!(speech::audio_type(said), passed);
     }
 }
+
+#[test]
+fn speaks_by_chat_in_formats_without_an_encoder() {
+    let body = json!({"model": "m", "input": "Hello.", "voice": "alloy", "instructions": "Whisper."});
+    let (chat, format) = speech::chat_body(&body).unwrap();
+    let expected = json!({"model": "m", "messages": [{"role": "user", "content": "Whisper:\nHello."}],
+        "modalities": ["audio"], "audio": {"format": "wav", "voice": "alloy"}});
+    assert_eq!((chat, format), (expected, crate::canonical::AudioFormat::Wav));
+    for (name, value) in [("response_format", json!("mp3")), ("speed", json!(1.5))] {
+        let mut asked = body.clone();
+        asked[name] = value;
+        assert_eq!(speech::chat_body(&asked).unwrap_err().param.as_deref(), Some(name));
+    }
+    let answer = json!({"choices": [{"message": {"audio": {"data": "AQI="}}}], "usage": {"prompt_tokens": 1}});
+    let (audio, usage) = speech::read_chat(answer.to_string().as_bytes()).unwrap();
+    assert_eq!((&audio[..], usage), (&[1, 2][..], json!({"prompt_tokens": 1})));
+    assert!(speech::read_chat(b"{}").is_err());
+}

@@ -296,7 +296,7 @@ fn part(block: Block) -> Option<Part> {
         Block::Redacted(data) => Some(Part::Redacted(data)),
         Block::Call(call) => Some(Part::Call(call)),
         // A round with free-form calls is the last one.
-        Block::FreeCall(_) | Block::Picture { .. } | Block::Search(_) => None,
+        Block::FreeCall(_) | Block::Picture { .. } | Block::Audio(_) | Block::Search(_) => None,
     }
 }
 

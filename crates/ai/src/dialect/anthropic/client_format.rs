@@ -100,6 +100,8 @@ fn block(block: &Block) -> Value {
         // A search is written by `write_cited_content`.
         Block::Search(run) => json!({"type": "text", "text": run.query}),
         Block::Picture { mime, .. } => json!({"type": "text", "text": image_placeholder(mime)}),
+        // Unreachable: requests of this format can't ask for audio.
+        Block::Audio(_) => json!({"type": "text", "text": ""}),
         // Unreachable: this format has no free-form tools to call.
         Block::FreeCall(call) => {
             json!({"type": "tool_use", "id": call.id, "name": call.name, "input": {"input": call.arguments}})
@@ -299,6 +301,7 @@ fn choice_of(event: &Event) -> u32 {
         | Event::Redacted { choice, .. }
         | Event::ReasoningDetails { choice, .. }
         | Event::Picture { choice, .. }
+        | Event::Audio { choice, .. }
         | Event::Call { choice, .. }
         | Event::Arguments { choice, .. }
         | Event::CustomCall { choice, .. }
@@ -366,6 +369,7 @@ impl Writer for MessageWriter {
             | Event::Input { .. }
             | Event::Logprobs { .. }
             | Event::Search { .. }
+            | Event::Audio { .. }
             | Event::Usage(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::audio;
 use crate::{
     AiError, Finish, Usage,
     canonical::{Citation, Citations, Event, Reader},
@@ -268,9 +269,12 @@ impl GeminiReader {
         // Images within thoughts are drafts and are not passed on.
         if let Some(InlineData { mime_type: Some(mime), data: Some(data) }) = part.inline_data
             && !is_thought
-            && mime.starts_with("image/")
         {
-            out.push(Event::Picture { choice, mime, data });
+            if mime.starts_with("image/") {
+                out.push(Event::Picture { choice, mime, data });
+            } else if let Some(audio) = audio::read_pcm(&mime, &data) {
+                out.push(Event::Audio { choice, audio });
+            }
         }
         if let Some(call) = part.function_call {
             let count = self.calls.entry(choice).or_default();

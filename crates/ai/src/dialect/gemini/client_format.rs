@@ -98,7 +98,7 @@ fn parts(choice: &Choice, options: AnswerOptions) -> Vec<Value> {
                 }
             }
             Block::Redacted(data) => reasoning.push(OpaqueBlock::redacted(data)),
-            Block::Search(_) => {}
+            Block::Search(_) | Block::Audio(_) => {}
             Block::Picture { mime, data } => parts.push(inline_data(mime, data)),
             Block::Call(call) | Block::FreeCall(call) => {
                 parts.push(function_call(call, &std::mem::take(&mut reasoning)));

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::audio;
 use crate::{
     GatewayError,
     canonical::{
@@ -45,7 +46,14 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     }
     let mut body = json!({ "contents": contents });
     let told = format_in_words(request, model);
-    let config = generation_config(request, model, told.is_some());
+    let mut config = generation_config(request, model, told.is_some());
+    if let Some(audio) = &request.audio {
+        audio::write_config(audio, request.stream, &mut config)?;
+        // Models that speak have no system prompt.
+        if let (Some(style), Some(parts)) = (system.take(), contents[0]["parts"].as_array_mut()) {
+            parts.insert(0, json!({ "text": style }));
+        }
+    }
     let instructions: Vec<String> = system.into_iter().chain(told).collect();
     if !instructions.is_empty() {
         body["systemInstruction"] = json!({"parts": [{"text": instructions.join("\n\n")}]});

@@ -2,19 +2,43 @@
 
 use std::{collections::BTreeSet, io::Write as _};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use super::{provider_format::reason, request::WriteOptions, usage};
 use crate::{
     Usage,
-    canonical::{Answer, Block, Choice, Citation, Event, ToolCall, Writer},
+    canonical::{Answer, AudioFormat, Block, Choice, Citation, Event, ToolCall, Writer},
     dialect::AnswerHead,
 };
 
+/// Lifetime of the id of an audio answer, in seconds. The id can't be referred to, because nothing
+/// is stored; clients expect the field.
+const AUDIO_TTL: u64 = 3_600;
+
 /// Writes a whole answer.
 pub(crate) fn whole(head: &AnswerHead, answer: &Answer, usage: &Usage) -> Value {
-    let choices: Vec<Value> =
-        answer.choices.iter().enumerate().map(|(index, choice)| write_choice(index, choice)).collect();
+    whole_with_audio(head, answer, usage, AudioFormat::default())
+}
+
+/// Writes a whole answer, whose audio has this format.
+pub(crate) fn whole_with_audio(head: &AnswerHead, answer: &Answer, usage: &Usage, format: AudioFormat) -> Value {
+    let write = |(index, choice): (usize, &Choice)| {
+        let mut written = write_choice(index, choice);
+        if let Some(audio) = choice.blocks.iter().find_map(|block| match block {
+            Block::Audio(audio) => Some(audio),
+            _ => None,
+        }) {
+            let message = &mut written["message"];
+            message["audio"] = json!({
+                "id": audio_id(head), "data": STANDARD.encode(format.encode(audio)),
+                "expires_at": head.created + AUDIO_TTL, "transcript": message["content"],
+            });
+            message["content"] = Value::Null;
+        }
+        written
+    };
+    let choices: Vec<Value> = answer.choices.iter().enumerate().map(write).collect();
     json!({
         "id": head.id, "object": "chat.completion", "created": head.created, "model": head.model,
         "choices": choices, "usage": usage::write(usage),
@@ -63,6 +87,10 @@ fn write_choice(index: usize, choice: &Choice) -> Value {
         if choice.logprobs.is_empty() { Value::Null } else { json!({"content": choice.logprobs, "refusal": null}) };
     let finish = choice.finish.map_or("stop", reason);
     json!({"index": index, "message": message, "logprobs": logprobs, "finish_reason": finish})
+}
+
+fn audio_id(head: &AnswerHead) -> String {
+    format!("audio_{}", head.id.strip_prefix("chatcmpl-").unwrap_or(&head.id))
 }
 
 fn write_call(call: &ToolCall) -> Value {
@@ -116,6 +144,8 @@ pub(crate) struct ChatWriter {
     thinking: String,
     /// Number of images so far.
     pictures: usize,
+    /// Id of the audio answer.
+    audio_id: String,
 }
 
 impl ChatWriter {
@@ -125,7 +155,14 @@ impl ChatWriter {
         let start = format!(
             r#"data: {{"id":{id},"object":"chat.completion.chunk","created":{created},"model":{model},"choices":["#
         );
-        Self { start, options: wishes, started: BTreeSet::new(), thinking: String::new(), pictures: 0 }
+        Self {
+            start,
+            options: wishes,
+            started: BTreeSet::new(),
+            thinking: String::new(),
+            pictures: 0,
+            audio_id: audio_id(head),
+        }
     }
 
     fn chunk(&mut self, choice: u32, mut delta: Value, logprobs: &Value, finish: Option<&str>, out: &mut Vec<u8>) {
@@ -172,6 +209,10 @@ impl Writer for ChatWriter {
                 let image = image(self.pictures, mime, data);
                 self.pictures += 1;
                 self.chunk(*choice, json!({"images": [image]}), &none, None, out);
+            }
+            Event::Audio { choice, audio } => {
+                let data = STANDARD.encode(self.options.audio.encode(audio));
+                self.chunk(*choice, json!({"audio": {"id": self.audio_id, "data": data}}), &none, None, out);
             }
             Event::Call { choice, tool, id, name, signature } => {
                 let mut call = json!({

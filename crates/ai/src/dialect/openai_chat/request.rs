@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::{
     GatewayError,
     canonical::{
-        Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool, ToolCall, ToolChoice,
-        ToolResult,
+        AudioFormat, AudioRequest, Effort, Format, Media, MediaKind, Part, Reasoning, Request, Source, Speaker, Tool,
+        ToolCall, ToolChoice, ToolResult,
     },
     dialect::{
         anthropic::request::read_block,
@@ -23,6 +23,8 @@ type Read<T> = Result<T, GatewayError>;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct WriteOptions {
     pub usage: bool,
+    /// Format of the spoken answer.
+    pub audio: AudioFormat,
 }
 
 pub(crate) fn read(body: &Value) -> Read<(Request, WriteOptions)> {
@@ -67,10 +69,26 @@ pub(crate) fn read(body: &Value) -> Read<(Request, WriteOptions)> {
     request.tools = read_tools(&fields, &mut request.custom_tools)?;
     request.tool_choice = read_tool_choice(&fields)?;
     request.format = read_format(&fields)?;
+    request.audio = read_audio(&fields)?;
+    let audio = request.audio.as_ref().and_then(|audio| AudioFormat::parse(&audio.format)).unwrap_or_default();
     web_search::read_into(body, &mut request);
     let options = fields.object("stream_options")?;
     let usage = options.map(|options| options.flag("include_usage")).transpose()?.flatten().unwrap_or(false);
-    Ok((request, WriteOptions { usage: usage && request_streams(&fields)? }))
+    Ok((request, WriteOptions { usage: usage && request_streams(&fields)?, audio }))
+}
+
+/// Reads the audio that the model should speak. `None` if the answer is text.
+fn read_audio(fields: &Fields<'_>) -> Read<Option<AudioRequest>> {
+    if !fields.texts("modalities")?.iter().any(|name| name == "audio") {
+        return Ok(None);
+    }
+    let audio = fields.required_object("audio")?;
+    let voice = match audio.get("voice") {
+        Some(Value::Object(voice)) => voice.get("id").and_then(Value::as_str),
+        _ => audio.text("voice")?,
+    };
+    let format = audio.required_text("format")?.to_owned();
+    Ok(Some(AudioRequest { voice: voice.map(str::to_owned), format }))
 }
 
 fn request_streams(fields: &Fields<'_>) -> Read<bool> {

@@ -165,20 +165,24 @@ pub(crate) fn whole(head: &AnswerHead, repeated: &Value, answer: &Answer, usage:
     let logprobs = choice.map(|choice| choice.logprobs.as_slice()).unwrap_or_default();
     let names = FunctionNames::from_echoed(repeated);
     let mut annotations = choice.map(annotations).unwrap_or_default().into_iter();
-    let item = |block: &Block| match block {
-        Block::Text(text) => {
-            let annotations = annotations.next().unwrap_or_default();
-            message(&new_id("msg"), "completed", &[text_part(text, &annotations, logprobs)])
-        }
-        Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
-        Block::Thinking { text, signature, details } => thought(&new_id("rs"), text, signature.as_deref(), details),
-        Block::Redacted(data) => redacted(&new_id("rs"), data),
-        Block::Picture { data, .. } => picture(data),
-        Block::Call(call) => names.restore(function_call(&new_id(names.prefix(&call.name)), "completed", call)),
-        Block::FreeCall(call) => custom_call(&new_id("ctc"), "completed", call),
-        Block::Search(run) => web_search_call(&new_id("ws"), run),
+    let item = |block: &Block| {
+        Some(match block {
+            Block::Text(text) => {
+                let annotations = annotations.next().unwrap_or_default();
+                message(&new_id("msg"), "completed", &[text_part(text, &annotations, logprobs)])
+            }
+            Block::Refusal(text) => message(&new_id("msg"), "completed", &[refusal_part(text)]),
+            Block::Thinking { text, signature, details } => thought(&new_id("rs"), text, signature.as_deref(), details),
+            Block::Redacted(data) => redacted(&new_id("rs"), data),
+            Block::Picture { data, .. } => picture(data),
+            // Unreachable: requests of this format can't ask for audio.
+            Block::Audio(_) => return None,
+            Block::Call(call) => names.restore(function_call(&new_id(names.prefix(&call.name)), "completed", call)),
+            Block::FreeCall(call) => custom_call(&new_id("ctc"), "completed", call),
+            Block::Search(run) => web_search_call(&new_id("ws"), run),
+        })
     };
-    let output: Vec<Value> = choice.map(|choice| choice.blocks.iter().map(item).collect()).unwrap_or_default();
+    let output: Vec<Value> = choice.map(|choice| choice.blocks.iter().filter_map(item).collect()).unwrap_or_default();
     let finish = choice.and_then(|choice| choice.finish).unwrap_or(Finish::Stop);
     with_incomplete_reason(finish, response(head, repeated, status(finish), &output, Some(usage)))
 }

@@ -1,6 +1,7 @@
 //! Golden tests of the API formats: input and output for every pair, without network.
 
 mod answers;
+mod audio;
 mod caches;
 mod citations;
 mod custom_tools;
@@ -84,7 +85,10 @@ fn reader(kind: ProviderKind) -> Box<dyn Reader> {
 
 fn writer(style: ApiStyle) -> Box<dyn Writer> {
     match style {
-        ApiStyle::Chat => Box::new(openai_chat::client_format::ChatWriter::new(&head(), WriteOptions { usage: true })),
+        ApiStyle::Chat => {
+            let options = WriteOptions { usage: true, ..WriteOptions::default() };
+            Box::new(openai_chat::client_format::ChatWriter::new(&head(), options))
+        }
         ApiStyle::Responses => {
             Box::new(openai_responses::answer::ResponseWriter::new(head(), serde_json::json!({"tools": []}), None))
         }
