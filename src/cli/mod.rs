@@ -2,6 +2,7 @@
 
 mod admin;
 mod manual;
+mod models;
 mod operator;
 mod output;
 
@@ -103,6 +104,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         action: Keys,
+    },
+    /// Check the models of the configured AI providers
+    Models {
+        #[command(subcommand)]
+        action: models::Models,
     },
     /// Manage the message search index
     Search {
@@ -223,6 +229,7 @@ pub fn run() -> anyhow::Result<()> {
         }
         Command::Admin { action } => block_on(admin::run(load()?, action, output)),
         Command::Keys { action } => block_on(manage_keys(load()?, action, output)),
+        Command::Models { action } => block_on(models::run(load()?.config, action, output)),
         Command::Search { action: Search::Rebuild { wait } } => block_on(rebuild_search(load()?.config, wait, output)),
         Command::Search { action: Search::Purge } => block_on(purge_search(load()?.config, output)),
         Command::Openapi => output.text(&endpoint::openapi::full_document()?),

@@ -55,7 +55,7 @@ impl Output {
     }
 
     /// Asks for a confirmation at a terminal. Without a terminal, fails unless `--yes` was given.
-    /// `loss` says what the command deletes, as the beginning of a sentence.
+    /// `loss` says what the command deletes or costs, as the beginning of a sentence.
     pub fn confirm(self, loss: &str) -> anyhow::Result<()> {
         if self.yes {
             return Ok(());

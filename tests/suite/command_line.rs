@@ -264,3 +264,30 @@ async fn output_is_a_table_json_or_nothing() {
     let refusal = refused(&app, &["migrate", "down"]).await;
     assert!(refusal.contains("--yes"), "{refusal}");
 }
+
+#[tokio::test]
+async fn models_are_checked_by_real_calls() {
+    let upstream = support::Upstream::start(support::UpstreamKind::OpenAi).await;
+    let app = Setup::new().provider(&upstream).start().await;
+    let refusal = refused(&app, &["models", "check", "fake", "small"]).await;
+    assert!(refusal.contains("8 calls") && refusal.contains("--yes"), "{refusal}");
+    assert!(upstream.asked().is_empty(), "calls without a confirmation");
+
+    let output = run(&app, &["models", "check", "fake", "small", "--yes", "--json"]).await;
+    assert!(output.status.success(), "{output:?}");
+    let checks: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let verdict = |capability: &str| {
+        let found = checks.as_array().unwrap().iter().find(|check| check["capability"] == capability).unwrap();
+        found["verdict"].as_str().unwrap()
+    };
+    // The provider of the tests answers every request with the same text.
+    for (capability, expected) in [("plain", "ok"), ("stream", "ok"), ("tools", "ignored"), ("images", "ignored")] {
+        assert_eq!(verdict(capability), expected, "{checks}");
+    }
+
+    upstream.always(support::Behaviour::Refuse(401, None));
+    let output = run(&app, &["models", "check", "fake", "small", "--yes"]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("fault") && text.lines().count() == 1, "{text}");
+}

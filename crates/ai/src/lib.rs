@@ -21,6 +21,7 @@ mod blocking_pool;
 mod call;
 mod call_ids;
 mod canonical;
+mod capability_check;
 mod chat;
 mod compaction;
 mod context_window;
@@ -61,6 +62,7 @@ mod web_search;
 pub use ai::{Ai, KeyStateChange, LearnedSetting};
 pub use appcore::Secret;
 pub use call::{AnswerBody, ApiStyle, Call, Deployment, Fallbacks, Forwarded, Frames, Route};
+pub use capability_check::{Capability, CapabilityCheck, CheckVerdict};
 pub use chat::{
     ChatCall, ChatDelta, ChatFile, ChatMessage, ChatPicture, ChatRequest, ChatResult, ChatRound, ChatStream, ChatTool,
     Finish, Role,

@@ -55,7 +55,7 @@ use bytes::Bytes;
 use dbcontext::query::{self, budgets::BudgetId, gateway_models};
 use uuid::Uuid;
 
-pub use ::ai::Ai;
+pub use ::ai::{Ai, Capability, CapabilityCheck, CheckVerdict};
 pub use admission::{
     Admission, CallOutcome, CallRequest, Refusal, authorize, authorize_endpoint, authorize_queued, route_to_count,
 };
@@ -70,7 +70,7 @@ use jobs::catch_panic;
 pub use models::{Model, check_available};
 use platform::{Core, chunked_delete::delete_in_chunks, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
 pub use policy::PolicyChange;
-pub use prices::check_price;
+pub use prices::{check_price, shipped_price};
 pub use provider_client::connect;
 pub use reservations::{
     BillingIdentity, ModelCall, ModelCallReservation, PendingReservations, ReservationGuard, queue_answers,

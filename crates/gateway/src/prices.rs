@@ -80,6 +80,12 @@ static TABLE: LazyLock<HashMap<&'static str, PriceEntry>> = LazyLock::new(|| {
     lines.filter_map(read).collect()
 });
 
+/// Price of a model in the shipped table, by its name at the provider.
+#[must_use]
+pub fn shipped_price(model: &str) -> Option<&'static ModelPrice> {
+    find(model).map(|entry| &entry.price)
+}
+
 /// Returns the entry of a model by its upstream name. A dated version has the price of the undated
 /// model.
 pub(super) fn find(model: &str) -> Option<&'static PriceEntry> {
