@@ -19,6 +19,7 @@ mod m0009_jobs_awaiting_turn;
 mod m0010_search_index_in_files;
 mod m0011_gateway_batches;
 mod m0012_background_responses;
+mod m0013_learned_model_settings;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             m0010_search_index_in_files,
             m0011_gateway_batches,
             m0012_background_responses,
+            m0013_learned_model_settings,
         ]
     }
 }

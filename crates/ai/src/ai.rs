@@ -11,7 +11,7 @@ use appcore::{ApiKeyId, breaker::Circuit, event::ProviderKeyChange, view::Restri
 use bytes::Bytes;
 use outgoing::Outgoing;
 
-pub use self::deployment_profiles::LearnedSetting;
+pub use self::deployment_profiles::{LearnedSetting, LearnedSettings};
 pub(crate) use self::{
     chat::encode_request,
     deployment_profiles::DeploymentProfiles,
@@ -49,6 +49,7 @@ pub struct Ai {
     shared_http: Http,
     has_proxy: bool,
     key_listener: OnceLock<KeyListener>,
+    learning_listener: OnceLock<LearningListener>,
     demo: Demo,
     limits: Arc<Limits>,
     signatures: Arc<SignatureCache>,
@@ -62,6 +63,9 @@ pub struct Ai {
 
 /// Listener for key state changes on this instance.
 type KeyListener = Arc<dyn Fn(KeyStateChange) + Send + Sync>;
+
+/// Listener for settings of models that this instance learns.
+type LearningListener = Arc<dyn Fn(LearnedSettings) + Send + Sync>;
 
 /// Snapshot of the providers: first the configured ones, then those added at runtime.
 pub(crate) struct ProviderSnapshot {
@@ -128,6 +132,7 @@ impl Ai {
             shared_http: shared,
             has_proxy,
             key_listener: OnceLock::new(),
+            learning_listener: OnceLock::new(),
             demo,
             limits,
             signatures: Arc::default(),
@@ -205,6 +210,9 @@ impl Ai {
         if let Some(hearer) = self.key_listener.get() {
             upstream.set_key_listener(hearer);
         }
+        if let Some(listener) = self.learning_listener.get() {
+            upstream.set_learning_listener(listener);
+        }
         Ok(Arc::new(upstream))
     }
 
@@ -215,6 +223,29 @@ impl Ai {
         let _ = self.key_listener.set(Arc::clone(&hearer));
         for known in self.upstreams().providers() {
             known.upstream.set_key_listener(&hearer);
+        }
+    }
+
+    /// Sets the listener for settings of models that this instance learns from refusals. It shares
+    /// them by [`Self::replace_learned`] with all instances.
+    pub fn set_learning_listener(&self, listener: impl Fn(LearnedSettings) + Send + Sync + 'static) {
+        let listener: LearningListener = Arc::new(listener);
+        let _ = self.learning_listener.set(Arc::clone(&listener));
+        for known in self.upstreams().providers() {
+            known.upstream.set_learning_listener(&listener);
+        }
+    }
+
+    /// Replaces the learned settings that all instances share. Those of unknown providers, and of
+    /// other addresses of a provider, are skipped.
+    pub fn replace_learned(&self, learned: Vec<LearnedSettings>) {
+        for known in self.upstreams().providers() {
+            let upstream = &known.upstream;
+            let is_own =
+                |one: &&LearnedSettings| one.provider == upstream.name && one.base_url == upstream.base.as_str();
+            let settings: Vec<LearnedSetting> =
+                learned.iter().filter(is_own).flat_map(|one| one.settings.iter().cloned()).collect();
+            upstream.profiles.replace_shared(&settings);
         }
     }
 

@@ -90,6 +90,11 @@ impl Ai {
         self.upstreams().find(provider).is_some_and(|upstream| upstream.keys.cool_down_key(key, wait))
     }
 
+    /// True if this setting of a provider's model was learned, and not forgotten.
+    pub fn has_learned(&self, provider: &str, model: &str, setting: &str) -> bool {
+        self.upstreams().find(provider).is_some_and(|upstream| upstream.profiles.has_learned(model, setting))
+    }
+
     /// Forgets what was learned from refusals about a provider's model. Returns false if nothing was.
     pub fn clear_learned(&self, provider: &str, model: &str) -> bool {
         self.upstreams().find(provider).is_some_and(|upstream| upstream.profiles.clear(model))

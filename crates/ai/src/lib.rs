@@ -59,7 +59,7 @@ mod transcription;
 mod translate;
 mod web_search;
 
-pub use ai::{Ai, KeyStateChange, LearnedSetting};
+pub use ai::{Ai, KeyStateChange, LearnedSetting, LearnedSettings};
 pub use appcore::Secret;
 pub use call::{AnswerBody, ApiStyle, Call, Deployment, Fallbacks, Forwarded, Frames, Route};
 pub use capability_check::{Capability, CapabilityCheck, CheckVerdict};

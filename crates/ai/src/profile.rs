@@ -213,6 +213,11 @@ impl Profile {
         }
     }
 
+    /// True if this field is removed from requests.
+    pub fn drops(&self, field: &str) -> bool {
+        self.dropped.iter().any(|dropped| dropped == field)
+    }
+
     /// Web search of the provider; `None` if that isn't known.
     pub fn search(&self) -> Option<OwnSearch> {
         self.search

@@ -145,6 +145,7 @@ fn entities(backend: DatabaseBackend) -> BTreeMap<String, Table> {
         knowledge_vectors,
         knowledge_words,
         known_device,
+        learned_model_setting,
         ledger_account,
         ledger_entry,
         mail_token,

@@ -21,6 +21,7 @@ mod embed;
 mod internal_calls;
 mod journal;
 pub mod keys;
+mod learned_settings;
 pub mod model_lists;
 pub mod models;
 mod policy;
@@ -115,6 +116,8 @@ pub struct GatewayService {
     default_rpm: Option<u32>,
     answers: ResponseCache,
     writer: UsageLedger,
+    /// Held while learned settings of models are changed, in memory and in the database.
+    learning: tokio::sync::Mutex<()>,
 }
 
 impl GatewayService {
@@ -138,12 +141,14 @@ impl GatewayService {
             default_rpm: Some(config.gateway.default_rpm).filter(|most| config.rate_limit.enabled && *most > 0),
             answers: ResponseCache::new(config.gateway.cache),
             writer: UsageLedger::start(db.clone(), clock.clone(), Arc::clone(&billing.reservations), journal),
+            learning: tokio::sync::Mutex::default(),
             core,
             identity: Arc::clone(&billing.identity),
             billing,
         });
         service.load(left_behind).await.map_err(start_error)?;
         service.publish_key_changes(Arc::downgrade(&service.bus));
+        learned_settings::store_changes(&service);
         tokio::spawn(handle_signals(Arc::downgrade(&service), service.bus.subscribe(), Arc::downgrade(&service.bus)));
         if service.config.gateway.retention_days > 0 {
             tokio::spawn(run_retention(Arc::downgrade(&service)));
@@ -205,7 +210,7 @@ impl GatewayService {
             self.answers.clear();
         }
         self.lists.replace(query::model_lists::all(self.db.writer()).await?);
-        Ok(())
+        learned_settings::load(self).await
     }
 
     /// Waits until all usage so far is written.

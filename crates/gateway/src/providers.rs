@@ -16,7 +16,7 @@ use appcore::{
     view::{AiProvider, LearnedModelSetting, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest},
 };
 
-use crate::GatewayService;
+use crate::{GatewayService, learned_settings};
 
 /// Maximum pause of a key.
 const MAX_PAUSE: Duration = Duration::from_secs(30 * 86_400);
@@ -96,7 +96,7 @@ pub fn list(service: &GatewayService) -> Vec<AiProvider> {
     service.ai.health().into_iter().map(view).collect()
 }
 
-fn timestamp(time: SystemTime) -> Timestamp {
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     let elapsed = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
@@ -125,10 +125,8 @@ fn set_paused(service: &GatewayService, provider: &str, key: &str, until: Option
 }
 
 /// Forgets on all instances what was learned from refusals about a provider's model.
-pub fn clear_learned(service: &GatewayService, provider: &str, model: &str) -> Result<(), AppError> {
-    if !service.ai.clear_learned(provider, model) {
-        return Err(Code::NotFound.into());
-    }
+pub async fn clear_learned(service: &GatewayService, provider: &str, model: &str) -> Result<(), AppError> {
+    learned_settings::delete(service, provider, model).await?;
     let signal = Signal::ProviderSettingsForgotten { provider: provider.to_owned(), model: model.to_owned() };
     drop(service.bus.publish(vec![BusMessage::Signal(signal)]));
     Ok(())

@@ -107,7 +107,7 @@ async fn reports_the_shortest_wait_while_every_key_backs_off() {
 
 #[tokio::test]
 async fn administrators_see_and_forget_what_refusals_taught() {
-    let stage = Stage::start().await;
+    let mut stage = Stage::start().await;
     let asked = json!({ "model": "small", "messages": [{ "role": "user", "content": "Hello" }], "temperature": 0.5 });
     let message = "Unsupported value: 'temperature' does not support 0.5 with this model.";
     stage.upstream.then(refusal(400, None, message, "unsupported_value"));
@@ -118,6 +118,17 @@ async fn administrators_see_and_forget_what_refusals_taught() {
     let seen = learned().await;
     assert_eq!(seen[0]["setting"], "drop=temperature", "{seen}");
     let model = seen[0]["model"].as_str().unwrap().to_owned();
+
+    // A restarted instance knows it from the database.
+    let stored = "SELECT count(*) FROM learned_model_settings";
+    support::wait_until("the setting is stored", async || stage.app.database.number(stored).await == 1).await;
+    stage.app.instances[0].terminate().await;
+    stage.app.instances[0].start_again().await;
+    assert_eq!(learned().await, seen);
+    assert_eq!(stage.program.post("/v1/chat/completions", asked).await.status, 200);
+    let sent = stage.upstream.asked();
+    assert_eq!((sent.len(), sent[2].body.get("temperature")), (3, None), "the request was not adapted");
+
     admin.post("/r1/admin/providers/fake/forget", json!({ "model": model })).await.data();
     assert_eq!(learned().await, json!([]));
     let again = admin.post("/r1/admin/providers/fake/forget", json!({ "model": model })).await;

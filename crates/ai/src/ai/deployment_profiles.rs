@@ -29,6 +29,22 @@ pub struct LearnedSetting {
     pub learned_at: SystemTime,
 }
 
+/// Settings that were learned about models of a provider at this address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LearnedSettings {
+    pub provider: String,
+    pub base_url: String,
+    pub settings: Vec<LearnedSetting>,
+}
+
+/// Learned setting of a model.
+struct KnownSetting {
+    setting: String,
+    learned_at: SystemTime,
+    /// True if the setting is [shared](DeploymentProfiles::replace_shared) by all instances.
+    is_shared: bool,
+}
+
 /// Profiles of a provider's models.
 pub(crate) struct DeploymentProfiles {
     kind: ProviderKind,
@@ -40,13 +56,32 @@ pub(crate) struct DeploymentProfiles {
 /// Learned settings, and the profiles that contain them.
 #[derive(Default)]
 struct Models {
-    learned: BTreeMap<String, Vec<(String, SystemTime)>>,
+    learned: BTreeMap<String, Vec<KnownSetting>>,
     profiles: HashMap<String, Arc<Profile>>,
 }
 
 impl Models {
     fn settings(&self, model: &str) -> impl Iterator<Item = &str> {
-        self.learned.get(model).into_iter().flatten().map(|(setting, _)| setting.as_str())
+        self.learned.get(model).into_iter().flatten().map(|known| known.setting.as_str())
+    }
+}
+
+impl Models {
+    /// Adds a setting, or marks it as shared. Returns true if it is new.
+    fn add(&mut self, model: &str, setting: &str, learned_at: SystemTime, is_shared: bool) -> bool {
+        if self.learned.len() >= MAX_MODELS && !self.learned.contains_key(model) {
+            return false;
+        }
+        let all = self.learned.entry(model.to_owned()).or_default();
+        if let Some(known) = all.iter_mut().find(|known| known.setting == setting) {
+            known.is_shared |= is_shared;
+            return false;
+        }
+        let has_room = all.len() < MAX_SETTINGS;
+        if has_room {
+            all.push(KnownSetting { setting: setting.to_owned(), learned_at, is_shared });
+        }
+        has_room
     }
 }
 
@@ -90,31 +125,48 @@ impl DeploymentProfiles {
         self.repairs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Remembers settings, to which later requests to the model are adapted.
-    pub fn learn(&self, model: &str, settings: &[String]) {
+    /// Remembers settings, to which later requests to the model are adapted. Returns those that are
+    /// new.
+    pub fn learn(&self, model: &str, settings: &[String]) -> Vec<LearnedSetting> {
         let mut models = self.write();
-        if models.learned.len() >= MAX_MODELS && !models.learned.contains_key(model) {
-            return;
-        }
-        let known = models.learned.entry(model.to_owned()).or_default();
-        for setting in settings {
-            if known.len() < MAX_SETTINGS && known.iter().all(|(known, _)| known != setting) {
-                known.push((setting.clone(), SystemTime::now()));
+        let learned_at = SystemTime::now();
+        let added = settings.iter().filter(|setting| models.add(model, setting, learned_at, false));
+        let added =
+            added.map(|setting| LearnedSetting { model: model.to_owned(), setting: setting.clone(), learned_at });
+        let added = added.collect();
+        models.profiles.remove(model);
+        added
+    }
+
+    /// Replaces the settings that all instances share. Those that only this instance has stay.
+    pub fn replace_shared(&self, settings: &[LearnedSetting]) {
+        let mut models = self.write();
+        models.learned.retain(|_, known| {
+            known.retain(|known| !known.is_shared);
+            !known.is_empty()
+        });
+        for LearnedSetting { model, setting, learned_at } in settings {
+            if Profile::default().set(setting) {
+                models.add(model, setting, *learned_at, true);
             }
         }
-        models.profiles.remove(model);
+        models.profiles.clear();
     }
 
     /// Removes a learned setting.
     pub fn unlearn(&self, model: &str, setting: &str) {
         let mut models = self.write();
         if let Some(settings) = models.learned.get_mut(model) {
-            settings.retain(|(known, _)| known != setting);
+            settings.retain(|known| known.setting != setting);
             if settings.is_empty() {
                 models.learned.remove(model);
             }
         }
         models.profiles.remove(model);
+    }
+
+    pub fn has_learned(&self, model: &str, setting: &str) -> bool {
+        self.read().settings(model).any(|known| known == setting)
     }
 
     /// Forgets what was learned about a model. Returns false if nothing was.
@@ -128,10 +180,10 @@ impl DeploymentProfiles {
         let models = self.read();
         let all =
             models.learned.iter().flat_map(|(model, settings)| settings.iter().map(move |setting| (model, setting)));
-        all.map(|(model, (setting, learned_at))| LearnedSetting {
+        all.map(|(model, known)| LearnedSetting {
             model: model.clone(),
-            setting: setting.clone(),
-            learned_at: *learned_at,
+            setting: known.setting.clone(),
+            learned_at: known.learned_at,
         })
         .collect()
     }
@@ -139,5 +191,39 @@ impl DeploymentProfiles {
     /// Number of requests that were accepted only after a repair.
     pub fn repairs(&self) -> u64 {
         self.repairs.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profiles() -> DeploymentProfiles {
+        DeploymentProfiles::new(ProviderKind::OPENAI, "https://ai.example.org/v1".parse().unwrap())
+    }
+
+    fn learned(profiles: &DeploymentProfiles) -> Vec<String> {
+        profiles.learned().into_iter().map(|learned| format!("{} {}", learned.model, learned.setting)).collect()
+    }
+
+    fn shared(model: &str, setting: &str) -> LearnedSetting {
+        LearnedSetting { model: model.to_owned(), setting: setting.to_owned(), learned_at: SystemTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn settings_of_other_instances_are_replaced() {
+        let profiles = profiles();
+        let own = profiles.learn("a", &["images=no".to_owned()]);
+        assert_eq!(own.len(), 1);
+        assert!(profiles.learn("a", &["images=no".to_owned()]).is_empty());
+        profiles.replace_shared(&[shared("b", "drop=seed"), shared("b", "nonsense")]);
+        assert_eq!(learned(&profiles), ["a images=no", "b drop=seed"]);
+        assert!(profiles.of("b", &[]).drops("seed"));
+        // The database has the own setting now, and the other one was deleted.
+        profiles.replace_shared(&[shared("a", "images=no")]);
+        assert_eq!(learned(&profiles), ["a images=no"]);
+        assert!(!profiles.of("b", &[]).drops("seed"));
+        profiles.replace_shared(&[]);
+        assert!(learned(&profiles).is_empty());
     }
 }

@@ -1,9 +1,8 @@
 //! A provider and its keys: addresses, headers, and the requests sent to it.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, SystemTime},
 };
 
 use appcore::{
@@ -19,7 +18,7 @@ use reqwest::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{DeploymentProfiles, KeyListener, KeyStateChange};
+use super::{DeploymentProfiles, KeyListener, KeyStateChange, LearnedSetting, LearnedSettings, LearningListener};
 use crate::{
     AiError, ProviderKind, ProviderSettings,
     blocking_pool::run,
@@ -46,9 +45,6 @@ use crate::{
 /// request.
 const BREAKER_POLICY: Policy =
     Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
-/// Maximum number of models that are remembered as rejecting `stream_options`. The number must be
-/// limited because callers may name any model.
-const MAX_REMEMBERED_MODELS: usize = 1_000;
 /// Time after an answer during which the provider counts as healthy even if other calls time out.
 const HEALTHY_AFTER_ANSWER: Duration = Duration::from_secs(30);
 
@@ -68,13 +64,15 @@ pub(crate) struct Upstream {
     pub breaker: Breaker,
     /// Time of the last answer, whatever its status.
     answered_at: Mutex<Option<Instant>>,
-    /// Models that reject `stream_options`, the field that requests usage figures in a stream.
-    without_stream_options: RwLock<HashSet<String>>,
     pub profiles: DeploymentProfiles,
+    learning_listener: OnceLock<LearningListener>,
 }
 
 /// Setting of a model that only the Responses API serves.
 const RESPONSES_ONLY: &str = "api=responses";
+/// Field that requests usage figures in a stream, and the setting of a model that rejects it.
+const STREAM_OPTIONS: &str = "stream_options";
+const WITHOUT_STREAM_OPTIONS: &str = "drop=stream_options";
 
 /// API of a provider that answers a translated request.
 pub(crate) struct ChatApi {
@@ -113,7 +111,7 @@ impl Upstream {
             keys,
             breaker,
             answered_at: Mutex::default(),
-            without_stream_options: RwLock::default(),
+            learning_listener: OnceLock::new(),
         };
         let takes_responses = settings.responses && settings.kind.dialect().may_have_responses_api();
         upstream.responses_url = takes_responses.then(|| upstream.url(&EndpointPath::from_segments(["responses"])));
@@ -130,6 +128,22 @@ impl Upstream {
         self.keys.set_listener(move |key, model, fate| {
             hearer(KeyStateChange { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
         });
+    }
+
+    pub(super) fn set_learning_listener(&self, listener: &LearningListener) {
+        let _ = self.learning_listener.set(Arc::clone(listener));
+    }
+
+    /// Remembers settings of a model that were learned from a refusal.
+    fn learn(&self, model: &str, settings: &[String]) {
+        self.announce(self.profiles.learn(model, settings));
+    }
+
+    /// Announces settings that are new.
+    fn announce(&self, settings: Vec<LearnedSetting>) {
+        if let (Some(listener), false) = (self.learning_listener.get(), settings.is_empty()) {
+            listener(LearnedSettings { provider: self.name.clone(), base_url: self.base.to_string(), settings });
+        }
     }
 
     /// Records that the provider answered.
@@ -187,6 +201,8 @@ impl Upstream {
     pub(crate) fn confirm_responses(&self, model: &str, is_accepted: bool) {
         if is_accepted {
             self.profiles.record_repair();
+            let (model, setting) = (model.to_owned(), RESPONSES_ONLY.to_owned());
+            self.announce(vec![LearnedSetting { model, setting, learned_at: SystemTime::now() }]);
         } else {
             self.profiles.unlearn(model, RESPONSES_ONLY);
         }
@@ -238,7 +254,7 @@ impl Upstream {
                 tracing::warn!(provider = %self.name, model, settings = settings.join(" "), "request repaired after a refusal");
                 self.profiles.record_repair();
                 if is_general {
-                    self.profiles.learn(model, &settings);
+                    self.learn(model, &settings);
                 }
                 Ok(response)
             }
@@ -277,7 +293,7 @@ impl Upstream {
         let (lease, model) = (&attempt.lease, attempt.model);
         // The Responses API always reports usage, and its field of this name has other options.
         let may_ask = is_stream && !url.path().ends_with("/responses");
-        let is_plain = may_ask && self.rejects_stream_options(model);
+        let is_plain = may_ask && self.profile(attempt).drops(STREAM_OPTIONS);
         let body =
             if is_plain { without_stream_options(owner, &body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
@@ -288,7 +304,10 @@ impl Upstream {
                 let Some((plain, true)) = without_stream_options(owner, &body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;
                 let response = self.http.send(request, Some(self.traced(model)), is_stream, deadline).await?;
-                self.remember_stream_options_rejection(model);
+                // Requests to other models keep the field, because it makes the provider report usage.
+                tracing::warn!(provider = %self.name, model, "stream_options rejected by model, omitted from now on");
+                self.profiles.record_repair();
+                self.learn(model, &[WITHOUT_STREAM_OPTIONS.to_owned()]);
                 Ok(response)
             }
             sent => sent,
@@ -298,19 +317,6 @@ impl Upstream {
     /// Description of a call for its tracing span.
     pub(crate) fn traced<'a>(&self, model: &'a str) -> TracedCall<'a> {
         TracedCall { provider: self.kind.trace_name(), model }
-    }
-
-    fn rejects_stream_options(&self, model: &str) -> bool {
-        self.without_stream_options.read().unwrap_or_else(PoisonError::into_inner).contains(model)
-    }
-
-    /// Remembers that a model rejects `stream_options`, so that later requests to it omit the
-    /// field. Requests to other models keep it, because it makes the provider report usage.
-    fn remember_stream_options_rejection(&self, model: &str) {
-        let mut models = self.without_stream_options.write().unwrap_or_else(PoisonError::into_inner);
-        if models.len() < MAX_REMEMBERED_MODELS && models.insert(model.to_owned()) {
-            tracing::warn!(provider = %self.name, model, "stream_options rejected by model, omitted from now on");
-        }
     }
 
     /// Like [`Self::post`], with the caller's `anthropic-beta` header.
@@ -380,7 +386,7 @@ fn repair(
 async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
     let writing = run(owner, body.len(), move || {
-        let (plain, options) = restricted_params::without_fields(&body, &["stream_options"])?;
+        let (plain, options) = restricted_params::without_fields(&body, &[STREAM_OPTIONS])?;
         let is_ours =
             serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));
         Some((plain, is_ours))

@@ -470,7 +470,7 @@ pub struct AiProvider {
     /// True if this instance paused the provider after failures.
     pub is_resting: bool,
     pub keys: Vec<ProviderKey>,
-    /// Settings of models that this instance learned from refusals.
+    /// Settings of models that were learned from refusals.
     pub learned: Vec<LearnedModelSetting>,
 }
 

@@ -44,6 +44,7 @@ pub mod knowledge_file;
 pub mod knowledge_vectors;
 pub mod knowledge_words;
 pub mod known_device;
+pub mod learned_model_setting;
 pub mod ledger_account;
 pub mod ledger_entry;
 pub mod mail_token;

@@ -36,6 +36,7 @@ pub mod job_list;
 pub mod jobs;
 pub mod knowledge;
 pub mod known_devices;
+pub mod learned_model_settings;
 pub mod ledger;
 pub mod mail_tokens;
 pub mod mcp_connections;

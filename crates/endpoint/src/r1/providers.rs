@@ -234,7 +234,7 @@ impl Endpoint for ForgetLearnedSettings {
     }
 
     async fn handle(ctx: &Ctx, request: ForgetLearnedSettingsRequest, _: &String) -> Result<Reply<NoData>, AppError> {
-        providers::clear_learned(ctx.gateway(), &request.name, &request.model)?;
+        providers::clear_learned(ctx.gateway(), &request.name, &request.model).await?;
         Ok(Reply::of(NoData))
     }
 
