@@ -50,7 +50,7 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     if let Some(audio) = &request.audio {
         audio::write_config(audio, request.stream, &mut config)?;
         // Models that speak have no system prompt.
-        if let (Some(style), Some(parts)) = (system.take(), contents[0]["parts"].as_array_mut()) {
+        if let (Some(style), Some(parts)) = (system.take(), body["contents"][0]["parts"].as_array_mut()) {
             parts.insert(0, json!({ "text": style }));
         }
     }

@@ -148,10 +148,8 @@ fn finish_object(queued: &str, answer: Result<Bytes, GatewayError>) -> Backgroun
             queued
         }
     };
-    let status = match response.get("status").and_then(Value::as_str) {
-        Some(status @ ("incomplete" | "failed")) => status,
-        _ => "completed",
-    };
+    let status = response.get("status").and_then(Value::as_str);
+    let status = status.filter(|status| ["incomplete", "failed"].contains(status)).unwrap_or("completed");
     BackgroundAnswer { status: status.to_owned(), response: Value::Object(response).to_string() }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn stream_of_response(response: &Value) -> Bytes {
 pub(super) fn events_of_response(response: &Value, first: u64) -> EventFrames {
     let mut frames = EventFrames::from(first);
     frames.start(response, &[("response.created", "in_progress"), ("response.in_progress", "in_progress")]);
-    frames.end(response);
+    frames.complete(response);
     frames
 }
 
@@ -64,7 +64,7 @@ pub(super) fn events_of_background_response(response: &Value, first: u64) -> Eve
         frames.start(response, &[("response.in_progress", "in_progress")]);
     }
     if response["status"] != "queued" && response["status"] != "in_progress" {
-        frames.end(response);
+        frames.complete(response);
     }
     frames
 }
@@ -110,7 +110,7 @@ impl EventFrames {
     }
 
     /// Adds the output, and the event that ends the stream.
-    fn end(&mut self, response: &Value) {
+    fn complete(&mut self, response: &Value) {
         for (index, item) in response["output"].as_array().into_iter().flatten().enumerate() {
             self.add_item(index, item);
         }
