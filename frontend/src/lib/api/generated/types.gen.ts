@@ -403,7 +403,7 @@ export type AiProvider = {
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * Settings of models that this instance learned from refusals.
+     * Settings of models that were learned from refusals.
      */
     learned: Array<LearnedModelSetting>;
     /**
@@ -430,7 +430,7 @@ export type AiProviderVec = Array<{
     keys: Array<ProviderKey>;
     kind: string;
     /**
-     * Settings of models that this instance learned from refusals.
+     * Settings of models that were learned from refusals.
      */
     learned: Array<LearnedModelSetting>;
     /**
