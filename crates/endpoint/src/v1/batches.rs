@@ -12,8 +12,7 @@ use natter_macro::{dto, endpoint};
 
 use super::{
     call::{authenticate_key, betas},
-    files::json_reply,
-    max_body,
+    json_reply, max_body,
 };
 use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use multer::{Field, Multipart};
 use natter_macro::{dto, endpoint};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::call::authenticate_key;
+use super::{call::authenticate_key, json_reply};
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[
@@ -213,8 +212,4 @@ impl Endpoint for ReadFileContent {
         let content = files::open(ctx.batches(), &caller, &request.id).await?;
         Ok(Reply::sized("application/octet-stream", content.bytes, content.chunks))
     }
-}
-
-pub(super) fn json_reply(body: &Value) -> Reply<Raw> {
-    Reply::bytes("application/json", body.to_string().into())
 }

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::{CallContext, CallPurpose, authenticate_key},
-    deadline, failure, max_body,
-    models::json_reply,
+    deadline, failure, json_reply, max_body,
 };
 use crate::{
     Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply,

@@ -23,7 +23,9 @@ mod transcriptions;
 
 use std::time::Duration;
 
-use crate::{Bound, EndpointDef};
+use serde_json::Value;
+
+use crate::{Bound, EndpointDef, Raw, Reply};
 
 /// Prefix of the gateway's paths.
 pub(crate) const ROOT: &str = "/v1";
@@ -53,6 +55,10 @@ const RESOURCES: &[&[EndpointDef]] = &[
 /// Every endpoint of the gateway.
 pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {
     RESOURCES.iter().flat_map(|resource| resource.iter())
+}
+
+fn json_reply(body: &Value) -> Reply<Raw> {
+    Reply::bytes("application/json", body.to_string().into())
 }
 
 /// Deadline of a call. It is later than that of the provider, so that the provider's error is

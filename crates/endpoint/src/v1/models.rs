@@ -2,12 +2,11 @@
 
 use ai::{ApiStyle, GatewayError};
 use appcore::AppError;
-use bytes::Bytes;
 use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
 
-use super::{call::authenticate_key, failure, gemini};
+use super::{call::authenticate_key, failure, gemini, json_reply};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply, input::unescape_slashes};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
@@ -124,10 +123,6 @@ fn render(style: ApiStyle, name: &str) -> Value {
             json!({ "id": name, "object": "model", "created": 0, "owned_by": "natter" })
         }
     }
-}
-
-pub(super) fn json_reply(body: &Value) -> Reply<Raw> {
-    Reply::bytes("application/json", Bytes::from(body.to_string()))
 }
 
 #[cfg(test)]

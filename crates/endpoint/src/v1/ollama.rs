@@ -7,9 +7,9 @@ use ai::{OllamaEmbeddingEndpoint, OllamaEndpoint};
 use appcore::AppError;
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{deadline, max_body};
+use super::{deadline, json_reply, max_body};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, NoInput, RateGroup, Raw, Reply};
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[
@@ -124,8 +124,4 @@ impl Endpoint for ShowOllamaVersion {
     async fn handle(_: &Ctx, _: NoInput) -> Result<Reply<Raw>, AppError> {
         Ok(json_reply(&json!({ "version": VERSION })))
     }
-}
-
-fn json_reply(body: &Value) -> Reply<Raw> {
-    Reply::bytes("application/json", Bytes::from(body.to_string()))
 }

@@ -17,8 +17,7 @@ use super::{
     call::{EVENT_STREAM, authenticate_key, compact, count_response},
     deadline, failure,
     inference::Question,
-    max_body,
-    models::json_reply,
+    json_reply, max_body,
 };
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
@@ -178,11 +177,7 @@ pub(super) async fn create_in_background(ctx: &Ctx, body: &Bytes) -> Option<Repl
             return Ok(None);
         }
         let created = background_responses::create(ctx.batches(), &caller, body.clone()).await?;
-        Ok(Some(if created.stream {
-            stream_events(ctx, &caller, created.id, 0)
-        } else {
-            json_reply(&created.object)
-        }))
+        Ok(Some(if created.stream { stream_events(ctx, &caller, created.id, 0) } else { json_reply(&created.object) }))
     };
     let created: Result<_, GatewayError> = created.await;
     created.unwrap_or_else(|error| Some(refusal(ctx, &error)))

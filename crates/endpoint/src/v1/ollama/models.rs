@@ -9,7 +9,7 @@ use bytes::Bytes;
 use gateway::GatewayCaller;
 use serde_json::{Value, json};
 
-use super::json_reply;
+use super::super::json_reply;
 use crate::{
     Ctx, Raw, Reply,
     v1::{
