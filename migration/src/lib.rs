@@ -20,6 +20,7 @@ mod m0010_search_index_in_files;
 mod m0011_gateway_batches;
 mod m0012_background_responses;
 mod m0013_learned_model_settings;
+mod m0014_end_users;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             m0011_gateway_batches,
             m0012_background_responses,
             m0013_learned_model_settings,
+            m0014_end_users,
         ]
     }
 }

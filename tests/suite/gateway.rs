@@ -8,6 +8,7 @@ mod batches;
 mod budgets;
 mod cache;
 mod cluster;
+mod end_users;
 mod files;
 mod gemini;
 mod keys;

@@ -186,6 +186,8 @@ pub struct PassthroughRequest {
     /// True if the answer should be a stream of events.
     pub stream: bool,
     pub estimate: TokenEstimate,
+    /// End user whom the body names.
+    pub end_user: Option<String>,
     body: Arc<ParsedBody>,
     params: Arc<AnswerParams>,
 }
@@ -225,7 +227,8 @@ impl PassthroughRequest {
         let model = named.filter(|name| !name.trim().is_empty());
         let model = model.ok_or_else(|| fields.error("model", "`model` must be the name of a model."))?.to_owned();
         let ParsedRequest { estimate, stream, params } = (spec.read)(&RequestFields { fields, value, tokens })?;
-        Ok(Self { endpoint, model, stream, estimate, body: Arc::new(body), params: Arc::new(params) })
+        let end_user = preflight::read_end_user(value);
+        Ok(Self { endpoint, model, stream, estimate, end_user, body: Arc::new(body), params: Arc::new(params) })
     }
 
     /// Encodes a JSON body for the provider.

@@ -1,5 +1,6 @@
 //! Properties of a call needed before it is sent: model, streaming, and maximum cost.
 
+mod end_user;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,9 @@ use memchr::{
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-pub(crate) use self::survey::estimate;
-use self::survey::survey;
+pub use self::end_user::parse_end_user;
+use self::{end_user::EndUserFields, survey::survey};
+pub(crate) use self::{end_user::read_end_user, survey::estimate};
 use crate::{
     blocking_pool::run,
     call::ApiStyle,
@@ -39,6 +41,8 @@ pub struct RequestInfo<'a> {
     /// True if the caller wants reproducible answers: temperature zero or a seed.
     pub is_repeatable: bool,
     pub estimate: TokenEstimate,
+    /// End user whom the body names.
+    pub end_user: Option<String>,
     /// Normalised body, if it differs from the original.
     pub normalised_body: Option<Bytes>,
 }
@@ -117,6 +121,12 @@ struct Head<'a> {
     web_search_options: Option<&'a RawValue>,
     #[serde(borrow)]
     prediction: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user: Option<&'a RawValue>,
+    #[serde(borrow)]
+    safety_identifier: Option<&'a RawValue>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
     /// Settings of Gemini's API.
     #[serde(borrow, rename = "generationConfig")]
     generation_config: Option<&'a RawValue>,
@@ -143,12 +153,13 @@ pub async fn inspect(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<
 
 impl RequestInfo<'_> {
     fn into_owned(self) -> RequestInfo<'static> {
-        let Self { model, stream, is_repeatable, estimate: wanted, normalised_body: mended } = self;
+        let Self { model, stream, is_repeatable, estimate: wanted, end_user, normalised_body: mended } = self;
         RequestInfo {
             model: Cow::Owned(model.into_owned()),
             stream,
             is_repeatable,
             estimate: wanted,
+            end_user,
             normalised_body: mended,
         }
     }
@@ -237,7 +248,9 @@ pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<
         has_open_tools,
         is_shortened,
     };
-    Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, normalised_body: None })
+    let Head { user, safety_identifier, metadata, .. } = head;
+    let end_user = EndUserFields { user, safety_identifier, metadata }.read();
+    Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, end_user, normalised_body: None })
 }
 
 /// True if audio is part of the input or of the requested output (`modalities`). Text with these

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use ai::{
     AnswerBody, ApiStyle, Call, ErrorKind, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
-    PassthroughEndpoint, PassthroughRequest, TokenEstimate,
+    PassthroughEndpoint, PassthroughRequest,
 };
 use appcore::{ApiKeyId, AppError, Code, credits::MicroCredits, view::GatewayEndpoint};
 use bytes::Bytes;
@@ -158,7 +158,13 @@ async fn complete(
     let info = ai::inspect(owner, style, &body).await?;
     refuse_stream(info.stream)?;
     let body = info.normalised_body.unwrap_or(body);
-    let admission = admit(service, queued, caller, &info.model, info.estimate).await?;
+    let request = CallRequest {
+        model: &info.model,
+        request_id: queued.request_id,
+        end_user: info.end_user.as_deref(),
+        estimate: info.estimate,
+    };
+    let admission = admit(service, queued, caller, request).await?;
     let call = Call::new(style, body, admission.route(), queued.request_id.to_owned())
         .on_behalf_of(owner)
         .with_betas(queued.betas.map(str::to_owned))
@@ -185,7 +191,10 @@ async fn pass(
 ) -> Result<Bytes, AttemptError> {
     let request = PassthroughRequest::read(caller.work_owner(), endpoint, PassthroughBody::Json(body)).await?;
     refuse_stream(request.stream)?;
-    let admission = admit(service, queued, caller, &request.model, request.estimate).await?;
+    let end_user = request.end_user.as_deref();
+    let asked =
+        CallRequest { model: &request.model, request_id: queued.request_id, end_user, estimate: request.estimate };
+    let admission = admit(service, queued, caller, asked).await?;
     let meter = Arc::new(Meter::default());
     let call = PassthroughCall {
         request,
@@ -211,10 +220,8 @@ async fn admit(
     service: &BatchesService,
     queued: QueuedCall<'_>,
     caller: &GatewayCaller,
-    model: &str,
-    estimate: TokenEstimate,
+    request: CallRequest<'_>,
 ) -> Result<Admission, AttemptError> {
-    let request = CallRequest { model, request_id: queued.request_id, estimate };
     match authorize_queued(&service.gateway, caller, queued.endpoint, request).await {
         Ok(admission) => Ok(admission),
         Err(Refusal::RateLimited(exceeded)) => Err(AttemptError::Limited(exceeded.retry_after)),

@@ -39,6 +39,8 @@ const MAX_TEXT_CHARS: usize = 200;
 pub struct CallRequest<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
+    /// End user whom the caller names.
+    pub end_user: Option<&'a str>,
     pub estimate: TokenEstimate,
 }
 
@@ -49,6 +51,7 @@ pub struct Admission {
     key_id: ApiKeyId,
     user_id: UserId,
     workspace_id: Option<WorkspaceId>,
+    end_user: Option<String>,
     endpoint: GatewayEndpoint,
     requested_model: String,
     request_id: String,
@@ -198,7 +201,8 @@ async fn admit(
     let user_id = caller.principal.user_id;
     let worst = service.max_cost_with_searches(&model, endpoint, request.estimate, searches.by_gateway);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
-    let bill = service.charge_plan(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst);
+    let budgets = service.budgets_of_call(caller, request.end_user, worst.cost).await.map_err(Refusal::Failed)?;
+    let bill = service.charge_plan(payer, &budgets, QuotaMetric::GatewayCalls, worst);
     let held = service.reserve_all(&bill, worst, Origin::Allotments).await?;
     let worst = Amounts { count: 0, ..worst };
     let has_open_output = request.estimate.max_output.is_none();
@@ -207,12 +211,13 @@ async fn admit(
     let is_growing = may_outgrow && !bill.is_empty() && worst.cost > MicroCredits::ZERO;
     let payer = Payer { account: held.account(), ..payer };
     let growing =
-        is_growing.then(|| service.charge_plan(payer, &policy.budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
+        is_growing.then(|| service.charge_plan(payer, &budgets, QuotaMetric::GatewayCalls, worst)).map(Arc::new);
     Ok(Admission {
         gateway: Arc::clone(service),
         key_id: caller.key_id,
         user_id,
         workspace_id: policy.workspace_id,
+        end_user: request.end_user.map(str::to_owned),
         endpoint,
         requested_model: truncate(request.model),
         request_id: truncate(request.request_id),
@@ -260,8 +265,10 @@ fn record_refused(
         request_id: truncate(request.request_id),
         key_id: Some(caller.key_id),
         asker: caller.asker(),
+        end_user: request.end_user.map(str::to_owned),
         endpoint: endpoint.as_str().to_owned(),
         requested_model: truncate(request.model),
+        model_name: model.name.to_string(),
         price_version: model.price_version.to_string(),
     };
     let row = row.refused(status);
@@ -416,8 +423,10 @@ impl Admission {
             request_id: self.request_id,
             key_id: Some(self.key_id),
             asker: BillingIdentity { user_id: self.user_id, workspace_id: self.workspace_id },
+            end_user: self.end_user,
             endpoint: self.endpoint.as_str().to_owned(),
             requested_model: self.requested_model,
+            model_name: self.model.name.to_string(),
             price_version: self.model.price_version.to_string(),
         };
         let row = row.served(ServedCall {

@@ -9,7 +9,10 @@ use appcore::{
     view::{BudgetScope, QuotaMetric},
 };
 use billing::reservations::Amounts;
-use dbcontext::query::{budgets::BudgetId, usage};
+use dbcontext::query::{
+    budgets::{BudgetId, BudgetSubject},
+    usage,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -83,8 +86,10 @@ pub fn record(
         request_id: answer.answer_id.to_string(),
         key_id: None,
         asker: BillingIdentity { user_id: answer.user_id, workspace_id: answer.workspace_id },
+        end_user: None,
         endpoint: ENDPOINT.to_owned(),
         requested_model: answer.model,
+        model_name: name.to_string(),
         price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),
     };
     let row = row.served(usage_row::ServedCall {
@@ -130,7 +135,9 @@ impl GatewayService {
             let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
             let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
             // Scopes without a budget are ignored when the cost is booked.
-            let budgets: Vec<BudgetId> = [key, user, workspace].into_iter().flatten().collect();
+            let end_user = row.key_id.zip(row.end_user.as_deref());
+            let end_user = end_user.map(|(key, name)| BudgetSubject::EndUser(key, name).id());
+            let budgets: Vec<BudgetId> = [key, user, workspace, end_user].into_iter().flatten().collect();
             // Calls for an answer in a chat are not counted here: the answer counts once, however
             // many calls it takes, and it is unknown which of them counted.
             let is_call = key.is_some() && (row.status < MIN_FAILED_STATUS || row.output_tokens > 0);

@@ -107,8 +107,10 @@ pub async fn embed(
         request_id: request_id.to_string(),
         key_id: None,
         asker: payer,
+        end_user: None,
         endpoint: GatewayEndpoint::Embeddings.as_str().to_owned(),
         requested_model: model.name.to_string(),
+        model_name: model.name.to_string(),
         price_version: model.price_version.to_string(),
     };
     let row = row.served(ServedCall {

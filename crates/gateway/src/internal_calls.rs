@@ -57,8 +57,10 @@ impl InternalModelCall {
             request_id: id.to_string(),
             key_id: None,
             asker,
+            end_user: None,
             endpoint: endpoint.as_str().to_owned(),
             requested_model: model.name.to_string(),
+            model_name: model.name.to_string(),
             price_version: model.price_version.to_string(),
         };
         let row = row.served(ServedCall {

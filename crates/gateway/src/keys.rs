@@ -15,11 +15,15 @@ use dbcontext::{
     entity::{api_key, budget},
     query::{
         api_keys as rows,
-        budgets::{self as budget_rows, BudgetId},
+        budgets::{self as budget_rows, BudgetId, BudgetSubject},
         users,
     },
 };
-use identity::accounts::{Confirmed, api_keys::KEY_PREFIX, key_policy};
+use identity::accounts::{
+    Confirmed,
+    api_keys::KEY_PREFIX,
+    key_policy::{self, ScopedBudgets},
+};
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
@@ -78,6 +82,8 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
         parallel: None,
         previous_hash: None,
         previous_until: None,
+        end_users: None,
+        scoped_budgets: None,
     };
     let budget = new.policy.budget.flatten();
     new.policy.apply(service, &mut row)?;
@@ -91,7 +97,7 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
     }
     rows::insert(&tx, row.clone()).await?;
     let budget = match budget {
-        Some(limit) => Some(budgets::upsert(&tx, own_budget(row.id), limit, now).await?),
+        Some(limit) => Some(budgets::upsert(&tx, BudgetSubject::Key(row.id), limit, now).await?),
         None => None,
     };
     audit::record(&tx, NewAuditEntry::by_principal(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
@@ -123,10 +129,15 @@ pub async fn update(
         row.expires_at = expires_at;
     }
     let budget = change.policy.budget;
+    let scoped_budgets = row.scoped_budgets.clone();
     change.policy.apply(service, &mut row)?;
     rows::update(&tx, row.clone()).await?;
+    if row.scoped_budgets != scoped_budgets {
+        // Each is created again, with what was spent in its period, by the next call.
+        budget_rows::remove_parts(&tx, id, BudgetScope::EndUser).await?;
+    }
     let budget = match budget {
-        Some(Some(limit)) => Some(budgets::upsert(&tx, own_budget(id), limit, now).await?),
+        Some(Some(limit)) => Some(budgets::upsert(&tx, BudgetSubject::Key(id), limit, now).await?),
         Some(None) => {
             budget_rows::remove(&tx, own_budget(id)).await?;
             None
@@ -239,6 +250,7 @@ async fn list_of(service: &GatewayService, owner: UserId, page: PageRequest) -> 
 
 fn view(service: &GatewayService, row: api_key::Model, budget: Option<budget::Model>) -> ApiKey {
     let (id, now) = (own_budget(row.id), service.clock.now());
+    let scoped_budgets = ScopedBudgets::parse(row.scoped_budgets.as_deref());
     ApiKey {
         id: row.id,
         name: row.name,
@@ -255,6 +267,9 @@ fn view(service: &GatewayService, row: api_key::Model, budget: Option<budget::Mo
         tpm: key_policy::parse_limit(row.tpm),
         parallel: key_policy::parse_limit(row.parallel),
         budget: budget.map(|row| budgets::view(service, id, row)),
+        end_users: key_policy::end_users(row.end_users.as_deref()),
+        end_user_budget: scoped_budgets.end_user,
+        end_user_budgets: scoped_budgets.end_users,
         previous_until: row.previous_until.filter(|until| *until > now),
     }
 }

@@ -111,6 +111,8 @@ pub struct GatewayService {
     lists: ModelLists,
     /// Users and workspaces that have a budget.
     scoped: RwLock<HashSet<BudgetId>>,
+    /// Budgets of end users that exist.
+    known_budgets: budgets::KnownBudgets,
     limits: KeyLimits,
     /// Limit of requests per minute for keys that have none of their own.
     default_rpm: Option<u32>,
@@ -137,6 +139,7 @@ impl GatewayService {
             models: Models::new(&config.ai),
             lists: ModelLists::default(),
             scoped: RwLock::default(),
+            known_budgets: budgets::KnownBudgets::default(),
             limits: KeyLimits::start(redis.clone()),
             default_rpm: Some(config.gateway.default_rpm).filter(|most| config.rate_limit.enabled && *most > 0),
             answers: ResponseCache::new(config.gateway.cache),
@@ -150,9 +153,7 @@ impl GatewayService {
         service.publish_key_changes(Arc::downgrade(&service.bus));
         learned_settings::store_changes(&service);
         tokio::spawn(handle_signals(Arc::downgrade(&service), service.bus.subscribe(), Arc::downgrade(&service.bus)));
-        if service.config.gateway.retention_days > 0 {
-            tokio::spawn(run_retention(Arc::downgrade(&service)));
-        }
+        tokio::spawn(run_retention(Arc::downgrade(&service)));
         Ok(service)
     }
 
@@ -242,7 +243,9 @@ impl GatewayService {
     /// Invalidates cached budget state of these keys, users or workspaces.
     pub(crate) fn invalidate_budgets(&self, ids: &[Uuid]) {
         self.billing.payers.clear_shortfalls(ids);
+        let of_end_users = self.known_budgets.remove(ids);
         self.billing.reservations.close_allotments(ids);
+        self.billing.reservations.close_allotments(&of_end_users);
     }
 
     /// Records that a budget of a user or workspace was created or removed.
@@ -366,17 +369,25 @@ async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, b
     }
 }
 
-/// Deletes requests older than the configured retention; daily totals are kept.
+/// Deletes requests older than the configured retention, of which daily totals are kept, and
+/// budgets of end users that don't call any more.
 async fn run_retention(gateway: Weak<GatewayService>) {
     let mut tick = tokio::time::interval(CLEANUP_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
-        let before = gateway.clock.now().minus(DAY * gateway.config.gateway.retention_days);
-        let forget = || query::usage::delete_before(gateway.db.writer(), before, MAX_DELETED_PER_STATEMENT);
-        if let Err(error) = catch_panic(delete_in_chunks(MAX_DELETED_PER_STATEMENT, forget)).await {
+        let days = gateway.config.gateway.retention_days;
+        let before = gateway.clock.now().minus(DAY * days);
+        let delete_requests = || query::usage::delete_before(gateway.db.writer(), before, MAX_DELETED_PER_STATEMENT);
+        if days > 0
+            && let Err(error) = catch_panic(delete_in_chunks(MAX_DELETED_PER_STATEMENT, delete_requests)).await
+        {
             tracing::warn!(%error, "failed to delete expired requests");
+        }
+        let delete_budgets = || gateway.delete_idle_budgets(MAX_DELETED_PER_STATEMENT);
+        if let Err(error) = catch_panic(delete_in_chunks(MAX_DELETED_PER_STATEMENT, delete_budgets)).await {
+            tracing::warn!(%error, "failed to delete idle budgets of end users");
         }
     }
 }

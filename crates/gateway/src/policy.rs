@@ -1,12 +1,17 @@
 //! Requested changes of a [key policy](key_policy::KeyPolicy).
 
+use std::collections::BTreeMap;
+
 use appcore::{
     AppError, WorkspaceId,
     auth::{Permission, Principal},
-    view::{BudgetLimit, GatewayEndpoint, RestrictedParameter},
+    view::{BudgetLimit, EndUserSource, GatewayEndpoint, RestrictedParameter},
 };
 use dbcontext::entity::api_key;
-use identity::{accounts::key_policy, membership};
+use identity::{
+    accounts::key_policy::{self, ScopedBudgets},
+    membership,
+};
 
 use crate::{BillingIdentity, GatewayService, model_lists};
 
@@ -17,6 +22,8 @@ const MAX_MODEL_BYTES: usize = 200;
 const MAX_BUDGET: i64 = 1_000_000_000_000_000;
 const MAX_PER_MINUTE: u32 = 1_000_000_000;
 const MAX_PARALLEL: u32 = 100_000;
+/// Maximum number of end users with budgets of their own.
+const MAX_END_USER_BUDGETS: usize = 100;
 
 /// Changes of a key's policy; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +36,9 @@ pub struct PolicyChange {
     pub tpm: Option<Option<u32>>,
     pub parallel: Option<Option<u32>>,
     pub budget: Option<Option<BudgetLimit>>,
+    pub end_users: Option<EndUserSource>,
+    pub end_user_budget: Option<Option<BudgetLimit>>,
+    pub end_user_budgets: Option<BTreeMap<String, BudgetLimit>>,
 }
 
 impl PolicyChange {
@@ -62,10 +72,10 @@ impl PolicyChange {
                 ));
             }
         }
-        match self.budget.flatten() {
-            Some(budget) => check_budget("budget.limit", budget),
-            None => Ok(()),
+        for (field, budget) in [("budget.limit", self.budget), ("end_user_budget.limit", self.end_user_budget)] {
+            budget.flatten().map_or(Ok(()), |budget| check_budget(field, budget))?;
         }
+        self.end_user_budgets.as_ref().map_or(Ok(()), check_end_users)
     }
 
     /// Applies the changes to the key's row; the budget has its own row.
@@ -93,6 +103,15 @@ impl PolicyChange {
                 *column = limit.map(i64::from);
             }
         }
+        if let Some(source) = self.end_users {
+            row.end_users = Some(source.as_str().to_owned());
+        }
+        if self.end_user_budget.is_some() || self.end_user_budgets.is_some() {
+            let mut scoped = ScopedBudgets::parse(row.scoped_budgets.as_deref());
+            scoped.end_user = self.end_user_budget.unwrap_or(scoped.end_user);
+            scoped.end_users = self.end_user_budgets.unwrap_or(scoped.end_users);
+            row.scoped_budgets = scoped.to_stored().map_err(AppError::internal)?;
+        }
         if is_about_models { check_models(service, row) } else { Ok(()) }
     }
 }
@@ -113,6 +132,23 @@ fn check_models(service: &GatewayService, row: &api_key::Model) -> Result<(), Ap
     let asker = BillingIdentity { user_id: row.user_id, workspace_id: row.workspace_id };
     for name in key_policy::models(row.models.as_deref()) {
         model_lists::check(service, asker, &name, "models")?;
+    }
+    Ok(())
+}
+
+/// Checks the budgets of single end users.
+fn check_end_users(budgets: &BTreeMap<String, BudgetLimit>) -> Result<(), AppError> {
+    const FIELD: &str = "end_user_budgets";
+    if budgets.len() > MAX_END_USER_BUDGETS {
+        return Err(AppError::field(FIELD, "too_long", format!("At most {MAX_END_USER_BUDGETS} end users.")));
+    }
+    for (name, budget) in budgets {
+        // Names are stored in the form that calls are attributed to.
+        if ::ai::parse_end_user(name).as_deref() != Some(name.as_str()) {
+            let message = "Name each end user with 1 to 256 characters, without spaces around them.";
+            return Err(AppError::field(FIELD, "invalid", message));
+        }
+        check_budget(FIELD, *budget)?;
     }
     Ok(())
 }

@@ -395,7 +395,7 @@ fn chat_error(refusal: Refusal) -> AppError {
     let Refusal::OutOfBudget(ExhaustedBudget { scope, resets_at }) = refusal else { return refusal.into() };
     let whose = match scope {
         BudgetScope::Workspace => "This workspace’s AI budget",
-        BudgetScope::Key | BudgetScope::User => "Your AI budget",
+        BudgetScope::Key | BudgetScope::User | BudgetScope::EndUser => "Your AI budget",
     };
     let message: Cow<'static, str> = match resets_at {
         Some(at) => {

@@ -1,6 +1,7 @@
 //! Tests of keys, budgets and usage on each database, with a clock controlled by the tests.
 
 mod budget_tests;
+mod end_user_tests;
 mod hold_tests;
 mod key_tests;
 mod price_tests;
@@ -113,7 +114,7 @@ async fn caller(service: &GatewayService, key: &str) -> GatewayCaller {
 }
 
 fn request(model: &str) -> CallRequest<'_> {
-    CallRequest { model, request_id: "req-1", estimate: TokenEstimate::text_only(100, Some(10)) }
+    CallRequest { model, request_id: "req-1", end_user: None, estimate: TokenEstimate::text_only(100, Some(10)) }
 }
 
 async fn ask(service: &Arc<GatewayService>, caller: &GatewayCaller, model: &str) -> Result<Admission, Refusal> {
@@ -174,6 +175,7 @@ async fn counts_a_settled_call_once_in_every_grouping_and_a_dropped_one_never() 
             (UsageGrouping::Model, "small".to_owned()),
             (UsageGrouping::Key, id.to_string()),
             (UsageGrouping::User, anna.user_id.to_string()),
+            (UsageGrouping::EndUser, String::new()),
         ] {
             let groups = usage::list_groups(&service, &anna, query, None, grouping, first_page()).await.unwrap();
             assert_eq!(groups.total, 1, "{grouping}");

@@ -24,17 +24,18 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Filter of a usage query.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct UsageQuery {
+pub struct UsageQuery<'a> {
     pub from: Option<Timestamp>,
     /// End of the period, exclusive.
     pub to: Option<Timestamp>,
     pub key_id: Option<ApiKeyId>,
     /// User whose usage is queried; by default the caller, and for administrators all users.
     pub user_id: Option<UserId>,
+    pub end_user: Option<&'a str>,
 }
 
-impl UsageQuery {
-    fn filter(self, by: &Principal, now: Timestamp) -> Result<UsageFilter, AppError> {
+impl<'a> UsageQuery<'a> {
+    fn filter(self, by: &Principal, now: Timestamp) -> Result<UsageFilter<'a>, AppError> {
         let to = self.to.unwrap_or(Timestamp(i64::MAX));
         let from = self.from.unwrap_or_else(|| now.minus(DAY * DEFAULT_DAYS));
         if from > to {
@@ -46,7 +47,7 @@ impl UsageQuery {
             Some(_) => return Err(Code::Forbidden.into()),
             None => (!sees_all).then_some(by.user_id),
         };
-        Ok(UsageFilter { user_id, key_id: self.key_id, from, to })
+        Ok(UsageFilter { user_id, key_id: self.key_id, end_user: self.end_user, from, to })
     }
 }
 
@@ -54,7 +55,7 @@ impl UsageQuery {
 pub async fn list_groups(
     service: &GatewayService,
     by: &Principal,
-    query: UsageQuery,
+    query: UsageQuery<'_>,
     model: Option<&str>,
     grouping: UsageGrouping,
     page: PageRequest,
@@ -62,8 +63,7 @@ pub async fn list_groups(
     let mut filter = query.filter(by, service.clock.now())?;
     // A partial first day is included as a whole.
     filter.from = Timestamp(filter.from.0.div_euclid(86_400_000) * 86_400_000);
-    // No model's name contains NUL, and databases can't search for it.
-    if model.is_some_and(|model| model.contains('\0')) {
+    if model.is_some_and(is_unstorable) || filter.end_user.is_some_and(is_unstorable) {
         return Ok(Page::new(Vec::new(), page, 0));
     }
     wait_for_pending(service).await;
@@ -75,13 +75,21 @@ pub async fn list_groups(
 pub async fn list_requests(
     service: &GatewayService,
     by: &Principal,
-    query: UsageQuery,
+    query: UsageQuery<'_>,
     page: PageRequest,
 ) -> Result<Page<UsageRequest>, AppError> {
     let filter = query.filter(by, service.clock.now())?;
+    if filter.end_user.is_some_and(is_unstorable) {
+        return Ok(Page::new(Vec::new(), page, 0));
+    }
     wait_for_pending(service).await;
     let (found, total) = rows::list(service.db.reader(), filter, page).await?;
     Ok(Page::new(found.into_iter().map(request).collect(), page, total))
+}
+
+/// True for a text with NUL, which no stored name contains and databases can't search for.
+fn is_unstorable(text: &str) -> bool {
+    text.contains('\0')
 }
 
 /// Waits for pending writes, so that callers find the rows of their latest requests.
@@ -93,7 +101,7 @@ fn group(row: UsageAggregate) -> UsageGroup {
     let id = |id: Uuid| if id.is_nil() { String::new() } else { id.to_string() };
     let day = |day: i64| Timestamp(day).to_string().chars().take("2026-11-23".len()).collect();
     UsageGroup {
-        key: row.day.map(day).or(row.model).or(row.id.map(id)).unwrap_or_default(),
+        key: row.day.map(day).or(row.name).or(row.id.map(id)).unwrap_or_default(),
         requests: to_unsigned(row.requests),
         failed: to_unsigned(row.failed),
         input_tokens: to_unsigned(row.input_tokens),
@@ -110,6 +118,7 @@ fn request(row: usage_request::Model) -> UsageRequest {
         request_id: row.request_id,
         key_id: row.key_id,
         user_id: row.user_id,
+        end_user: row.end_user,
         endpoint: row.endpoint,
         asked_model: row.requested_model,
         model: row.model,

@@ -16,8 +16,12 @@ pub(crate) struct UsageRow {
     /// API key of the call; `None` for internal calls.
     pub key_id: Option<ApiKeyId>,
     pub asker: BillingIdentity,
+    /// End user whom the caller named.
+    pub end_user: Option<String>,
     pub endpoint: String,
     pub requested_model: String,
+    /// Name of the model on this server.
+    pub model_name: String,
     pub price_version: String,
 }
 
@@ -38,7 +42,7 @@ pub(crate) struct ServedCall<'a> {
 impl UsageRow {
     /// Row of a call that reached no model.
     pub fn refused(self, status: u16) -> Model {
-        let Self { created_at, request_id, key_id, asker, endpoint, requested_model, price_version } = self;
+        let Self { created_at, request_id, key_id, asker, end_user, endpoint, requested_model, model_name, .. } = self;
         Model {
             id: Uuid::now_v7(),
             created_at,
@@ -46,8 +50,10 @@ impl UsageRow {
             key_id,
             user_id: asker.user_id,
             workspace_id: asker.workspace_id,
+            end_user,
             endpoint,
             requested_model,
+            model_name: Some(model_name),
             model: String::new(),
             deployment: String::new(),
             input_tokens: 0,
@@ -57,7 +63,7 @@ impl UsageRow {
             reasoning_tokens: 0,
             audio_tokens: 0,
             cost: MicroCredits::ZERO,
-            price_version,
+            price_version: self.price_version,
             estimated: false,
             status: i64::from(status),
             first_token_ms: None,

@@ -1,9 +1,11 @@
 //! API keys.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Budget, GatewayEndpoint, RestrictedParameter};
+use super::{Budget, BudgetLimit, EndUserSource, GatewayEndpoint, RestrictedParameter};
 use crate::{ApiKeyId, Timestamp, WorkspaceId, auth::Scope};
 
 /// API key. The secret is returned only at its creation.
@@ -35,6 +37,12 @@ pub struct ApiKey {
     /// Maximum concurrent requests; null for no limit.
     pub parallel: Option<u32>,
     pub budget: Option<Budget>,
+    /// Source of the end user of a call.
+    pub end_users: EndUserSource,
+    /// Budget of each end user.
+    pub end_user_budget: Option<BudgetLimit>,
+    /// Budgets of single end users in place of `end_user_budget`.
+    pub end_user_budgets: BTreeMap<String, BudgetLimit>,
     /// Time until which the previous secret is valid.
     pub previous_until: Option<Timestamp>,
 }

@@ -75,6 +75,19 @@ pub enum BudgetScope {
     Key,
     User,
     Workspace,
+    /// End user behind a key.
+    EndUser,
+}
+
+/// Source of the end user of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndUserSource {
+    /// Fields of the request's body.
+    #[default]
+    Body,
+    /// Headers of Open WebUI; without them, the fields of the request's body.
+    Headers,
 }
 
 stored_by_name! {
@@ -111,7 +124,8 @@ stored_by_name! {
         HostedTools = "hosted_tools",
     }
     BudgetPeriod { Day = "day", Week = "week", Month = "month", None = "none" }
-    BudgetScope { Key = "key", User = "user", Workspace = "workspace" }
+    BudgetScope { Key = "key", User = "user", Workspace = "workspace", EndUser = "end_user" }
+    EndUserSource { Body = "body", Headers = "headers" }
 }
 
 /// Spending limit in micro-credits.
@@ -369,6 +383,8 @@ pub struct UsageRequest {
     /// API key that was used; null for answers in chats.
     pub key_id: Option<ApiKeyId>,
     pub user_id: UserId,
+    /// End user whom the caller named; null if it named none.
+    pub end_user: Option<String>,
     /// Endpoint of `/v1`, or `assistant` for an answer in a chat.
     pub endpoint: String,
     pub asked_model: String,
@@ -404,15 +420,18 @@ pub enum UsageGrouping {
     Model,
     Key,
     User,
+    EndUser,
 }
 
-stored_by_name! { UsageGrouping { Day = "day", Model = "model", Key = "key", User = "user" } }
+stored_by_name! {
+    UsageGrouping { Day = "day", Model = "model", Key = "key", User = "user", EndUser = "end_user" }
+}
 
-/// Usage of one day, model, key or user.
+/// Usage of one day, model, key, user or end user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageGroup {
-    /// Date such as `2026-11-23`, name of a model, or id of an API key or user. Grouped by key, it
-    /// is empty for answers in chats.
+    /// Date such as `2026-11-23`, name of a model or end user, or id of an API key or user. Grouped
+    /// by key, it is empty for answers in chats; grouped by end user, for requests without one.
     pub key: String,
     pub requests: u64,
     /// Number of failed requests.

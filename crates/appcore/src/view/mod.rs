@@ -79,10 +79,10 @@ pub use export::{
     ExportedToolConnection,
 };
 pub use gateway::{
-    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, LearnedModelSetting,
-    LongPrice, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelParameterLimits,
-    ModelPrice, ModelSampling, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest,
-    RestrictedParameter, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
+    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, EndUserSource, GatewayEndpoint, GatewayModel,
+    LearnedModelSetting, LongPrice, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList,
+    ModelParameterLimits, ModelPrice, ModelSampling, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource,
+    ProviderTest, RestrictedParameter, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
 };
 pub use invitation::{AdminInvitation, Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};

@@ -330,7 +330,9 @@ mod tests {
     }
 
     fn named() -> CallLimits {
-        [Some(purse()), None, None, None, None, None]
+        let mut limits = [None; super::super::MAX_LIMITS];
+        limits[0] = Some(purse());
+        limits
     }
 
     /// Creates an allotment for this number of calls.

@@ -248,6 +248,8 @@ async fn lock_counters<C: ConnectionTrait>(
             period_start: Timestamp(0),
             spent: MicroCredits::ZERO,
             held: MicroCredits::ZERO,
+            key_id: None,
+            name: None,
         })
         .collect();
     if !new.is_empty() {

@@ -43,8 +43,8 @@ pub use self::{
     spending_limit::{Amounts, SpendingLimit},
 };
 
-/// Maximum number of limits of one call: budgets of its key, user and workspace, two quotas, and credits.
-const MAX_LIMITS: usize = 6;
+/// Maximum number of limits of one call: budgets of its key, user, workspace and end user, two quotas, and credits.
+const MAX_LIMITS: usize = 7;
 /// A local allotment is at most this fraction (1/n) of what its limit has left.
 const ALLOTMENT_DIVISOR: i64 = 20;
 

@@ -31,6 +31,10 @@ pub struct Model {
     /// Restricted passthrough parameters that the key may send, comma-separated; `None` allows all
     /// of them.
     pub passes: Option<String>,
+    /// Source of the end user of a call; `None` is the default.
+    pub end_users: Option<String>,
+    /// Budgets of parts of the key's calls as JSON.
+    pub scoped_budgets: Option<String>,
     pub created_at: Timestamp,
 }
 

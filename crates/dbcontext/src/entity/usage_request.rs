@@ -15,8 +15,12 @@ pub struct Model {
     pub key_id: Option<ApiKeyId>,
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
+    /// End user whom the caller named.
+    pub end_user: Option<String>,
     pub endpoint: String,
     pub requested_model: String,
+    /// Name of the model on this server; `None` in rows of older releases.
+    pub model_name: Option<String>,
     pub model: String,
     pub deployment: String,
     pub input_tokens: i64,

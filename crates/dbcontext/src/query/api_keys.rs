@@ -2,12 +2,12 @@
 
 use appcore::{ApiKeyId, AppError, Timestamp, UserId, WorkspaceId, page::PageRequest, view::UserRole};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, JoinType,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
+    IntoActiveModel, JoinType, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, RelationDef, Select,
     sea_query::{Expr, Query},
 };
 
-use super::rows::padded_to_power_of_two;
+use super::{raw, rows::padded_to_power_of_two};
 use crate::{
     constraint::app_error,
     entity::{
@@ -40,6 +40,8 @@ pub struct ApiKeyStatus {
     pub parallel: Option<i64>,
     pub previous_hash: Option<Vec<u8>>,
     pub previous_until: Option<Timestamp>,
+    pub end_users: Option<String>,
+    pub scoped_budgets: Option<String>,
     /// Budgets that the key counts against, as a bit set: 1 key, 2 owner, 4 workspace.
     pub budgets: i64,
 }
@@ -74,7 +76,7 @@ async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<A
         .select_only()
         .columns([Column::Id, Column::KeyHash, Column::UserId, Column::Scopes, Column::ExpiresAt, Column::LastUsedAt])
         .columns([Column::WorkspaceId, Column::Models, Column::Endpoints, Column::Rpm, Column::Tpm, Column::Parallel])
-        .columns([Column::Passes, Column::PreviousHash, Column::PreviousUntil])
+        .columns([Column::Passes, Column::PreviousHash, Column::PreviousUntil, Column::EndUsers, Column::ScopedBudgets])
         .column(user::Column::Role)
         .column_as(Expr::cust(BUDGETS), "budgets")
         .into_model()
@@ -129,6 +131,15 @@ pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, A
 /// Finds a key of a user, even if it has expired.
 pub async fn find<C: ConnectionTrait>(db: &C, user_id: UserId, id: ApiKeyId) -> Result<Option<Model>, AppError> {
     unrevoked_keys(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
+}
+
+/// Returns the budgets of parts of a key's calls as JSON, and locks them against changes until the
+/// transaction ends. Returns `None` if the key has none.
+pub async fn lock_scoped_budgets<C: ConnectionTrait>(txn: &C, id: ApiKeyId) -> Result<Option<String>, AppError> {
+    // On SQLite the transaction holds the only write lock.
+    let suffix = if txn.get_database_backend() == DatabaseBackend::Postgres { " FOR SHARE" } else { "" };
+    let sql = format!("SELECT scoped_budgets FROM api_keys WHERE id = $1 AND revoked_at IS NULL{suffix}");
+    Ok(raw::find_value::<_, Option<String>>(txn, sql, [id.0.into()]).await?.flatten())
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {

@@ -5,14 +5,16 @@
 //! that they can't deadlock.
 
 use appcore::{
-    AppError, Timestamp, UserId,
+    ApiKeyId, AppError, Timestamp, UserId, WorkspaceId,
     credits::MicroCredits,
-    view::{BudgetScope, QuotaMetric},
+    view::{BudgetPeriod, BudgetScope, QuotaMetric},
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, Select, sea_query::OnConflict,
+    PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{OnConflict, Query},
 };
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
@@ -38,6 +40,45 @@ pub struct BudgetId {
     pub id: Uuid,
 }
 
+/// Calls that a budget covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BudgetSubject<'a> {
+    Key(ApiKeyId),
+    User(UserId),
+    Workspace(WorkspaceId),
+    /// Calls with a key for one end user.
+    EndUser(ApiKeyId, &'a str),
+}
+
+impl<'a> BudgetSubject<'a> {
+    #[must_use]
+    pub fn id(self) -> BudgetId {
+        match self {
+            Self::Key(id) => BudgetId { scope: BudgetScope::Key, id: id.0 },
+            Self::User(id) => BudgetId { scope: BudgetScope::User, id: id.0 },
+            Self::Workspace(id) => BudgetId { scope: BudgetScope::Workspace, id: id.0 },
+            Self::EndUser(key, name) => BudgetId { scope: BudgetScope::EndUser, id: part_id(key, name) },
+        }
+    }
+
+    /// Key and name, if the budget covers a part of a key's calls.
+    #[must_use]
+    pub fn part(self) -> Option<(ApiKeyId, &'a str)> {
+        match self {
+            Self::Key(_) | Self::User(_) | Self::Workspace(_) => None,
+            Self::EndUser(key, name) => Some((key, name)),
+        }
+    }
+}
+
+/// Derives the id of the budget of a part of a key's calls.
+fn part_id(key: ApiKeyId, name: &str) -> Uuid {
+    let hash = Sha256::new().chain_update(key.0.as_bytes()).chain_update(name).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
 /// Key of a counter: a budget, or a quota of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CounterId {
@@ -61,7 +102,8 @@ impl CounterId {
         }
     }
 
-    /// Id of the API key, user or workspace.
+    /// Id of the API key, user or workspace, or derived from a key and the name of a part of its
+    /// calls.
     #[must_use]
     pub fn id(self) -> Uuid {
         match self {
@@ -261,6 +303,69 @@ pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<boo
         .filter(budget_hold::Column::ScopeId.eq(budget.id));
     holds.exec(txn).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
+}
+
+/// Number of budgets of parts of a key's calls.
+pub async fn count_parts<C: ConnectionTrait>(db: &C, key: ApiKeyId, scope: BudgetScope) -> Result<u64, AppError> {
+    Entity::find()
+        .filter(Column::KeyId.eq(key))
+        .filter(Column::Scope.eq(scope.as_str()))
+        .count(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Deletes the budgets of parts of a key's calls and their reservations. Returns the ids of the
+/// budgets.
+pub async fn remove_parts<C: ConnectionTrait>(
+    txn: &C,
+    key: ApiKeyId,
+    scope: BudgetScope,
+) -> Result<Vec<Uuid>, AppError> {
+    let condition = Condition::all().add(Column::KeyId.eq(key)).add(Column::Scope.eq(scope.as_str()));
+    let parts = Query::select().column(Column::ScopeId).from(Entity).cond_where(condition.clone()).to_owned();
+    let holds = budget_hold::Entity::delete_many()
+        .filter(budget_hold::Column::Scope.eq(scope))
+        .filter(budget_hold::Column::ScopeId.in_subquery(parts));
+    holds.exec(txn).await.map_err(app_error)?;
+    let removed = Entity::delete_many().filter(condition).exec_with_returning(txn).await.map_err(app_error)?;
+    Ok(removed.into_iter().map(|row| row.scope_id).collect())
+}
+
+/// Deletes at most `most` budgets of end users that have no reservation and whose period has ended
+/// before its start in `current`, which lists the periods with their starts.
+pub async fn delete_ended_parts<C: ConnectionTrait>(
+    db: &C,
+    current: &[(BudgetPeriod, Timestamp)],
+    most: u64,
+) -> Result<u64, AppError> {
+    let ended = current.iter().fold(Condition::any(), |ended, (period, start)| {
+        ended.add(Condition::all().add(Column::Period.eq(period.as_str())).add(Column::PeriodStart.lt(*start)))
+    });
+    let ids: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::ScopeId)
+        .filter(Column::KeyId.is_not_null())
+        .filter(Column::Scope.eq(BudgetScope::EndUser.as_str()))
+        .filter(Column::Held.eq(MicroCredits::ZERO))
+        .filter(ended.clone())
+        .limit(most)
+        .into_tuple()
+        .all(db)
+        .await
+        .map_err(app_error)?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let done = Entity::delete_many()
+        .filter(Column::Scope.eq(BudgetScope::EndUser.as_str()))
+        .filter(Column::ScopeId.is_in(super::rows::padded_to_power_of_two(&ids)))
+        .filter(Column::Held.eq(MicroCredits::ZERO))
+        .filter(ended)
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected)
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, counter: impl Into<CounterId>) -> Result<Option<Model>, AppError> {

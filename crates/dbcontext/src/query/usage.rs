@@ -10,6 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
+    budgets::BudgetSubject,
     page,
     pieces::{Change, Piece},
     raw,
@@ -31,9 +32,10 @@ const CANCELLED_STATUS: i64 = 499;
 
 /// Filter of usage by owner and period. Without an owner, it matches all usage.
 #[derive(Clone, Copy, Debug)]
-pub struct UsageFilter {
+pub struct UsageFilter<'a> {
     pub user_id: Option<UserId>,
     pub key_id: Option<ApiKeyId>,
+    pub end_user: Option<&'a str>,
     pub from: Timestamp,
     /// End of the period, exclusive.
     pub to: Timestamp,
@@ -41,7 +43,7 @@ pub struct UsageFilter {
 
 /// Inserts requests into the usage log.
 pub fn insert(requests: &[Model]) -> Piece {
-    static INSERT: Change<23> = Change::insert(
+    static INSERT: Change<25> = Change::insert(
         "usage_requests",
         [
             Column::Uuid("id"),
@@ -50,8 +52,10 @@ pub fn insert(requests: &[Model]) -> Piece {
             Column::Uuid("key_id"),
             Column::Uuid("user_id"),
             Column::Uuid("workspace_id"),
+            Column::Text("end_user"),
             Column::Text("endpoint"),
             Column::Text("requested_model"),
+            Column::Text("model_name"),
             Column::Text("model"),
             Column::Text("deployment"),
             Column::Int("input_tokens"),
@@ -77,8 +81,10 @@ pub fn insert(requests: &[Model]) -> Piece {
             request.key_id.map(|id| id.0).into(),
             request.user_id.0.into(),
             request.workspace_id.map(|id| id.0).into(),
+            request.end_user.clone().into(),
             request.endpoint.clone().into(),
             request.requested_model.clone().into(),
+            request.model_name.clone().into(),
             request.model.clone().into(),
             request.deployment.clone().into(),
             request.input_tokens.into(),
@@ -187,7 +193,7 @@ pub async fn existing<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<HashSe
 /// Lists requests, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
-    filter: UsageFilter,
+    filter: UsageFilter<'_>,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
     let mut query = Entity::find()
@@ -199,18 +205,22 @@ pub async fn list<C: ConnectionTrait>(
     if let Some(key_id) = filter.key_id {
         query = query.filter(usage_request::Column::KeyId.eq(key_id));
     }
+    if let Some(end_user) = filter.end_user {
+        query = query.filter(usage_request::Column::EndUser.eq(end_user));
+    }
     let query = query.order_by_desc(usage_request::Column::CreatedAt).order_by_desc(usage_request::Column::Id);
     page::select(db, query, page).await
 }
 
-/// Usage aggregated per day, model, key or user.
+/// Usage aggregated per day, model, key, user or end user.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct UsageAggregate {
     /// Day; set only when grouped by day.
     pub day: Option<i64>,
     /// Id of the key or user; set only when grouped by key or user.
     pub id: Option<Uuid>,
-    pub model: Option<String>,
+    /// Model or end user; set only when grouped by model or end user.
+    pub name: Option<String>,
     pub requests: i64,
     pub failed: i64,
     pub input_tokens: i64,
@@ -219,17 +229,26 @@ pub struct UsageAggregate {
     pub cost: MicroCredits,
 }
 
-/// Returns aggregates. Days are in chronological order; models, keys and users are ordered by cost,
-/// highest first.
+/// Requests in the form of the daily aggregates, with their end users, which the aggregates lack.
+const REQUESTS: &str = "(SELECT created_at - created_at % 86400000 AS day, user_id, key_id, \
+    COALESCE(model_name, requested_model) AS model, end_user, 1 AS requests, \
+    CASE WHEN status >= 400 AND status <> 499 THEN 1 ELSE 0 END AS failed, input_tokens, cached_tokens, \
+    output_tokens, cost FROM usage_requests WHERE created_at >= $1 AND created_at < $2) AS u";
+
+/// Returns aggregates. Days are in chronological order; models, keys, users and end users are
+/// ordered by cost, highest first. Usage by end user is known as long as single requests are
+/// kept.
 pub async fn grouped<C: ConnectionTrait>(
     db: &C,
-    filter: UsageFilter,
+    filter: UsageFilter<'_>,
     model: Option<&str>,
     by: UsageGrouping,
     page: PageRequest,
 ) -> Result<(Vec<UsageAggregate>, u64), AppError> {
     let backend = db.get_database_backend();
-    let mut values: Vec<Value> = vec![filter.from.0.into(), filter.to.0.into()];
+    let by_request = filter.end_user.is_some() || by == UsageGrouping::EndUser;
+    let (source, end) = if by_request { (REQUESTS, end_of_day(filter.to)) } else { ("usage_days", filter.to) };
+    let mut values: Vec<Value> = vec![filter.from.0.into(), end.0.into()];
     let mut conditions = "day >= $1 AND day < $2".to_owned();
     for (column, id) in [("user_id", filter.user_id.map(|id| id.0)), ("key_id", filter.key_id.map(|id| id.0))] {
         if let Some(id) = id {
@@ -237,20 +256,23 @@ pub async fn grouped<C: ConnectionTrait>(
             conditions.push_str(&format!(" AND {column} = ${}", values.len()));
         }
     }
-    if let Some(model) = model {
-        values.push(model.into());
-        conditions.push_str(&format!(" AND model = ${}", values.len()));
+    for (column, text) in [("model", model), ("end_user", filter.end_user)] {
+        if let Some(text) = text {
+            values.push(text.into());
+            conditions.push_str(&format!(" AND {column} = ${}", values.len()));
+        }
     }
     let (column, shown, order) = match by {
         UsageGrouping::Day => ("day", "day", "day"),
-        UsageGrouping::Model => ("model", "model", "cost DESC, model"),
+        UsageGrouping::Model => ("model", "model AS name", "cost DESC, model"),
+        UsageGrouping::EndUser => ("end_user", "end_user AS name", "cost DESC, end_user"),
         UsageGrouping::Key => ("key_id", "key_id AS id", "cost DESC, key_id"),
         UsageGrouping::User => ("user_id", "user_id AS id", "cost DESC, user_id"),
     };
     let missing = match by {
-        UsageGrouping::Day => "CAST(NULL AS TEXT) AS model, NULL AS id",
-        UsageGrouping::Model => "CAST(NULL AS BIGINT) AS day, NULL AS id",
-        UsageGrouping::Key | UsageGrouping::User => "CAST(NULL AS BIGINT) AS day, CAST(NULL AS TEXT) AS model",
+        UsageGrouping::Day => "CAST(NULL AS TEXT) AS name, NULL AS id",
+        UsageGrouping::Model | UsageGrouping::EndUser => "CAST(NULL AS BIGINT) AS day, NULL AS id",
+        UsageGrouping::Key | UsageGrouping::User => "CAST(NULL AS BIGINT) AS day, CAST(NULL AS TEXT) AS name",
     };
     // PostgreSQL treats an untyped NULL as text.
     let missing = if backend == DatabaseBackend::Postgres {
@@ -262,7 +284,7 @@ pub async fn grouped<C: ConnectionTrait>(
     let sums: String = ["requests", "failed", "input_tokens", "cached_tokens", "output_tokens", "cost"]
         .map(|name| format!("CAST(SUM({name}) AS BIGINT) AS {name}"))
         .join(", ");
-    let from = format!("FROM usage_days WHERE {conditions}");
+    let from = format!("FROM {source} WHERE {conditions}");
     let total =
         page::count(db, &format!("FROM (SELECT 1 AS one {from} GROUP BY {column}) AS g"), values.clone()).await?;
     let (limit, offset) = (values.len() + 1, values.len() + 2);
@@ -275,25 +297,33 @@ pub async fn grouped<C: ConnectionTrait>(
     Ok((groups, total))
 }
 
-/// Returns the amount that a key, user or workspace has spent since a day. For a workspace, this is
-/// the sum over the requests that were made in its name.
+/// End of the day that contains the last moment before `end`.
+fn end_of_day(end: Timestamp) -> Timestamp {
+    Timestamp(end.0.saturating_sub(1).div_euclid(DAY).saturating_add(1).saturating_mul(DAY))
+}
+
+/// Returns the amount that the calls of a budget have cost since a day.
 pub async fn spent_since<C: ConnectionTrait>(
     db: &C,
-    budget: super::budgets::BudgetId,
+    subject: BudgetSubject<'_>,
     since: Timestamp,
 ) -> Result<MicroCredits, AppError> {
-    use appcore::view::BudgetScope;
     #[derive(FromQueryResult)]
     struct Spent {
         cost: MicroCredits,
     }
-    let sql = match budget.scope {
-        BudgetScope::Key => "FROM usage_days WHERE key_id = $1 AND day >= $2",
-        BudgetScope::User => "FROM usage_days WHERE user_id = $1 AND day >= $2",
-        BudgetScope::Workspace => "FROM usage_requests WHERE workspace_id = $1 AND created_at >= $2",
+    let (sql, id) = match subject {
+        BudgetSubject::Key(id) => ("FROM usage_days WHERE key_id = $1 AND day >= $2", id.0),
+        BudgetSubject::User(id) => ("FROM usage_days WHERE user_id = $1 AND day >= $2", id.0),
+        BudgetSubject::Workspace(id) => ("FROM usage_requests WHERE workspace_id = $1 AND created_at >= $2", id.0),
+        BudgetSubject::EndUser(key, _) => {
+            ("FROM usage_requests WHERE key_id = $1 AND created_at >= $2 AND end_user = $3", key.0)
+        }
     };
+    let mut values: Vec<Value> = vec![id.into(), since.0.into()];
+    values.extend(subject.part().map(|(_, name)| name.into()));
     let sql = format!("SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS cost {sql}");
-    let spent = raw::find_one::<_, Spent>(db, sql, [budget.id.into(), since.0.into()]).await?;
+    let spent = raw::find_one::<_, Spent>(db, sql, values).await?;
     Ok(spent.map_or(MicroCredits::ZERO, |spent| spent.cost))
 }
 

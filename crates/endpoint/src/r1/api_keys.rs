@@ -1,12 +1,12 @@
 //! API keys of users.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use appcore::{
     ApiKeyId, AppError, Timestamp, WorkspaceId,
     auth::Scope,
     page::{Page, PageRequest},
-    view::{ApiKey, BudgetLimit, GatewayEndpoint, RestrictedParameter},
+    view::{ApiKey, BudgetLimit, EndUserSource, GatewayEndpoint, RestrictedParameter},
 };
 use gateway::{
     PolicyChange,
@@ -82,6 +82,12 @@ pub struct CreateApiKeyRequest {
     pub parallel: Option<u32>,
     /// Budget; by default only the limits of the owner and the workspace apply.
     pub budget: Option<BudgetLimit>,
+    /// Source of the end user of a call; by default `body`.
+    pub end_users: Option<EndUserSource>,
+    /// Budget of each end user of the key; by default none.
+    pub end_user_budget: Option<BudgetLimit>,
+    /// Budgets of single end users in place of `end_user_budget`, by name; at most 100.
+    pub end_user_budgets: Option<BTreeMap<String, BudgetLimit>>,
 }
 
 /// New API key with its secret.
@@ -111,6 +117,9 @@ impl Endpoint for CreateApiKey {
             tpm: Some(request.tpm),
             parallel: Some(request.parallel),
             budget: Some(request.budget),
+            end_users: request.end_users,
+            end_user_budget: Some(request.end_user_budget),
+            end_user_budgets: request.end_user_budgets,
         };
         let CreateApiKeyRequest { name, scopes, expires_at, .. } = request;
         let new = NewApiKey { name, scopes: scopes.into(), expires_at, policy };
@@ -146,6 +155,13 @@ pub struct ChangeApiKeyRequest {
     pub parallel: Option<Option<u32>>,
     /// Budget; null removes it.
     pub budget: Option<Option<BudgetLimit>>,
+    /// Source of the end user of a call.
+    pub end_users: Option<EndUserSource>,
+    /// Budget of each end user of the key; null removes it.
+    pub end_user_budget: Option<Option<BudgetLimit>>,
+    /// Budgets of single end users in place of `end_user_budget`, by name; at most 100. Replaces
+    /// all of them; null removes them.
+    pub end_user_budgets: Option<Option<BTreeMap<String, BudgetLimit>>>,
 }
 
 /// Change an API key
@@ -166,6 +182,9 @@ impl Endpoint for ChangeApiKey {
             tpm: request.tpm,
             parallel: request.parallel,
             budget: request.budget,
+            end_users: request.end_users,
+            end_user_budget: request.end_user_budget,
+            end_user_budgets: request.end_user_budgets.map(Option::unwrap_or_default),
         };
         let ChangeApiKeyRequest { id, name, scopes, expires_at, .. } = request;
         let change = KeyChange { name, scopes: scopes.map(Into::into), expires_at, policy };

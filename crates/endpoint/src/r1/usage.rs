@@ -31,6 +31,9 @@ pub struct ReadUsageRequest {
     /// User; only administrators may name another one.
     #[from(query)]
     pub user_id: Option<UserId>,
+    /// End user whom callers named.
+    #[from(query)]
+    pub end_user: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -38,15 +41,16 @@ pub struct ReadUsageRequest {
 /// Show AI usage
 ///
 /// Usage in micro-credits and tokens, for whole UTC days: the user's own or, for administrators
-/// without `user_id`, that of all users.
+/// without `user_id`, that of all users. Usage by end user covers the requests that are kept
+/// (`gateway.retention_days`).
 #[endpoint(GET "/r1/usage", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ReadUsage {
     type Request = ReadUsageRequest;
     type Response = Page<UsageGroup>;
 
     async fn handle(ctx: &Ctx, request: ReadUsageRequest) -> Result<Reply<Page<UsageGroup>>, AppError> {
-        let ReadUsageRequest { from, to, group, key_id, model, user_id, page } = request;
-        let query = UsageQuery { from, to, key_id, user_id };
+        let ReadUsageRequest { from, to, group, key_id, model, user_id, end_user, page } = request;
+        let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
         let (model, group) = (model.as_deref(), group.unwrap_or_default());
         let groups = usage::list_groups(ctx.gateway(), ctx.user()?, query, model, group, page).await?;
         Ok(Reply::of(groups))
@@ -66,6 +70,9 @@ pub struct ListUsageRequestsRequest {
     /// User; only administrators may name another one.
     #[from(query)]
     pub user_id: Option<UserId>,
+    /// End user whom callers named.
+    #[from(query)]
+    pub end_user: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -80,8 +87,8 @@ impl Endpoint for ListUsageRequests {
     type Response = Page<UsageRequest>;
 
     async fn handle(ctx: &Ctx, request: ListUsageRequestsRequest) -> Result<Reply<Page<UsageRequest>>, AppError> {
-        let ListUsageRequestsRequest { from, to, key_id, user_id, page } = request;
-        let query = UsageQuery { from, to, key_id, user_id };
+        let ListUsageRequestsRequest { from, to, key_id, user_id, end_user, page } = request;
+        let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
         Ok(Reply::of(usage::list_requests(ctx.gateway(), ctx.user()?, query, page).await?))
     }
 }

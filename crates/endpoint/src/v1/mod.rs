@@ -7,6 +7,7 @@
 pub(crate) mod azure;
 mod batches;
 mod call;
+mod end_user;
 pub(crate) mod failure;
 mod files;
 mod form;

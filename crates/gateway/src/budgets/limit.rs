@@ -13,7 +13,7 @@ use dbcontext::{
     entity::budget,
     query::{
         self,
-        budgets::{self as rows, BudgetId},
+        budgets::{self as rows, BudgetId, BudgetSubject},
         usage,
     },
 };
@@ -39,10 +39,11 @@ pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Mode
 /// counts.
 pub(crate) async fn upsert<C: ConnectionTrait>(
     txn: &C,
-    id: BudgetId,
+    subject: BudgetSubject<'_>,
     limit: BudgetLimit,
     now: Timestamp,
 ) -> Result<budget::Model, AppError> {
+    let id = subject.id();
     let period_start = start_of(limit.period, now);
     let known = rows::lock(txn, &[id.into()]).await?.pop();
     // If the period stays the same, the existing counter is kept, because it is exact and the daily
@@ -53,7 +54,7 @@ pub(crate) async fn upsert<C: ConnectionTrait>(
     });
     let spent = match counted {
         Some(spent) => spent,
-        None => usage::spent_since(txn, id, period_start).await?,
+        None => usage::spent_since(txn, subject, period_start).await?,
     };
     let row = budget::Model {
         scope: id.scope.as_str().to_owned(),
@@ -63,6 +64,8 @@ pub(crate) async fn upsert<C: ConnectionTrait>(
         period_start,
         spent,
         held: known.map_or(MicroCredits::ZERO, |row| row.held),
+        key_id: subject.part().map(|(key, _)| key),
+        name: subject.part().map(|(_, name)| name.to_owned()),
     };
     rows::upsert(txn, row.clone()).await?;
     Ok(row)
@@ -88,12 +91,17 @@ pub async fn set(
     limit: BudgetLimit,
 ) -> Result<ScopedBudget, AppError> {
     check_budget("limit", limit)?;
+    let subject = match scope {
+        BudgetScope::User => BudgetSubject::User(UserId(id)),
+        BudgetScope::Workspace => BudgetSubject::Workspace(WorkspaceId(id)),
+        BudgetScope::Key | BudgetScope::EndUser => return Err(Code::NotFound.into()),
+    };
     if !exists(service, scope, id).await? {
         return Err(Code::NotFound.into());
     }
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    let row = upsert(&tx, BudgetId { scope, id }, limit, now).await?;
+    let row = upsert(&tx, subject, limit, now).await?;
     audit::record(&tx, NewAuditEntry::by_principal(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     service.record_budget(BudgetId { scope, id }, true);
@@ -103,7 +111,7 @@ pub async fn set(
 
 /// Removes the budget of a user or a workspace.
 pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
-    if scope == BudgetScope::Key {
+    if !matches!(scope, BudgetScope::User | BudgetScope::Workspace) {
         return Err(Code::NotFound.into());
     }
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -117,10 +125,11 @@ pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope
     Ok(())
 }
 
-/// True if the user or workspace exists. False for keys, whose budgets are set by their owners.
+/// True if the user or workspace exists. False for keys and end users, whose budgets are set by the
+/// owners of the keys.
 pub(crate) async fn exists(service: &GatewayService, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
     match scope {
-        BudgetScope::Key => Ok(false),
+        BudgetScope::Key | BudgetScope::EndUser => Ok(false),
         BudgetScope::User => Ok(query::users::by_id(service.db.reader(), UserId(id)).await?.is_some()),
         BudgetScope::Workspace => Ok(query::workspaces::name(service.db.reader(), WorkspaceId(id)).await?.is_some()),
     }

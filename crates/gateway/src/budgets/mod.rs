@@ -1,6 +1,7 @@
 //! Budget settings. Reservations and period resets are handled by [`billing::reservations`].
 
 mod limit;
+mod parts;
 
 use appcore::{
     AppError, Timestamp,
@@ -9,7 +10,10 @@ use appcore::{
 
 pub(super) use self::limit::exists;
 pub use self::limit::{list, remove, set};
-pub(crate) use self::limit::{upsert, view};
+pub(crate) use self::{
+    limit::{upsert, view},
+    parts::KnownBudgets,
+};
 
 /// Exhausted budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

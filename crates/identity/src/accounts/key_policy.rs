@@ -1,13 +1,14 @@
 //! Restrictions of an API key in addition to its scopes.
 
-use std::{str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use appcore::{
     WorkspaceId,
-    view::{BudgetScope, GatewayEndpoint, RestrictedParameter},
+    view::{BudgetLimit, BudgetScope, EndUserSource, GatewayEndpoint, RestrictedParameter},
 };
 use dbcontext::query::{api_keys::ApiKeyStatus, budgets::BudgetId};
 use platform::rate_limits::KeyLimit;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Restrictions of a key, cached together with its status.
@@ -24,6 +25,39 @@ pub struct KeyPolicy {
     pub limit: KeyLimit,
     /// Budgets that apply to the key. If there are none, budget checks need no query.
     pub budgets: Vec<BudgetId>,
+    pub end_users: EndUserSource,
+    /// Budgets of parts of the key's calls.
+    pub scoped_budgets: Arc<ScopedBudgets>,
+}
+
+/// Budgets of parts of a key's calls, as the column `scoped_budgets` stores them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScopedBudgets {
+    /// Budget of each end user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_user: Option<BudgetLimit>,
+    /// Budgets of single end users in place of `end_user`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub end_users: BTreeMap<String, BudgetLimit>,
+}
+
+impl ScopedBudgets {
+    /// Parses the stored budgets. Unreadable ones count as none.
+    #[must_use]
+    pub fn parse(stored: Option<&str>) -> Self {
+        stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// Encodes the budgets for storage; `None` if there are none.
+    pub fn to_stored(&self) -> serde_json::Result<Option<String>> {
+        if *self == Self::default() { Ok(None) } else { serde_json::to_string(self).map(Some) }
+    }
+
+    #[must_use]
+    pub fn limit_of_end_user(&self, name: &str) -> Option<BudgetLimit> {
+        self.end_users.get(name).copied().or(self.end_user)
+    }
 }
 
 impl KeyPolicy {
@@ -48,6 +82,8 @@ impl KeyPolicy {
                 parallel: parse_limit(row.parallel),
             },
             budgets: scopes.into_iter().filter_map(budget).collect(),
+            end_users: end_users(row.end_users.as_deref()),
+            scoped_budgets: Arc::new(ScopedBudgets::parse(row.scoped_budgets.as_deref())),
         }
     }
 }
@@ -62,6 +98,11 @@ pub fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
 
 pub fn passes(stored: Option<&str>) -> Option<Vec<RestrictedParameter>> {
     stored.map(parse_names)
+}
+
+/// Parses the source of end users. Names that this version doesn't know count as the default.
+pub fn end_users(stored: Option<&str>) -> EndUserSource {
+    stored.and_then(|name| name.parse().ok()).unwrap_or_default()
 }
 
 /// Parses a comma-separated list. Names that this version doesn't know are skipped.

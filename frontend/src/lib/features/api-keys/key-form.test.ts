@@ -5,6 +5,8 @@ import { passthroughChoice, policyOf, problems, valuesOf } from './key-form.ts';
 
 const budget = { limit: 200_000_000, period: 'month', spent: 0, held: 0, resets_at: null } as const;
 
+const PERIODS = { budget: 'month', end_user_budget: 'day' } as const;
+
 describe('API key limits', () => {
   it('survive a round trip through the form', () => {
     const key = {
@@ -15,24 +17,33 @@ describe('API key limits', () => {
       passthrough: ['provider'],
       rpm: 60,
       tpm: null,
-      budget
+      budget,
+      end_user_budget: { limit: 1_500_000, period: 'day' }
     };
     const values = valuesOf(key as unknown as ApiKey);
-    expect(values).toMatchObject({ budget: '200', rpm: '60', tpm: '', parallel: '' });
-    expect(policyOf(values, { models: ['small'], endpoints: [], passthrough: ['provider'] }, 'month')).toEqual({
+    expect(values).toMatchObject({ budget: '200', end_user_budget: '1.5', rpm: '60', tpm: '', parallel: '' });
+    expect(
+      policyOf(values, { models: ['small'], endpoints: [], passthrough: ['provider'], end_users: 'headers' }, PERIODS)
+    ).toEqual({
       models: ['small'],
       endpoints: [],
       passthrough: ['provider'],
+      end_users: 'headers',
       rpm: 60,
       tpm: null,
       parallel: null,
-      budget: { limit: 200_000_000, period: 'month' }
+      budget: { limit: 200_000_000, period: 'month' },
+      end_user_budget: { limit: 1_500_000, period: 'day' }
     });
   });
 
   it('are unset by an empty field', () => {
-    const policy = policyOf(valuesOf(undefined), { models: [], endpoints: [], passthrough: null }, 'day');
-    expect(policy).toMatchObject({ rpm: null, tpm: null, parallel: null, budget: null });
+    const policy = policyOf(
+      valuesOf(undefined),
+      { models: [], endpoints: [], passthrough: null, end_users: 'body' },
+      PERIODS
+    );
+    expect(policy).toMatchObject({ rpm: null, tpm: null, parallel: null, budget: null, end_user_budget: null });
   });
 
   it('map passthrough to all, none or some', () => {

@@ -1,17 +1,24 @@
 /** Functions that the forms for a new key and for an existing one share. */
-import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
+import type { BudgetPeriod, EndUserSource, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
 import type { ApiKey, KeyPolicy } from '#lib/features/auth/api.ts';
 import { formatEditableCredits, microOf } from '#lib/i18n/amounts.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
+export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'end_user_budget' | 'rpm' | 'tpm' | 'parallel';
 
 /** Models and endpoints that a key may use; empty lists allow all of them. `passthrough`: null for everything that the provider's settings allow. */
 export interface KeyReach {
   models: string[];
   endpoints: GatewayEndpoint[];
   passthrough: GatewayPass[] | null;
+  end_users: EndUserSource;
+}
+
+/** Periods of the budgets of a key and of each of its end users. */
+export interface KeyPeriods {
+  budget: BudgetPeriod;
+  end_user_budget: BudgetPeriod;
 }
 
 export const ENDPOINTS = [
@@ -58,6 +65,13 @@ export function passthroughChoices(): { value: PassthroughChoice; label: string 
   ];
 }
 
+export function endUserSources(): { value: EndUserSource; label: string }[] {
+  return [
+    { value: 'body', label: m.key_end_users_body() },
+    { value: 'headers', label: m.key_end_users_headers() }
+  ];
+}
+
 export function passthroughChoice(passthrough: readonly GatewayPass[] | null): PassthroughChoice {
   if (passthrough === null) return 'all';
   return passthrough.length === 0 ? 'none' : 'some';
@@ -80,11 +94,16 @@ export const problems: Record<KeyField, (value: string) => string | undefined> =
   name: (value) => (value.trim() === '' ? m.name_missing() : undefined),
   scopes: (value) => (value === '' ? m.scope_missing() : undefined),
   models: () => undefined,
-  budget: (value) => (value.trim() !== '' && !microOf(value) ? m.key_budget_wrong() : undefined),
+  budget: budgetProblem,
+  end_user_budget: budgetProblem,
   rpm: (value) => limitProblem(value, MAX_LIMIT),
   tpm: (value) => limitProblem(value, MAX_LIMIT),
   parallel: (value) => limitProblem(value, MAX_PARALLEL)
 };
+
+function budgetProblem(value: string): string | undefined {
+  return value.trim() !== '' && !microOf(value) ? m.key_budget_wrong() : undefined;
+}
 
 function limitProblem(value: string, most: number): string | undefined {
   const text = value.trim();
@@ -99,20 +118,25 @@ export function valuesOf(key: ApiKey | undefined): Record<KeyField, string> {
     scopes: key?.scopes.join(' ') ?? 'read',
     models: '',
     budget: formatEditableCredits(key?.budget?.limit),
+    end_user_budget: formatEditableCredits(key?.end_user_budget?.limit),
     rpm: String(key?.rpm ?? ''),
     tpm: String(key?.tpm ?? ''),
     parallel: String(key?.parallel ?? '')
   };
 }
 
-export function policyOf(values: Record<KeyField, string>, reach: KeyReach, period: BudgetPeriod): KeyPolicy {
+export function policyOf(values: Record<KeyField, string>, reach: KeyReach, periods: KeyPeriods): KeyPolicy {
   const limit = (text: string) => (text.trim() === '' ? null : Number(text));
-  const budget = microOf(values.budget);
+  const budget = (field: keyof KeyPeriods) => {
+    const limit = microOf(values[field]);
+    return limit === null ? null : { limit, period: periods[field] };
+  };
   return {
     ...reach,
     rpm: limit(values.rpm),
     tpm: limit(values.tpm),
     parallel: limit(values.parallel),
-    budget: budget === null ? null : { limit: budget, period }
+    budget: budget('budget'),
+    end_user_budget: budget('end_user_budget')
   };
 }

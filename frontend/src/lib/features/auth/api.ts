@@ -1,7 +1,7 @@
 /** API types of accounts, invitations and moderation. */
 
 import type * as Described from '#lib/api/generated/types.gen.ts';
-import type { Budget, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
+import type { Budget, BudgetLimit, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
 import type { Always, Id, Timestamp, Workspace } from '#lib/api/types.ts';
 
 /** Identity at an OAuth provider that is linked to the account. `kind` is null if the provider is no longer configured. */
@@ -28,13 +28,15 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   tpm: number | null;
   parallel: number | null;
   budget: Budget | null;
+  /** Budget of each end user; null if there is none. */
+  end_user_budget: BudgetLimit | null;
   /** Time until which the previous secret stays valid; null if there is none. */
   previous_until: Timestamp | null;
 };
 
 /** Limits of a key. Empty lists allow everything; null means no limit. */
 export type KeyPolicy = Required<
-  Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id'>
+  Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id' | 'end_user_budgets'>
 >;
 
 /** API key with its secret, which only the response to its creation contains. */

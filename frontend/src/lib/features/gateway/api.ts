@@ -13,22 +13,25 @@ export type BudgetPeriod = Described.BudgetPeriod;
 
 export type BudgetLimit = Described.BudgetLimit;
 
+/** Fields or headers of a request that name the end user of a call. */
+export type EndUserSource = Described.EndUserSource;
+
 /** Budget with its state. `resets_at` is null if the budget doesn't renew. */
 export type Budget = Always<Described.Budget, 'resets_at'>;
 
 /** Budget of a user or a workspace; `id` is that of the user or workspace. */
-export type ScopedBudget = Budget & { id: Id; scope: Exclude<Described.BudgetScope, 'key'> };
+export type ScopedBudget = Budget & { id: Id; scope: Exclude<Described.BudgetScope, 'key' | 'end_user'> };
 
 /** Models that a user or a workspace may use; `id` is that of the user or workspace. */
 export type ModelList = Omit<Described.ModelList, 'scope'> & { scope: ScopedBudget['scope'] };
 
-/** Usage of one day, model, key or user. */
+/** Usage of one day, model, key, user or end user. */
 export type UsageGroup = Described.UsageGroup;
 
 export type UsageGrouping = Described.UsageGrouping;
 
 /** Call of a model. */
-export type UsageRequest = Always<Described.UsageRequest, 'key_id' | 'first_token_ms'>;
+export type UsageRequest = Always<Described.UsageRequest, 'key_id' | 'end_user' | 'first_token_ms'>;
 
 /** Prices in millionths of a credit per million tokens. */
 export type ModelPrice = Described.ModelPrice;

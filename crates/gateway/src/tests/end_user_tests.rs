@@ -1,0 +1,110 @@
+//! Tests of end users: usage and budgets.
+
+use super::*;
+
+async fn ask_for(service: &Arc<GatewayService>, caller: &GatewayCaller, name: &str) -> Result<Admission, Refusal> {
+    let request = CallRequest { end_user: Some(name), ..request("small") };
+    authorize(service, caller, GatewayEndpoint::Chat, request).await
+}
+
+fn end_users(each: Option<i64>, single: &[(&str, i64)]) -> PolicyChange {
+    let single = single.iter().map(|(name, limit)| ((*name).to_owned(), per(*limit, BudgetPeriod::Day)));
+    PolicyChange {
+        end_user_budget: Some(each.map(|limit| per(limit, BudgetPeriod::Day))),
+        end_user_budgets: Some(single.collect()),
+        ..PolicyChange::default()
+    }
+}
+
+#[tokio::test]
+async fn counts_usage_by_end_user() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        let (_, secret) = key(&service, &anna, PolicyChange::default()).await;
+        let caller = caller(&service, &secret).await;
+        for name in ["ben", "cleo", "ben"] {
+            ask_for(&service, &caller, name).await.ok().unwrap().settle(used(100, 5));
+        }
+        ask(&service, &caller, "small").await.ok().unwrap().settle(used(100, 5));
+        let query = UsageQuery { user_id: Some(anna.user_id), ..UsageQuery::default() };
+        let by = async |query, grouping| {
+            let groups = usage::list_groups(&service, &anna, query, Some("small"), grouping, first_page()).await;
+            let groups = groups.unwrap().items.into_iter();
+            groups.map(|group| (group.key, group.requests, group.cost.0)).collect::<Vec<_>>()
+        };
+        let named = |name: &str, requests, cost| (name.to_owned(), requests, cost);
+        let mut groups = by(query, UsageGrouping::EndUser).await;
+        groups.sort();
+        assert_eq!(groups, [named("", 1, 150), named("ben", 2, 300), named("cleo", 1, 150)]);
+        let of_ben = UsageQuery { end_user: Some("ben"), ..query };
+        assert_eq!(by(of_ben, UsageGrouping::Day).await, [named("2027-01-15", 2, 300)]);
+        assert_eq!(by(of_ben, UsageGrouping::Model).await, [named("small", 2, 300)]);
+        let rows = usage::list_requests(&service, &anna, of_ben, first_page()).await.unwrap();
+        assert_eq!((rows.total, rows.items[0].end_user.as_deref()), (2, Some("ben")));
+    }
+}
+
+#[tokio::test]
+async fn limits_each_end_user() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        // A call costs 200 micro-credits.
+        let (id, secret) = key(&service, &anna, end_users(Some(200), &[("vip", 400)])).await;
+        let program = caller(&service, &secret).await;
+        for (name, calls) in [("ben", 1), ("cleo", 1), ("vip", 2)] {
+            for _ in 0..calls {
+                ask_for(&service, &program, name).await.ok().unwrap().settle(used(100, 10));
+            }
+            match ask_for(&service, &program, name).await {
+                Err(Refusal::OutOfBudget(used_up)) => assert_eq!(used_up.scope, BudgetScope::EndUser),
+                _ => panic!("{name} has used up the budget"),
+            }
+        }
+        assert!(ask(&service, &program, "small").await.is_ok(), "there is no end user");
+
+        // A new limit counts what was spent before.
+        let change = async |policy| {
+            let by = confirmed(&service, &anna).await;
+            keys::update(&service, &by, id, KeyChange { policy, ..KeyChange::default() }).await.unwrap();
+            caller(&service, &secret).await
+        };
+        service.flush().await;
+        let program = change(end_users(Some(400), &[])).await;
+        ask_for(&service, &program, "ben").await.ok().unwrap().settle(used(100, 10));
+        assert!(ask_for(&service, &program, "ben").await.is_err());
+        assert!(ask_for(&service, &program, "vip").await.is_err());
+        let program = change(end_users(None, &[])).await;
+        assert!(ask_for(&service, &program, "ben").await.is_ok());
+        let program = change(end_users(Some(200), &[])).await;
+        service.flush().await;
+        assert!(ask_for(&service, &program, "ben").await.is_err());
+        stage.pass(86_400);
+        assert!(ask_for(&service, &program, "ben").await.is_ok(), "a new period starts the next day");
+        assert_eq!(service.delete_idle_budgets(10).await.unwrap(), 0, "the new period has begun");
+        service.flush().await;
+        stage.pass(2 * 86_400);
+        assert_eq!(service.delete_idle_budgets(10).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn rejects_invalid_names_of_end_users() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        for name in ["", " ben", "b\u{0}en", &"b".repeat(257)] {
+            let new = NewApiKey {
+                name: "A program".to_owned(),
+                scopes: [Scope::Gateway].into_iter().collect(),
+                expires_at: None,
+                policy: end_users(None, &[(name, 200)]),
+            };
+            let refused = keys::create(&service, &confirmed(&service, &anna).await, new).await.unwrap_err();
+            assert_eq!(refused.code(), Code::Invalid, "{name:?}");
+        }
+    }
+}
