@@ -21,6 +21,7 @@ mod m0011_gateway_batches;
 mod m0012_background_responses;
 mod m0013_learned_model_settings;
 mod m0014_end_users;
+mod m0015_usage_details;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             m0012_background_responses,
             m0013_learned_model_settings,
             m0014_end_users,
+            m0015_usage_details,
         ]
     }
 }

@@ -84,7 +84,7 @@ impl Ai {
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    call.meter.record_attempt_failure();
+                    call.meter.record_attempt_failure(&failure.error);
                     tries.record_failure(attempt, failure)?;
                 }
             }

@@ -129,7 +129,7 @@ impl Ai {
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    call.meter.record_attempt_failure();
+                    call.meter.record_attempt_failure(&failure.error);
                     tries.record_failure(attempt, failure)?;
                 }
             }
@@ -484,8 +484,14 @@ async fn prepare_passthrough(
 }
 
 impl Call {
-    fn answer_request<'a>(&self, url: &'a Url, format: BodyFormat, body: Bytes, is_stream: bool) -> AnswerRequest<'a> {
-        AnswerRequest { owner: self.owner, url, format, body, is_stream, betas: None }
+    fn answer_request<'a>(
+        &'a self,
+        url: &'a Url,
+        format: BodyFormat,
+        body: Bytes,
+        is_stream: bool,
+    ) -> AnswerRequest<'a> {
+        AnswerRequest { owner: self.owner, url, format, body, is_stream, betas: None, meter: &self.meter }
     }
 }
 

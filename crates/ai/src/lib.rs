@@ -78,7 +78,7 @@ pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
 pub use health::{ProviderHealth, ProviderState};
 pub use image_limits::ImageLimit;
-pub use meter::{ExtraCalls, Meter, ServedBy, ToolUses, Usage};
+pub use meter::{CallHistory, ExtraCalls, FailedAttempt, Meter, ServedBy, ToolUses, Usage};
 pub use multipart::{FormFile, MultipartForm};
 pub use ollama::{
     OllamaAnswer, OllamaEmbedding, OllamaEmbeddingEndpoint, OllamaEndpoint, OllamaRequest, OllamaTarget,

@@ -4,6 +4,7 @@
 //! from the request's size and the output from the delivered text. A call that delivered nothing is
 //! free, unless its client disconnected while a provider was working.
 
+mod history;
 mod usage;
 
 use std::{
@@ -18,8 +19,11 @@ use reqwest::Response;
 use telemetry::Span;
 
 pub(crate) use self::usage::merge_count;
-pub use self::usage::{ExtraCalls, ToolUses, Usage};
-use crate::{GatewayError, chat::Finish};
+pub use self::{
+    history::{CallHistory, FailedAttempt},
+    usage::{ExtraCalls, ToolUses, Usage},
+};
+use crate::{AiError, GatewayError, chat::Finish};
 
 /// Assumed output rate of a provider, in tokens per second, for output that was not seen.
 const TOKENS_PER_SECOND: u64 = 60;
@@ -88,6 +92,8 @@ struct State {
     finish: Option<Finish>,
     served: ServedBy,
     tries: u32,
+    attempt_started_at: Option<Instant>,
+    history: CallHistory,
     /// Time at which the request was sent to the provider that is working on it; `None` after a
     /// refusal.
     asked_at: Option<Instant>,
@@ -245,6 +251,7 @@ impl Meter {
         let mut state = self.state();
         state.release_span();
         state.tries += 1;
+        state.attempt_started_at = Some(Instant::now());
         (state.reported, state.is_closed) = (None, false);
         state.asked_at = None;
         state.clear_earlier();
@@ -274,10 +281,28 @@ impl Meter {
     }
 
     /// Records that the provider refused or was unreachable.
-    pub(crate) fn record_attempt_failure(&self) {
+    pub(crate) fn record_attempt_failure(&self, error: &AiError) {
         let mut state = self.state();
+        let failed = FailedAttempt {
+            provider: state.served.provider.clone(),
+            model: state.served.model.clone(),
+            error: error.code(),
+            duration: state.attempt_started_at.map(|at| at.elapsed()).unwrap_or_default(),
+        };
+        state.history.record_failure(failed);
         state.asked_at = None;
         state.clear_earlier();
+    }
+
+    /// Records the settings by which a request was adapted after a refusal.
+    pub(crate) fn record_repair(&self, settings: &[String]) {
+        self.state().history.record_repairs(settings);
+    }
+
+    /// Returns the failed attempts and the repairs so far.
+    #[must_use]
+    pub fn history(&self) -> CallHistory {
+        self.state().history.clone()
     }
 
     /// Starts another request for the same answer.
@@ -382,8 +407,13 @@ mod tests {
         meter.record_request_sent();
         assert_eq!(meter.usage_after_disconnect(later(2), 500), Usage { estimated: true, ..usage(1_000, 120) });
         assert_eq!(meter.usage_after_disconnect(later(600), 500).output, Some(500), "at most the requested output");
-        meter.record_attempt_failure();
+        meter.record_attempt_failure(&AiError::Timeout);
         assert_eq!(meter.usage_after_disconnect(later(10), 500), usage(0, 0));
+        let failed = meter.history().failed_attempts;
+        assert_eq!(
+            failed.iter().map(|it| (&*it.provider, it.error)).collect::<Vec<_>>(),
+            [("main", "provider_timeout")]
+        );
         meter.start_attempt("other", "small", None);
         meter.record_request_sent();
         meter.record_output(quarters(b"twenty characters..."));
@@ -494,7 +524,7 @@ mod tests {
         let used = meter.usage();
         assert_eq!((used.input, used.output, used.gateway_searches), (Some(400), Some(30), Some(1)));
         assert_eq!(used.extra, ExtraCalls { input: 100, output: 10, longest: 100, ..ExtraCalls::default() });
-        meter.record_attempt_failure();
+        meter.record_attempt_failure(&AiError::Timeout);
         meter.start_attempt("other", "small", None);
         assert_eq!(meter.usage(), usage(0, 0), "a failed attempt costs nothing");
     }

@@ -348,7 +348,7 @@ impl Ai {
                 Ok(started) => return Ok(self.finish_passthrough(call, started, attempt, deadline)),
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    call.meter.record_attempt_failure();
+                    call.meter.record_attempt_failure(&failure.error);
                     if failure.error == AiError::UnknownModel {
                         missing.push((attempt.upstream.name.clone(), attempt.model.to_owned()));
                     }

@@ -176,7 +176,7 @@ impl Ai {
                 }
                 Err(AttemptError::Final(error)) => return Err(error),
                 Err(AttemptError::Retryable(failure)) => {
-                    recording.meter.record_attempt_failure();
+                    recording.meter.record_attempt_failure(&failure.error);
                     tries.record_failure(attempt, failure)?;
                 }
             }

@@ -4,7 +4,7 @@ mod refusal;
 
 use std::{sync::Arc, time::Instant};
 
-use ::ai::{Meter, Route, TokenEstimate, ToolUses, Usage};
+use ::ai::{CallHistory, Meter, Route, TokenEstimate, ToolUses, Usage};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
@@ -22,6 +22,7 @@ pub use self::refusal::Refusal;
 use crate::{
     BillingIdentity, CacheDirectives, CacheKey, CachedAnswer, GatewayCaller, GatewayService,
     assistant_usage::MIN_FAILED_STATUS,
+    call_details::CallDetails,
     cost::{cost, cost_of_searches, max_cost, most_output, with_search_rounds},
     models::Model,
     reservations::{ChargePlan, Payer, ReservationGuard},
@@ -88,6 +89,7 @@ pub struct CallOutcome {
     pub key_tail: Option<String>,
     pub first_token_at: Option<Instant>,
     pub tries: u32,
+    pub history: CallHistory,
 }
 
 impl CallOutcome {
@@ -103,6 +105,7 @@ impl CallOutcome {
             key_tail: served.key_tail,
             first_token_at: meter.first_token_at(),
             tries: meter.attempts(),
+            history: meter.history(),
         }
     }
 }
@@ -271,7 +274,7 @@ fn record_refused(
         model_name: model.name.to_string(),
         price_version: model.price_version.to_string(),
     };
-    let row = row.refused(status);
+    let row = row.refused(status, &CallDetails::refused(refusal));
     service.writer.push(UsageEntry { row: Some(row), model: Arc::clone(&model.name), settlements: Vec::new() });
 }
 
@@ -414,7 +417,7 @@ impl Admission {
     /// Settles the call: usage row, daily totals, budgets and limits. Doesn't block; returns the
     /// cost.
     pub fn settle(self, outcome: CallOutcome) -> MicroCredits {
-        let CallOutcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
+        let CallOutcome { status, usage, model, deployment, key_tail, first_token_at, tries, history } = outcome;
         let cost = self.gateway.cost(&self.model, &usage);
         self.gateway.limits.adjust_tokens(self.key_id, self.limit, self.counted_tokens, usage.total());
         self.gateway.key_tokens.add(&deployment, key_tail.as_deref(), usage.total());
@@ -438,6 +441,7 @@ impl Admission {
             first_token: first_token_at.map(|at| at.saturating_duration_since(self.started_at)),
             duration: self.started_at.elapsed(),
             tries,
+            history,
         });
         // Failed calls without usage don't count as calls.
         let counts = row.status < MIN_FAILED_STATUS || tokens(&row) > 0;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use ::ai::{AiError, Route, ServedBy, Usage};
+use ::ai::{AiError, CallHistory, Route, ServedBy, Usage};
 use appcore::{
     AppError, UserId, WorkspaceId,
     credits::MicroCredits,
@@ -62,6 +62,7 @@ pub struct AnswerUsage {
     /// Provider and model that answered, and the number of attempts.
     pub served: ServedBy,
     pub tries: u32,
+    pub history: CallHistory,
     /// HTTP status: 200, 499 if a reader stopped the answer, 502 if the provider failed.
     pub status: u16,
     pub first_token: Option<Duration>,
@@ -101,6 +102,7 @@ pub fn record(
         first_token: answer.first_token,
         duration: answer.duration,
         tries: answer.tries,
+        history: answer.history,
     });
     match held {
         Some(held) => {

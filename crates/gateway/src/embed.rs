@@ -122,6 +122,7 @@ pub async fn embed(
         first_token: None,
         duration: began.elapsed(),
         tries: meter.attempts(),
+        history: meter.history(),
     });
     held.settle(row, Arc::clone(&model.name), 0);
     let answer = match answered.map_err(|error| gateway_failure(&error))?.body {

@@ -72,6 +72,7 @@ impl InternalModelCall {
             first_token: None,
             duration,
             tries: meter.attempts(),
+            history: meter.history(),
         });
         held.settle(row, Arc::clone(&model.name), 0);
     }

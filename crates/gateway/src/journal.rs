@@ -231,6 +231,7 @@ mod tests {
             first_token_ms: None,
             duration_ms: 12,
             attempts: 1,
+            details: None,
         }
     }
 

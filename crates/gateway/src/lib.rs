@@ -15,6 +15,7 @@
 mod admission;
 mod assistant_usage;
 pub mod budgets;
+mod call_details;
 mod cost;
 pub mod custom_providers;
 mod embed;

@@ -8,7 +8,7 @@ mod price_tests;
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use ::ai::{TokenEstimate, ToolUses, Usage};
+use ::ai::{CallHistory, FailedAttempt, TokenEstimate, ToolUses, Usage};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId,
     auth::{Principal, Scope},
@@ -17,7 +17,7 @@ use appcore::{
     page::PageRequest,
     view::{
         BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, ModelDefinition, ModelDeployment, ModelPrice,
-        UsageGrouping,
+        UsageGrouping, UsageRefusal,
     },
 };
 use billing::{
@@ -130,6 +130,7 @@ fn used(input: u64, output: u64) -> CallOutcome {
         key_tail: None,
         first_token_at: None,
         tries: 1,
+        history: CallHistory::default(),
     }
 }
 
@@ -148,6 +149,35 @@ async fn spent_and_held(service: &GatewayService, id: BudgetId) -> (i64, i64) {
 
 fn first_page() -> PageRequest {
     PageRequest::new(None, None)
+}
+
+#[tokio::test]
+async fn explains_a_request_by_its_id() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        let (_, secret) = key(&service, &anna, with_budget(200)).await;
+        let caller = caller(&service, &secret).await;
+        let failed = FailedAttempt {
+            provider: "main".to_owned(),
+            model: "upstream-small".to_owned(),
+            error: "provider_busy",
+            duration: Duration::from_millis(12),
+        };
+        let history = CallHistory { failed_attempts: vec![failed], repairs: vec!["images=no".to_owned()] };
+        ask(&service, &caller, "fast").await.ok().unwrap().settle(CallOutcome { history, ..used(100, 10) });
+        assert!(ask(&service, &caller, "fast").await.is_err());
+        let find = async |by| usage::find_request(&service, by, "req-1", first_page()).await;
+        let calls = find(&anna).await.unwrap().items;
+        let [served, refused] = &calls[..] else { panic!("{calls:?}") };
+        assert_eq!((served.model_name.as_deref(), served.price), (Some("small"), Some(PRICE)));
+        assert_eq!((served.failed_attempts[0].error.as_str(), served.refusal), ("provider_busy", None));
+        assert_eq!(served.repairs, ["images=no"]);
+        assert_eq!((refused.refusal, refused.request.status), (Some(UsageRefusal::KeyBudget), 429));
+        let ben = principal(&service.identity, &sign_up(&service.identity, "Ben").await).await;
+        assert_eq!(find(&ben).await.unwrap_err().code(), Code::NotFound);
+    }
 }
 
 #[tokio::test]

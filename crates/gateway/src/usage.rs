@@ -6,7 +6,7 @@ use appcore::{
     ApiKeyId, AppError, Code, Timestamp, UserId,
     auth::Principal,
     page::{Page, PageRequest},
-    view::{UsageGroup, UsageGrouping, UsageRequest},
+    view::{UsageGroup, UsageGrouping, UsageRequest, UsageRequestDetails},
 };
 use dbcontext::{
     entity::usage_request,
@@ -14,7 +14,7 @@ use dbcontext::{
 };
 use uuid::Uuid;
 
-use crate::GatewayService;
+use crate::{GatewayService, call_details::CallDetails};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Default period, in days.
@@ -85,6 +85,35 @@ pub async fn list_requests(
     wait_for_pending(service).await;
     let (found, total) = rows::list(service.db.reader(), filter, page).await?;
     Ok(Page::new(found.into_iter().map(request).collect(), page, total))
+}
+
+/// Returns the calls of a request by its id, the oldest first: one of a program, or those for an
+/// answer in a chat. Administrators see those of all users.
+pub async fn find_request(
+    service: &GatewayService,
+    by: &Principal,
+    request_id: &str,
+    page: PageRequest,
+) -> Result<Page<UsageRequestDetails>, AppError> {
+    if is_unstorable(request_id) {
+        return Err(Code::NotFound.into());
+    }
+    let user_id = (!by.may_administer()).then_some(by.user_id);
+    wait_for_pending(service).await;
+    let (found, total) = rows::with_request_id(service.db.reader(), request_id, user_id, page).await?;
+    if total == 0 {
+        return Err(Code::NotFound.into());
+    }
+    Ok(Page::new(found.into_iter().map(|row| details(service, row)).collect(), page, total))
+}
+
+fn details(service: &GatewayService, row: usage_request::Model) -> UsageRequestDetails {
+    let CallDetails { failed_attempts, repairs, refusal } = CallDetails::parse(row.details.as_deref());
+    let (workspace_id, model_name) = (row.workspace_id, row.model_name.clone());
+    let model = service.find_model(model_name.as_deref().unwrap_or(&row.requested_model));
+    let price = model.filter(|model| *model.price_version == *row.price_version).and_then(|model| model.price);
+    let request = request(row);
+    UsageRequestDetails { request, workspace_id, model_name, failed_attempts, repairs, refusal, price }
 }
 
 /// True for a text with NUL, which no stored name contains and databases can't search for.

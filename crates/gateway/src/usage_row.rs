@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use ::ai::Usage;
+use ::ai::{CallHistory, Usage};
 use appcore::{ApiKeyId, Timestamp, credits::MicroCredits};
 use dbcontext::entity::usage_request::Model;
 use uuid::Uuid;
 
-use crate::BillingIdentity;
+use crate::{BillingIdentity, call_details::CallDetails};
 
 /// Facts about a call that are known when it begins.
 pub(crate) struct UsageRow {
@@ -37,11 +37,12 @@ pub(crate) struct ServedCall<'a> {
     pub first_token: Option<Duration>,
     pub duration: Duration,
     pub tries: u32,
+    pub history: CallHistory,
 }
 
 impl UsageRow {
     /// Row of a call that reached no model.
-    pub fn refused(self, status: u16) -> Model {
+    pub fn refused(self, status: u16, details: &CallDetails) -> Model {
         let Self { created_at, request_id, key_id, asker, end_user, endpoint, requested_model, model_name, .. } = self;
         Model {
             id: Uuid::now_v7(),
@@ -69,12 +70,13 @@ impl UsageRow {
             first_token_ms: None,
             duration_ms: 0,
             attempts: 0,
+            details: details.to_stored(),
         }
     }
 
     /// Row of a call that reached a model, however it ended.
     pub fn served(self, served: ServedCall<'_>) -> Model {
-        let ServedCall { usage, cost, model, deployment, status, first_token, duration, tries } = served;
+        let ServedCall { usage, cost, model, deployment, status, first_token, duration, tries, history } = served;
         Model {
             model,
             deployment,
@@ -89,7 +91,7 @@ impl UsageRow {
             first_token_ms: first_token.map(millis),
             duration_ms: millis(duration),
             attempts: i64::from(tries),
-            ..self.refused(status)
+            ..self.refused(status, &history.into())
         }
     }
 }
@@ -103,6 +105,6 @@ pub(crate) fn count(tokens: Option<u64>) -> i64 {
     i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX)
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -158,6 +158,7 @@ impl Drop for RecordedCall<'_> {
         }
         let BillingIdentity { user_id, workspace_id } = self.asker;
         let (usage, served, tries) = (self.meter.usage(), self.meter.served(), self.meter.attempts());
+        let history = self.meter.history();
         let (answer_id, model, status) = (self.id, std::mem::take(&mut self.name), self.status);
         let first_token = None;
         let used = AnswerUsage {
@@ -168,6 +169,7 @@ impl Drop for RecordedCall<'_> {
             usage,
             served,
             tries,
+            history,
             status,
             first_token,
             duration,

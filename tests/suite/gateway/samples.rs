@@ -22,6 +22,8 @@ fn administration() -> Vec<SampleCall> {
     vec![
         plain(&["ListModels", "ListGatewayModels", "ListBudgets", "ListModelLists", "ListProviders"]),
         plain(&["ReadUsage", "ListUsageRequests"]),
+        // No request has this id.
+        sample(&["ExplainUsageRequest"], async |_| Args::default().with("request_id", "none")),
         sample(&["PutGatewayModel"], async |_| Args::body(new_model()).with("name", format!("model-{}", new_id()))),
         sample(&["FindGatewayModel", "RemoveGatewayModel"], async |world| {
             let name = format!("model-{}", new_id());

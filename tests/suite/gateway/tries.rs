@@ -34,6 +34,29 @@ impl Two {
 }
 
 #[tokio::test]
+async fn explains_the_attempts_of_a_request() {
+    let Two { stage, second } = Two::start("key-one").await;
+    second.always(Behaviour::answer("From the second."));
+    stage.upstream.always(Behaviour::Refuse(500, None));
+    let caller = super::keys::program(&stage.app, &super::keys::make(&stage.anna, json!({})).await);
+    let answer = caller.post("/v1/chat/completions", super::question(false)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let path = format!("/r1/usage/requests/{}", answer.header("x-request-id").unwrap());
+    let calls = stage.anna.get(&path).await.data();
+    let call = &calls["items"][0];
+    assert_eq!(
+        (&call["model_name"], &call["model"], &call["deployment"]),
+        (&json!("small"), &json!("other"), &json!("spare"))
+    );
+    let failed = &call["failed_attempts"][0];
+    assert_eq!((&failed["provider"], &failed["error"]), (&json!("fake"), &json!("provider_unavailable")), "{call}");
+    assert_eq!((&call["repairs"], &call["refusal"]), (&json!([]), &Value::Null));
+    let ben = stage.app.sign_up("Ben").await;
+    ben.get(&path).await.refused(404, "not_found");
+    stage.app.admin().await.get(&path).await.data();
+}
+
+#[tokio::test]
 async fn falls_back_to_another_deployment_before_the_first_frame() {
     let Two { stage, second } = Two::start("key-one").await;
     second.always(Behaviour::answer("From the second."));

@@ -70,7 +70,7 @@ impl Ai {
                 // A request that can't be encoded for the provider is reported as rejected.
                 Err(AttemptError::Final(_)) => return Err(AiError::Rejected),
                 Err(AttemptError::Retryable(failure)) => {
-                    meter.record_attempt_failure();
+                    meter.record_attempt_failure(&failure.error);
                     tries.record_failure(attempt, failure).map_err(|failure| failure.error)?;
                 }
             }
@@ -117,7 +117,7 @@ impl Ai {
             .map_err(AttemptError::Final)?;
         meter.set_estimated_input(estimate(&body));
         meter.record_request_sent();
-        let asked = AnswerRequest { owner, url: &url, format, body, is_stream: true, betas: None };
+        let asked = AnswerRequest { owner, url: &url, format, body, is_stream: true, betas: None, meter };
         let response = upstream.request_answer(attempt, asked, deadline).await?;
         meter.trace(&response);
         let mut listener = self.listener(attempt, format);

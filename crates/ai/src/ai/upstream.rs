@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::{DeploymentProfiles, KeyListener, KeyStateChange, LearnedSetting, LearnedSettings, LearningListener};
 use crate::{
-    AiError, ProviderKind, ProviderSettings,
+    AiError, Meter, ProviderKind, ProviderSettings,
     blocking_pool::run,
     canonical::{Reader, Request as ChatQuestion},
     dialect::{EndpointPath, openai_responses, restricted_params},
@@ -89,6 +89,7 @@ pub(crate) struct AnswerRequest<'a> {
     pub is_stream: bool,
     /// Value of the `anthropic-beta` header.
     pub betas: Option<&'a str>,
+    pub meter: &'a Meter,
 }
 
 impl Upstream {
@@ -253,6 +254,7 @@ impl Upstream {
                 let Remedy { settings, is_general } = remedy;
                 tracing::warn!(provider = %self.name, model, settings = settings.join(" "), "request repaired after a refusal");
                 self.profiles.record_repair();
+                request.meter.record_repair(&settings);
                 if is_general {
                     self.learn(model, &settings);
                 }

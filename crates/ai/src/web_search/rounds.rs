@@ -130,7 +130,8 @@ impl SearchingCall {
             run(self.owner, self.size, move || encode_request((kind, format), &base, &asked, &model, own.as_deref()));
         let body = writing.await.map_err(AttemptError::Final)?.map_err(AttemptError::Final)?;
         self.meter.record_request_sent();
-        let asked = AnswerRequest { owner: self.owner, url: &url, format, body, is_stream, betas: None };
+        let (owner, meter) = (self.owner, &*self.meter);
+        let asked = AnswerRequest { owner, url: &url, format, body, is_stream, betas: None, meter };
         let response = upstream.request_answer(attempt, asked, self.deadline).await?;
         self.meter.trace(&response);
         Ok((response, format))

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::stored_by_name;
-use crate::{ApiKeyId, Timestamp, UserId, credits::MicroCredits};
+use crate::{ApiKeyId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 
 /// Endpoint of `/v1` that an API key can be restricted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -409,6 +409,52 @@ pub struct UsageRequest {
     pub first_token_ms: Option<u64>,
     pub duration_ms: u64,
     pub tries: u32,
+}
+
+/// Failed attempt of a request at a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageAttempt {
+    pub provider: String,
+    /// Provider's name of the model.
+    pub model: String,
+    /// Error code, such as `provider_busy`.
+    pub error: String,
+    pub duration_ms: u64,
+}
+
+/// Reason why this server refused a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageRefusal {
+    RequestsPerMinute,
+    TokensPerMinute,
+    ParallelRequests,
+    KeyBudget,
+    UserBudget,
+    WorkspaceBudget,
+    EndUserBudget,
+    Credits,
+    Quota,
+    NoPrice,
+    Unavailable,
+}
+
+/// Request to a model, and how it was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageRequestDetails {
+    #[serde(flatten)]
+    pub request: UsageRequest,
+    pub workspace_id: Option<WorkspaceId>,
+    /// Name of the model on this server; null for requests of older versions.
+    pub model_name: Option<String>,
+    /// Failed attempts before the last one, at most 10.
+    pub failed_attempts: Vec<UsageAttempt>,
+    /// Settings by which the request was adapted after a provider's refusal, at most 10.
+    pub repairs: Vec<String>,
+    /// Reason why this server refused the request; null if it was sent to a provider.
+    pub refusal: Option<UsageRefusal>,
+    /// Price by which the cost was calculated; null if the model has none or it has changed since.
+    pub price: Option<ModelPrice>,
 }
 
 /// Grouping of the usage report.

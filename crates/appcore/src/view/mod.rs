@@ -82,7 +82,8 @@ pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, EndUserSource, GatewayEndpoint, GatewayModel,
     LearnedModelSetting, LongPrice, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList,
     ModelParameterLimits, ModelPrice, ModelSampling, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource,
-    ProviderTest, RestrictedParameter, ScopedBudget, UsableModel, UsageGroup, UsageGrouping, UsageRequest,
+    ProviderTest, RestrictedParameter, ScopedBudget, UsableModel, UsageAttempt, UsageGroup, UsageGrouping,
+    UsageRefusal, UsageRequest, UsageRequestDetails,
 };
 pub use invitation::{AdminInvitation, Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};

@@ -280,6 +280,7 @@ impl<'a> Generation<'a> {
             usage: round.meter.usage(),
             served: round.meter.served(),
             tries: round.meter.attempts(),
+            history: round.meter.history(),
             status,
             first_token: round.first_token(),
             duration: round.elapsed(),

@@ -37,6 +37,8 @@ pub struct Model {
     pub first_token_ms: Option<i64>,
     pub duration_ms: i64,
     pub attempts: i64,
+    /// Failed attempts, repairs and refusal as JSON.
+    pub details: Option<String>,
     pub created_at: Timestamp,
 }
 

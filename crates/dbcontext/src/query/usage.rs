@@ -43,7 +43,7 @@ pub struct UsageFilter<'a> {
 
 /// Inserts requests into the usage log.
 pub fn insert(requests: &[Model]) -> Piece {
-    static INSERT: Change<25> = Change::insert(
+    static INSERT: Change<26> = Change::insert(
         "usage_requests",
         [
             Column::Uuid("id"),
@@ -71,6 +71,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             Column::Int("first_token_ms"),
             Column::Int("duration_ms"),
             Column::Int("attempts"),
+            Column::Text("details"),
         ],
     );
     let rows = requests.iter().map(|request| {
@@ -100,6 +101,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             request.first_token_ms.into(),
             request.duration_ms.into(),
             request.attempts.into(),
+            request.details.clone().into(),
         ]
     });
     INSERT.piece(rows)
@@ -209,6 +211,21 @@ pub async fn list<C: ConnectionTrait>(
         query = query.filter(usage_request::Column::EndUser.eq(end_user));
     }
     let query = query.order_by_desc(usage_request::Column::CreatedAt).order_by_desc(usage_request::Column::Id);
+    page::select(db, query, page).await
+}
+
+/// Lists the calls with this request id, the oldest first: an answer in a chat may have several.
+pub async fn with_request_id<C: ConnectionTrait>(
+    db: &C,
+    request_id: &str,
+    user_id: Option<UserId>,
+    page: PageRequest,
+) -> Result<(Vec<Model>, u64), AppError> {
+    let mut query = Entity::find().filter(usage_request::Column::RequestId.eq(request_id));
+    if let Some(user_id) = user_id {
+        query = query.filter(usage_request::Column::UserId.eq(user_id));
+    }
+    let query = query.order_by_asc(usage_request::Column::CreatedAt).order_by_asc(usage_request::Column::Id);
     page::select(db, query, page).await
 }
 

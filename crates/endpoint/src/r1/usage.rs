@@ -3,14 +3,15 @@
 use appcore::{
     ApiKeyId, AppError, Timestamp, UserId,
     page::{Page, PageRequest},
-    view::{UsageGroup, UsageGrouping, UsageRequest},
+    view::{UsageGroup, UsageGrouping, UsageRequest, UsageRequestDetails},
 };
 use gateway::usage::{self, UsageQuery};
 use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
-pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadUsage>(), EndpointDef::of::<ListUsageRequests>()];
+pub(crate) const ENDPOINTS: &[EndpointDef] =
+    &[EndpointDef::of::<ReadUsage>(), EndpointDef::of::<ListUsageRequests>(), EndpointDef::of::<ExplainUsageRequest>()];
 
 #[dto(request)]
 pub struct ReadUsageRequest {
@@ -90,5 +91,32 @@ impl Endpoint for ListUsageRequests {
         let ListUsageRequestsRequest { from, to, key_id, user_id, end_user, page } = request;
         let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
         Ok(Reply::of(usage::list_requests(ctx.gateway(), ctx.user()?, query, page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ExplainUsageRequestRequest {
+    /// Id of the request, as in the header `x-request-id`, or id of an answer in a chat.
+    #[from(path)]
+    pub request_id: String,
+    #[from(page)]
+    pub page: PageRequest,
+}
+
+/// Explain a request to an AI model
+///
+/// Its route, attempts, repairs, tokens, price and refusal. An answer in a chat may have several
+/// calls, the oldest first. Administrators can read the requests of all users.
+#[endpoint(GET "/r1/usage/requests/{request_id}", tag = "usage", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ExplainUsageRequest {
+    type Request = ExplainUsageRequestRequest;
+    type Response = Page<UsageRequestDetails>;
+
+    async fn handle(
+        ctx: &Ctx,
+        request: ExplainUsageRequestRequest,
+    ) -> Result<Reply<Page<UsageRequestDetails>>, AppError> {
+        let ExplainUsageRequestRequest { request_id, page } = request;
+        Ok(Reply::of(usage::find_request(ctx.gateway(), ctx.user()?, &request_id, page).await?))
     }
 }

@@ -245,6 +245,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
                 usage: outcome.usage,
                 served: ::ai::ServedBy::default(),
                 tries: 1,
+                history: CallHistory::default(),
                 status: 200,
                 first_token: None,
                 duration: Duration::from_secs(1),

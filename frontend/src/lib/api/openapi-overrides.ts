@@ -26,7 +26,8 @@ export type {
   ProviderTest,
   ScopedBudget,
   UsableModel,
-  UsageRequest
+  UsageRequest,
+  UsageRequestDetails
 } from '#lib/features/gateway/api.ts';
 export type {
   ApiKey,

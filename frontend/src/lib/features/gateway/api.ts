@@ -33,6 +33,19 @@ export type UsageGrouping = Described.UsageGrouping;
 /** Call of a model. */
 export type UsageRequest = Always<Described.UsageRequest, 'key_id' | 'end_user' | 'first_token_ms'>;
 
+/** Reason why the server refused a call. */
+export type UsageRefusal = Described.UsageRefusal;
+
+/** Call of a model, and how it was answered. */
+export type UsageRequestDetails = UsageRequest &
+  Always<
+    Pick<
+      Described.UsageRequestDetails,
+      'workspace_id' | 'model_name' | 'failed_attempts' | 'repairs' | 'refusal' | 'price'
+    >,
+    'workspace_id' | 'model_name' | 'refusal' | 'price'
+  >;
+
 /** Prices in millionths of a credit per million tokens. */
 export type ModelPrice = Described.ModelPrice;
 
@@ -80,6 +93,10 @@ export type ProviderChange = Described.ChangeProviderRequest;
 export type ProviderTest = Always<Described.ProviderTest, 'latency_ms' | 'error'>;
 
 export const fetchProviders = (api: Api) => api.get('/admin/providers');
+
+/** Fetches the calls of a request: one of a program, or those for an answer in a chat. */
+export const fetchUsageRequest = (api: Api, id: string) =>
+  api.get(`/usage/requests/${encodeURIComponent(id)}`, { page_size: 100 });
 
 /** Fetches the models that the account may use. */
 export const fetchUsableModels = (api: Api) => api.get('/models', { page_size: 200 });
