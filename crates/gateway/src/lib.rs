@@ -36,6 +36,7 @@ mod response_store;
 mod tests;
 mod transcribe;
 pub mod usage;
+pub mod usage_export;
 mod usage_row;
 mod writer;
 

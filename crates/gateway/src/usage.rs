@@ -35,7 +35,7 @@ pub struct UsageQuery<'a> {
 }
 
 impl<'a> UsageQuery<'a> {
-    fn filter(self, by: &Principal, now: Timestamp) -> Result<UsageFilter<'a>, AppError> {
+    pub(crate) fn filter(self, by: &Principal, now: Timestamp) -> Result<UsageFilter<'a>, AppError> {
         let to = self.to.unwrap_or(Timestamp(i64::MAX));
         let from = self.from.unwrap_or_else(|| now.minus(DAY * DEFAULT_DAYS));
         if from > to {
@@ -117,12 +117,12 @@ fn details(service: &GatewayService, row: usage_request::Model) -> UsageRequestD
 }
 
 /// True for a text with NUL, which no stored name contains and databases can't search for.
-fn is_unstorable(text: &str) -> bool {
+pub(crate) fn is_unstorable(text: &str) -> bool {
     text.contains('\0')
 }
 
 /// Waits for pending writes, so that callers find the rows of their latest requests.
-async fn wait_for_pending(service: &GatewayService) {
+pub(crate) async fn wait_for_pending(service: &GatewayService) {
     let _ = tokio::time::timeout(FLUSH_TIMEOUT, service.flush()).await;
 }
 

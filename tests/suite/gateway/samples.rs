@@ -21,7 +21,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 fn administration() -> Vec<SampleCall> {
     vec![
         plain(&["ListModels", "ListGatewayModels", "ListBudgets", "ListModelLists", "ListProviders"]),
-        plain(&["ReadUsage", "ListUsageRequests"]),
+        plain(&["ReadUsage", "ListUsageRequests", "ExportUsageRequests"]),
         // No request has this id.
         sample(&["ExplainUsageRequest"], async |_| Args::default().with("request_id", "none")),
         sample(&["PutGatewayModel"], async |_| Args::body(new_model()).with("name", format!("model-{}", new_id()))),

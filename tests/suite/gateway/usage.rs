@@ -29,7 +29,16 @@ async fn records_chat_answers_in_the_ledger_however_they_end() {
     let groups = chat.anna.get("/r1/usage?group=model").await.data();
     let small = &groups["items"][0];
     assert_eq!((&small["key"], &small["requests"], &small["failed"]), (&json!("small"), &json!(2), &json!(1)));
+    let csv = chat.anna.get("/r1/usage/requests/export?from=2020-01-01T00:00:00Z").await.text();
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("time,request_id,key_id,user_id,"), "{csv}");
+    assert_eq!(lines.len(), 3, "{csv}");
+    assert!(lines[1].contains(",assistant,small,small,") && lines[2].contains(",502,"), "{csv}");
+    let none = chat.anna.get("/r1/usage/requests/export?end_user=nobody").await.text();
+    assert_eq!(none.lines().count(), 1, "{none}");
     let ben = chat.app.sign_up("Ben").await;
+    ben.get(&format!("/r1/usage/requests/export?user_id={}", chat.anna.id)).await.refused(403, "forbidden");
+    assert_eq!(ben.get("/r1/usage/requests/export").await.text().lines().count(), 1);
     assert_eq!(ben.get("/r1/usage/requests").await.data()["total"], 0);
     ben.get(&format!("/r1/usage?user_id={}", chat.anna.id)).await.refused(403, "forbidden");
     let by_person = admin.get("/r1/usage?group=user").await.data();

@@ -9,7 +9,7 @@ use dbcontext::{
     query::ledger::{self as rows, EntryFilter},
 };
 use futures_util::{Stream, stream};
-use platform::csv::{encode, escape_formula};
+use platform::csv::{encode, escape_formula, format_credits};
 
 use super::AccountHolder;
 use crate::{BillingService, payments::subscriptions::Payer};
@@ -70,18 +70,12 @@ fn csv_row(row: ledger_entry::Model) -> [String; 8] {
         row.created_at.to_string(),
         row.account_id.to_string(),
         row.kind,
-        credits(MicroCredits(amount)),
-        credits(row.balance_after),
+        format_credits(MicroCredits(amount)),
+        format_credits(row.balance_after),
         format!("{}:{}", row.source, row.source_id),
         escape_formula(row.note.unwrap_or_default()),
         row.id.to_string(),
     ]
-}
-
-/// Formats credits with all six decimals.
-fn credits(amount: MicroCredits) -> String {
-    let (sign, size) = (if amount.0 < 0 { "-" } else { "" }, amount.0.unsigned_abs());
-    format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
 }
 
 #[cfg(test)]
@@ -89,16 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_exact_amounts_and_escapes_notes() {
-        for (amount, text) in [
-            (0, "0.000000"),
-            (1, "0.000001"),
-            (-1, "-0.000001"),
-            (-1_500_000, "-1.500000"),
-            (i64::MIN, "-9223372036854.775808"),
-        ] {
-            assert_eq!(credits(MicroCredits(amount)), text);
-        }
+    fn escapes_notes() {
         for (note, text) in [("=1+1", "'=1+1"), ("-2", "'-2"), ("a = b", "a = b"), ("", "")] {
             assert_eq!(escape_formula(note.to_owned()), text);
         }

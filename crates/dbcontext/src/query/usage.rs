@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use appcore::{ApiKeyId, AppError, Timestamp, UserId, credits::MicroCredits, page::PageRequest, view::UsageGrouping};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Value,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Select, Value,
 };
 use uuid::Uuid;
 
@@ -198,6 +198,32 @@ pub async fn list<C: ConnectionTrait>(
     filter: UsageFilter<'_>,
     page: PageRequest,
 ) -> Result<(Vec<Model>, u64), AppError> {
+    let query =
+        matching(filter).order_by_desc(usage_request::Column::CreatedAt).order_by_desc(usage_request::Column::Id);
+    page::select(db, query, page).await
+}
+
+/// Returns at most `most` requests, the oldest first, that follow the cursor `after`.
+pub async fn list_after<C: ConnectionTrait>(
+    db: &C,
+    filter: UsageFilter<'_>,
+    after: (Timestamp, Uuid),
+    most: u64,
+) -> Result<Vec<Model>, AppError> {
+    use usage_request::Column::{CreatedAt, Id};
+    let from = filter.from.max(after.0);
+    let same_time = Condition::all().add(CreatedAt.eq(after.0)).add(Id.gt(after.1));
+    matching(UsageFilter { from, ..filter })
+        .filter(Condition::any().add(CreatedAt.gt(after.0)).add(same_time))
+        .order_by_asc(CreatedAt)
+        .order_by_asc(Id)
+        .limit(most)
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
+fn matching(filter: UsageFilter<'_>) -> Select<Entity> {
     let mut query = Entity::find()
         .filter(usage_request::Column::CreatedAt.gte(filter.from))
         .filter(usage_request::Column::CreatedAt.lt(filter.to));
@@ -210,8 +236,7 @@ pub async fn list<C: ConnectionTrait>(
     if let Some(end_user) = filter.end_user {
         query = query.filter(usage_request::Column::EndUser.eq(end_user));
     }
-    let query = query.order_by_desc(usage_request::Column::CreatedAt).order_by_desc(usage_request::Column::Id);
-    page::select(db, query, page).await
+    query
 }
 
 /// Lists the calls with this request id, the oldest first: an answer in a chat may have several.

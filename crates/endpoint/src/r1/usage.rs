@@ -1,17 +1,27 @@
 //! AI usage and its cost.
 
+use std::sync::Arc;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use appcore::{
     ApiKeyId, AppError, Timestamp, UserId,
     page::{Page, PageRequest},
     view::{UsageGroup, UsageGrouping, UsageRequest, UsageRequestDetails},
 };
-use gateway::usage::{self, UsageQuery};
+use gateway::{
+    usage::{self, UsageQuery},
+    usage_export,
+};
 use natter_macro::{dto, endpoint};
 
-use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
+use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 
-pub(crate) const ENDPOINTS: &[EndpointDef] =
-    &[EndpointDef::of::<ReadUsage>(), EndpointDef::of::<ListUsageRequests>(), EndpointDef::of::<ExplainUsageRequest>()];
+pub(crate) const ENDPOINTS: &[EndpointDef] = &[
+    EndpointDef::of::<ReadUsage>(),
+    EndpointDef::of::<ListUsageRequests>(),
+    EndpointDef::of::<ExportUsageRequests>(),
+    EndpointDef::of::<ExplainUsageRequest>(),
+];
 
 #[dto(request)]
 pub struct ReadUsageRequest {
@@ -91,6 +101,43 @@ impl Endpoint for ListUsageRequests {
         let ListUsageRequestsRequest { from, to, key_id, user_id, end_user, page } = request;
         let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
         Ok(Reply::of(usage::list_requests(ctx.gateway(), ctx.user()?, query, page).await?))
+    }
+}
+
+#[dto(request)]
+pub struct ExportUsageRequestsRequest {
+    /// Start; by default thirty days ago.
+    #[from(query)]
+    pub from: Option<Timestamp>,
+    /// End, exclusive.
+    #[from(query)]
+    pub to: Option<Timestamp>,
+    #[from(query)]
+    pub key_id: Option<ApiKeyId>,
+    /// User; only administrators may name another one.
+    #[from(query)]
+    pub user_id: Option<UserId>,
+    /// End user whom callers named.
+    #[from(query)]
+    pub end_user: Option<String>,
+}
+
+/// Export requests to AI models as CSV
+///
+/// One line per request, the oldest first: the user's own or, for administrators without `user_id`,
+/// those of all users. The columns are the fields of a request, with the cost in `credits`.
+#[endpoint(GET "/r1/usage/requests/export", tag = "usage", access = Access::User, rate = RateGroup::Read, content("text/csv"), errors(Forbidden))]
+impl Endpoint for ExportUsageRequests {
+    type Request = ExportUsageRequestsRequest;
+    type Response = Raw;
+
+    async fn handle(ctx: &Ctx, request: ExportUsageRequestsRequest) -> Result<Reply<Raw>, AppError> {
+        let ExportUsageRequestsRequest { from, to, key_id, user_id, end_user } = request;
+        let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
+        let chunks = usage_export::export(Arc::clone(&ctx.app().gateway), ctx.user()?, query).await?;
+        Ok(Reply::stream("text/csv", chunks)
+            .header(CACHE_CONTROL, HeaderValue::from_static("private, no-store"))
+            .header(CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"usage.csv\"")))
     }
 }
 

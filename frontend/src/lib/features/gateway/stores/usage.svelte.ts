@@ -90,6 +90,12 @@ export class UsageStore {
     return daysOf(this.#range, this.#now());
   }
 
+  /** API path of the CSV export of the requests of the selected period. */
+  get exportPath(): string {
+    const given = Object.entries(this.#query()).filter((entry): entry is [string, string] => entry[1] !== undefined);
+    return `/usage/requests/export?${new URLSearchParams(given)}`;
+  }
+
   /** Usage on each day of the selected period. */
   get byDay(): UsageGroup[] {
     return fillDays(this.span, this.days.items);

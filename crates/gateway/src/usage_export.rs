@@ -1,0 +1,102 @@
+//! CSV export of requests to models.
+
+use std::sync::Arc;
+
+use appcore::{AppError, Timestamp, auth::Principal};
+use bytes::Bytes;
+use dbcontext::{
+    entity::usage_request,
+    query::usage::{self as rows, UsageFilter},
+};
+use futures_util::{Stream, StreamExt as _, stream};
+use platform::csv::{encode, escape_formula, format_credits};
+use uuid::Uuid;
+
+use crate::{
+    GatewayService,
+    usage::{UsageQuery, is_unstorable, wait_for_pending},
+};
+
+/// Maximum number of requests read per query.
+const CHUNK_SIZE: u64 = 1_000;
+const COLUMNS: usize = 24;
+const HEADER: [&str; COLUMNS] = [
+    "time",
+    "request_id",
+    "key_id",
+    "user_id",
+    "workspace_id",
+    "end_user",
+    "endpoint",
+    "asked_model",
+    "model_name",
+    "model",
+    "deployment",
+    "input_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "audio_tokens",
+    "credits",
+    "price_version",
+    "estimated",
+    "status",
+    "first_token_ms",
+    "duration_ms",
+    "tries",
+];
+
+/// Exports requests as CSV, the oldest first. Requests during the export are left out.
+pub async fn export(
+    service: Arc<GatewayService>,
+    by: &Principal,
+    query: UsageQuery<'_>,
+) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
+    let now = service.clock.now();
+    let UsageFilter { user_id, key_id, end_user, from, to } = query.filter(by, now)?;
+    let to = to.min(Timestamp(now.0.saturating_add(1)));
+    let end_user = end_user.map(str::to_owned);
+    wait_for_pending(&service).await;
+    let start = if end_user.as_deref().is_some_and(is_unstorable) { None } else { Some((from, Uuid::nil())) };
+    let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
+    let chunks = stream::try_unfold((service, end_user, start), move |(service, end_user, after)| async move {
+        let Some(after) = after else { return Ok(None) };
+        let filter = UsageFilter { user_id, key_id, end_user: end_user.as_deref(), from, to };
+        let found = rows::list_after(service.db.reader(), filter, after, CHUNK_SIZE).await?;
+        let is_last = (found.len() as u64) < CHUNK_SIZE;
+        let next = found.last().map(|row| (row.created_at, row.id)).filter(|_| !is_last);
+        let chunk = encode(found.into_iter().map(csv_row).collect())?;
+        Ok::<_, AppError>(Some((chunk, (service, end_user, next))))
+    });
+    Ok(header.chain(chunks))
+}
+
+fn csv_row(row: usage_request::Model) -> [String; COLUMNS] {
+    [
+        row.created_at.to_string(),
+        escape_formula(row.request_id),
+        row.key_id.map(|id| id.to_string()).unwrap_or_default(),
+        row.user_id.to_string(),
+        row.workspace_id.map(|id| id.to_string()).unwrap_or_default(),
+        escape_formula(row.end_user.unwrap_or_default()),
+        row.endpoint,
+        escape_formula(row.requested_model),
+        escape_formula(row.model_name.unwrap_or_default()),
+        escape_formula(row.model),
+        escape_formula(row.deployment),
+        row.input_tokens.to_string(),
+        row.cached_tokens.to_string(),
+        row.cache_write_tokens.to_string(),
+        row.output_tokens.to_string(),
+        row.reasoning_tokens.to_string(),
+        row.audio_tokens.to_string(),
+        format_credits(row.cost),
+        escape_formula(row.price_version),
+        row.estimated.to_string(),
+        row.status.to_string(),
+        row.first_token_ms.map(|millis| millis.to_string()).unwrap_or_default(),
+        row.duration_ms.to_string(),
+        row.attempts.to_string(),
+    ]
+}
