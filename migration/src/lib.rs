@@ -22,6 +22,7 @@ mod m0012_background_responses;
 mod m0013_learned_model_settings;
 mod m0014_end_users;
 mod m0015_usage_details;
+mod m0016_usage_tags;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             m0013_learned_model_settings,
             m0014_end_users,
             m0015_usage_details,
+            m0016_usage_tags,
         ]
     }
 }

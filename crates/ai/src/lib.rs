@@ -86,7 +86,7 @@ pub use ollama::{
 };
 pub use params::ModelParamOverrides;
 pub use passthrough_call::{PassthroughBody, PassthroughCall, PassthroughEndpoint, PassthroughRequest};
-pub use preflight::{RequestInfo, TokenEstimate, inspect, parse_end_user};
+pub use preflight::{RequestInfo, RequestLabels, TokenEstimate, inspect, parse_end_user, parse_tag};
 pub use requested_model::set_model;
 pub use response_history::PreviousResponse;
 pub use response_store::ResponseStore;

@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     Ai, AiError, AnswerBody, ApiStyle, Call, Deployment, ErrorKind, Fallbacks, Forwarded, GatewayError, Meter,
-    MultipartForm, ProviderKind, Route, TokenEstimate,
+    MultipartForm, ProviderKind, RequestLabels, Route, TokenEstimate,
     ai::ProviderSnapshot,
     blocking_pool::{run, run_for_answer},
     dialect::{
@@ -186,8 +186,7 @@ pub struct PassthroughRequest {
     /// True if the answer should be a stream of events.
     pub stream: bool,
     pub estimate: TokenEstimate,
-    /// End user whom the body names.
-    pub end_user: Option<String>,
+    pub labels: RequestLabels,
     body: Arc<ParsedBody>,
     params: Arc<AnswerParams>,
 }
@@ -227,8 +226,8 @@ impl PassthroughRequest {
         let model = named.filter(|name| !name.trim().is_empty());
         let model = model.ok_or_else(|| fields.error("model", "`model` must be the name of a model."))?.to_owned();
         let ParsedRequest { estimate, stream, params } = (spec.read)(&RequestFields { fields, value, tokens })?;
-        let end_user = preflight::read_end_user(value);
-        Ok(Self { endpoint, model, stream, estimate, end_user, body: Arc::new(body), params: Arc::new(params) })
+        let labels = preflight::read_labels(value);
+        Ok(Self { endpoint, model, stream, estimate, labels, body: Arc::new(body), params: Arc::new(params) })
     }
 
     /// Encodes a JSON body for the provider.

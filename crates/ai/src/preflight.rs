@@ -1,6 +1,6 @@
 //! Properties of a call needed before it is sent: model, streaming, and maximum cost.
 
-mod end_user;
+mod labels;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -16,9 +16,9 @@ use memchr::{
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-pub use self::end_user::parse_end_user;
-use self::{end_user::EndUserFields, survey::survey};
-pub(crate) use self::{end_user::read_end_user, survey::estimate};
+pub use self::labels::{RequestLabels, parse_end_user, parse_tag};
+use self::{labels::LabelFields, survey::survey};
+pub(crate) use self::{labels::read_labels, survey::estimate};
 use crate::{
     blocking_pool::run,
     call::ApiStyle,
@@ -41,8 +41,7 @@ pub struct RequestInfo<'a> {
     /// True if the caller wants reproducible answers: temperature zero or a seed.
     pub is_repeatable: bool,
     pub estimate: TokenEstimate,
-    /// End user whom the body names.
-    pub end_user: Option<String>,
+    pub labels: RequestLabels,
     /// Normalised body, if it differs from the original.
     pub normalised_body: Option<Bytes>,
 }
@@ -153,13 +152,13 @@ pub async fn inspect(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<
 
 impl RequestInfo<'_> {
     fn into_owned(self) -> RequestInfo<'static> {
-        let Self { model, stream, is_repeatable, estimate: wanted, end_user, normalised_body: mended } = self;
+        let Self { model, stream, is_repeatable, estimate: wanted, labels, normalised_body: mended } = self;
         RequestInfo {
             model: Cow::Owned(model.into_owned()),
             stream,
             is_repeatable,
             estimate: wanted,
-            end_user,
+            labels,
             normalised_body: mended,
         }
     }
@@ -249,8 +248,8 @@ pub(crate) fn inspect_body(style: ApiStyle, body: &Bytes) -> Result<RequestInfo<
         is_shortened,
     };
     let Head { user, safety_identifier, metadata, .. } = head;
-    let end_user = EndUserFields { user, safety_identifier, metadata }.read();
-    Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, end_user, normalised_body: None })
+    let labels = LabelFields { user, safety_identifier, metadata }.read();
+    Ok(RequestInfo { model, stream, is_repeatable, estimate: wanted, labels, normalised_body: None })
 }
 
 /// True if audio is part of the input or of the requested output (`modalities`). Text with these

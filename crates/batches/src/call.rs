@@ -158,14 +158,10 @@ async fn complete(
     let info = ai::inspect(owner, style, &body).await?;
     refuse_stream(info.stream)?;
     let body = info.normalised_body.unwrap_or(body);
-    let request = CallRequest {
-        model: &info.model,
-        request_id: queued.request_id,
-        end_user: info.end_user.as_deref(),
-        estimate: info.estimate,
-    };
+    let (model, request_id) = (&*info.model, queued.request_id);
+    let request = CallRequest { model, request_id, labels: &info.labels, estimate: info.estimate };
     let admission = admit(service, queued, caller, request).await?;
-    let call = Call::new(style, body, admission.route(), queued.request_id.to_owned())
+    let call = Call::new(style, body, admission.route(), request_id.to_owned())
         .on_behalf_of(owner)
         .with_betas(queued.betas.map(str::to_owned))
         .with_passes(caller.policy.passes.clone())
@@ -191,9 +187,8 @@ async fn pass(
 ) -> Result<Bytes, AttemptError> {
     let request = PassthroughRequest::read(caller.work_owner(), endpoint, PassthroughBody::Json(body)).await?;
     refuse_stream(request.stream)?;
-    let end_user = request.end_user.as_deref();
-    let asked =
-        CallRequest { model: &request.model, request_id: queued.request_id, end_user, estimate: request.estimate };
+    let (model, request_id) = (&*request.model, queued.request_id);
+    let asked = CallRequest { model, request_id, labels: &request.labels, estimate: request.estimate };
     let admission = admit(service, queued, caller, asked).await?;
     let meter = Arc::new(Meter::default());
     let call = PassthroughCall {

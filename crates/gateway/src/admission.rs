@@ -4,7 +4,7 @@ mod refusal;
 
 use std::{sync::Arc, time::Instant};
 
-use ::ai::{CallHistory, Meter, Route, TokenEstimate, ToolUses, Usage};
+use ::ai::{CallHistory, Meter, RequestLabels, Route, TokenEstimate, ToolUses, Usage};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
@@ -40,8 +40,7 @@ const MAX_TEXT_CHARS: usize = 200;
 pub struct CallRequest<'a> {
     pub model: &'a str,
     pub request_id: &'a str,
-    /// End user whom the caller names.
-    pub end_user: Option<&'a str>,
+    pub labels: &'a RequestLabels,
     pub estimate: TokenEstimate,
 }
 
@@ -52,7 +51,7 @@ pub struct Admission {
     key_id: ApiKeyId,
     user_id: UserId,
     workspace_id: Option<WorkspaceId>,
-    end_user: Option<String>,
+    labels: RequestLabels,
     endpoint: GatewayEndpoint,
     requested_model: String,
     request_id: String,
@@ -204,7 +203,7 @@ async fn admit(
     let user_id = caller.principal.user_id;
     let worst = service.max_cost_with_searches(&model, endpoint, request.estimate, searches.by_gateway);
     let payer = Payer { user_id, workspace_id: policy.workspace_id, account: None };
-    let budgets = service.budgets_of_call(caller, request.end_user, worst.cost).await.map_err(Refusal::Failed)?;
+    let budgets = service.budgets_of_call(caller, &model, request.labels, worst.cost).await.map_err(Refusal::Failed)?;
     let bill = service.charge_plan(payer, &budgets, QuotaMetric::GatewayCalls, worst);
     let held = service.reserve_all(&bill, worst, Origin::Allotments).await?;
     let worst = Amounts { count: 0, ..worst };
@@ -220,7 +219,7 @@ async fn admit(
         key_id: caller.key_id,
         user_id,
         workspace_id: policy.workspace_id,
-        end_user: request.end_user.map(str::to_owned),
+        labels: request.labels.clone(),
         endpoint,
         requested_model: truncate(request.model),
         request_id: truncate(request.request_id),
@@ -268,7 +267,7 @@ fn record_refused(
         request_id: truncate(request.request_id),
         key_id: Some(caller.key_id),
         asker: caller.asker(),
-        end_user: request.end_user.map(str::to_owned),
+        labels: request.labels.clone(),
         endpoint: endpoint.as_str().to_owned(),
         requested_model: truncate(request.model),
         model_name: model.name.to_string(),
@@ -426,7 +425,7 @@ impl Admission {
             request_id: self.request_id,
             key_id: Some(self.key_id),
             asker: BillingIdentity { user_id: self.user_id, workspace_id: self.workspace_id },
-            end_user: self.end_user,
+            labels: self.labels,
             endpoint: self.endpoint.as_str().to_owned(),
             requested_model: self.requested_model,
             model_name: self.model.name.to_string(),

@@ -2,16 +2,19 @@
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use ::ai::{AiError, CallHistory, Route, ServedBy, Usage};
+use ::ai::{AiError, CallHistory, RequestLabels, Route, ServedBy, Usage};
 use appcore::{
     AppError, UserId, WorkspaceId,
     credits::MicroCredits,
     view::{BudgetScope, QuotaMetric},
 };
 use billing::reservations::Amounts;
-use dbcontext::query::{
-    budgets::{BudgetId, BudgetSubject},
-    usage,
+use dbcontext::{
+    entity::usage_request,
+    query::{
+        budgets::{BudgetId, BudgetSubject},
+        usage,
+    },
 };
 use uuid::Uuid;
 
@@ -20,7 +23,7 @@ use crate::{
     journal::JournalEntry,
     models,
     reservations::{ModelCallReservation, Payer},
-    usage_row::{self, UsageRow, tokens},
+    usage_row::{self, UsageRow, parse_tags, tokens},
     writer::UsageEntry,
 };
 
@@ -87,7 +90,7 @@ pub fn record(
         request_id: answer.answer_id.to_string(),
         key_id: None,
         asker: BillingIdentity { user_id: answer.user_id, workspace_id: answer.workspace_id },
-        end_user: None,
+        labels: RequestLabels::default(),
         endpoint: ENDPOINT.to_owned(),
         requested_model: answer.model,
         model_name: name.to_string(),
@@ -137,9 +140,8 @@ impl GatewayService {
             let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
             let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
             // Scopes without a budget are ignored when the cost is booked.
-            let end_user = row.key_id.zip(row.end_user.as_deref());
-            let end_user = end_user.map(|(key, name)| BudgetSubject::EndUser(key, name).id());
-            let budgets: Vec<BudgetId> = [key, user, workspace, end_user].into_iter().flatten().collect();
+            let budgets = [key, user, workspace].into_iter().flatten();
+            let budgets: Vec<BudgetId> = budgets.chain(parts_of(row, model)).collect();
             // Calls for an answer in a chat are not counted here: the answer counts once, however
             // many calls it takes, and it is unknown which of them counted.
             let is_call = key.is_some() && (row.status < MIN_FAILED_STATUS || row.output_tokens > 0);
@@ -156,4 +158,14 @@ impl GatewayService {
         }
         Ok(())
     }
+}
+
+/// Budgets of the parts of a key's calls that a request belongs to.
+fn parts_of(row: &usage_request::Model, model: &str) -> Vec<BudgetId> {
+    let Some(key) = row.key_id else { return Vec::new() };
+    let tags = parse_tags(row.tags.as_deref());
+    let end_user = row.end_user.as_deref().map(|name| BudgetSubject::EndUser(key, name));
+    let tags = tags.iter().map(|tag| BudgetSubject::Tag(key, tag));
+    let parts = end_user.into_iter().chain([BudgetSubject::Model(key, model)]).chain(tags);
+    parts.map(BudgetSubject::id).collect()
 }

@@ -63,6 +63,8 @@ fn reason(refusal: &Refusal) -> Option<UsageRefusal> {
             BudgetScope::User => UsageRefusal::UserBudget,
             BudgetScope::Workspace => UsageRefusal::WorkspaceBudget,
             BudgetScope::EndUser => UsageRefusal::EndUserBudget,
+            BudgetScope::Model => UsageRefusal::ModelBudget,
+            BudgetScope::Tag => UsageRefusal::TagBudget,
         },
         Refusal::OutOfCredits => UsageRefusal::Credits,
         Refusal::QuotaReached(_) => UsageRefusal::Quota,

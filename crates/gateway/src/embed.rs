@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, Route, TokenEstimate};
+use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, RequestLabels, Route, TokenEstimate};
 use appcore::{Code, credits::MicroCredits, view::GatewayEndpoint};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
@@ -107,7 +107,7 @@ pub async fn embed(
         request_id: request_id.to_string(),
         key_id: None,
         asker: payer,
-        end_user: None,
+        labels: RequestLabels::default(),
         endpoint: GatewayEndpoint::Embeddings.as_str().to_owned(),
         requested_model: model.name.to_string(),
         model_name: model.name.to_string(),

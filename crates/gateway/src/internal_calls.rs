@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::ai::{Meter, TokenEstimate};
+use ::ai::{Meter, RequestLabels, TokenEstimate};
 use appcore::view::GatewayEndpoint;
 use platform::work_pools::WorkOwner;
 use uuid::Uuid;
@@ -57,7 +57,7 @@ impl InternalModelCall {
             request_id: id.to_string(),
             key_id: None,
             asker,
-            end_user: None,
+            labels: RequestLabels::default(),
             endpoint: endpoint.as_str().to_owned(),
             requested_model: model.name.to_string(),
             model_name: model.name.to_string(),

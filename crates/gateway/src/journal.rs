@@ -213,6 +213,7 @@ mod tests {
             user_id: UserId::new(),
             workspace_id: None,
             end_user: None,
+            tags: None,
             endpoint: "chat".to_owned(),
             requested_model: "a \"small\"\nmodel".to_owned(),
             model_name: Some("small".to_owned()),

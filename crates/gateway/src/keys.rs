@@ -134,7 +134,7 @@ pub async fn update(
     rows::update(&tx, row.clone()).await?;
     if row.scoped_budgets != scoped_budgets {
         // Each is created again, with what was spent in its period, by the next call.
-        budget_rows::remove_parts(&tx, id, BudgetScope::EndUser).await?;
+        budget_rows::remove_parts(&tx, id).await?;
     }
     let budget = match budget {
         Some(Some(limit)) => Some(budgets::upsert(&tx, BudgetSubject::Key(id), limit, now).await?),
@@ -270,6 +270,8 @@ fn view(service: &GatewayService, row: api_key::Model, budget: Option<budget::Mo
         end_users: key_policy::end_users(row.end_users.as_deref()),
         end_user_budget: scoped_budgets.end_user,
         end_user_budgets: scoped_budgets.end_users,
+        model_budgets: scoped_budgets.models,
+        tag_budgets: scoped_budgets.tags,
         previous_until: row.previous_until.filter(|until| *until > now),
     }
 }

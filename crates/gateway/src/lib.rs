@@ -113,7 +113,7 @@ pub struct GatewayService {
     lists: ModelLists,
     /// Users and workspaces that have a budget.
     scoped: RwLock<HashSet<BudgetId>>,
-    /// Budgets of end users that exist.
+    /// Budgets of parts of keys' calls that exist.
     known_budgets: budgets::KnownBudgets,
     limits: KeyLimits,
     /// Limit of requests per minute for keys that have none of their own.
@@ -245,9 +245,9 @@ impl GatewayService {
     /// Invalidates cached budget state of these keys, users or workspaces.
     pub(crate) fn invalidate_budgets(&self, ids: &[Uuid]) {
         self.billing.payers.clear_shortfalls(ids);
-        let of_end_users = self.known_budgets.remove(ids);
+        let parts = self.known_budgets.remove(ids);
         self.billing.reservations.close_allotments(ids);
-        self.billing.reservations.close_allotments(&of_end_users);
+        self.billing.reservations.close_allotments(&parts);
     }
 
     /// Records that a budget of a user or workspace was created or removed.

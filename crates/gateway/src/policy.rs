@@ -22,8 +22,8 @@ const MAX_MODEL_BYTES: usize = 200;
 const MAX_BUDGET: i64 = 1_000_000_000_000_000;
 const MAX_PER_MINUTE: u32 = 1_000_000_000;
 const MAX_PARALLEL: u32 = 100_000;
-/// Maximum number of end users with budgets of their own.
-const MAX_END_USER_BUDGETS: usize = 100;
+/// Maximum number of end users, models or tags with budgets of their own.
+const MAX_NAMED_BUDGETS: usize = 100;
 
 /// Changes of a key's policy; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,8 @@ pub struct PolicyChange {
     pub end_users: Option<EndUserSource>,
     pub end_user_budget: Option<Option<BudgetLimit>>,
     pub end_user_budgets: Option<BTreeMap<String, BudgetLimit>>,
+    pub model_budgets: Option<BTreeMap<String, BudgetLimit>>,
+    pub tag_budgets: Option<BTreeMap<String, BudgetLimit>>,
 }
 
 impl PolicyChange {
@@ -75,7 +77,11 @@ impl PolicyChange {
         for (field, budget) in [("budget.limit", self.budget), ("end_user_budget.limit", self.end_user_budget)] {
             budget.flatten().map_or(Ok(()), |budget| check_budget(field, budget))?;
         }
-        self.end_user_budgets.as_ref().map_or(Ok(()), check_end_users)
+        check_named("end_user_budgets", self.end_user_budgets.as_ref(), ::ai::parse_end_user)?;
+        check_named("tag_budgets", self.tag_budgets.as_ref(), ::ai::parse_tag)?;
+        // An alias stands for the name of its model, which usage is counted by.
+        let known = |name: &str| service.find_model(name).map(|_| name.to_owned());
+        check_named("model_budgets", self.model_budgets.as_ref(), known)
     }
 
     /// Applies the changes to the key's row; the budget has its own row.
@@ -106,12 +112,15 @@ impl PolicyChange {
         if let Some(source) = self.end_users {
             row.end_users = Some(source.as_str().to_owned());
         }
-        if self.end_user_budget.is_some() || self.end_user_budgets.is_some() {
-            let mut scoped = ScopedBudgets::parse(row.scoped_budgets.as_deref());
-            scoped.end_user = self.end_user_budget.unwrap_or(scoped.end_user);
-            scoped.end_users = self.end_user_budgets.unwrap_or(scoped.end_users);
-            row.scoped_budgets = scoped.to_stored().map_err(AppError::internal)?;
+        let mut scoped = ScopedBudgets::parse(row.scoped_budgets.as_deref());
+        scoped.end_user = self.end_user_budget.unwrap_or(scoped.end_user);
+        scoped.end_users = self.end_user_budgets.unwrap_or(scoped.end_users);
+        scoped.tags = self.tag_budgets.unwrap_or(scoped.tags);
+        if let Some(models) = self.model_budgets {
+            let name_of = |name: String| service.find_model(&name).map_or(name, |model| model.name.to_string());
+            scoped.models = models.into_iter().map(|(name, limit)| (name_of(name), limit)).collect();
         }
+        row.scoped_budgets = scoped.to_stored().map_err(AppError::internal)?;
         if is_about_models { check_models(service, row) } else { Ok(()) }
     }
 }
@@ -136,19 +145,22 @@ fn check_models(service: &GatewayService, row: &api_key::Model) -> Result<(), Ap
     Ok(())
 }
 
-/// Checks the budgets of single end users.
-fn check_end_users(budgets: &BTreeMap<String, BudgetLimit>) -> Result<(), AppError> {
-    const FIELD: &str = "end_user_budgets";
-    if budgets.len() > MAX_END_USER_BUDGETS {
-        return Err(AppError::field(FIELD, "too_long", format!("At most {MAX_END_USER_BUDGETS} end users.")));
+/// Checks budgets by name. `parse` returns the form in which calls have the name.
+fn check_named(
+    field: &'static str,
+    budgets: Option<&BTreeMap<String, BudgetLimit>>,
+    parse: impl Fn(&str) -> Option<String>,
+) -> Result<(), AppError> {
+    let Some(budgets) = budgets else { return Ok(()) };
+    if budgets.len() > MAX_NAMED_BUDGETS {
+        return Err(AppError::field(field, "too_long", format!("At most {MAX_NAMED_BUDGETS} budgets.")));
     }
     for (name, budget) in budgets {
-        // Names are stored in the form that calls are attributed to.
-        if ::ai::parse_end_user(name).as_deref() != Some(name.as_str()) {
-            let message = "Name each end user with 1 to 256 characters, without spaces around them.";
-            return Err(AppError::field(FIELD, "invalid", message));
+        if parse(name).as_deref() != Some(name.as_str()) {
+            let shown: String = name.chars().take(80).collect();
+            return Err(AppError::field(field, "invalid", format!("“{shown}” can't have a budget. Check the name.")));
         }
-        check_budget(FIELD, *budget)?;
+        check_budget(field, *budget)?;
     }
     Ok(())
 }

@@ -395,7 +395,9 @@ fn chat_error(refusal: Refusal) -> AppError {
     let Refusal::OutOfBudget(ExhaustedBudget { scope, resets_at }) = refusal else { return refusal.into() };
     let whose = match scope {
         BudgetScope::Workspace => "This workspace’s AI budget",
-        BudgetScope::Key | BudgetScope::User | BudgetScope::EndUser => "Your AI budget",
+        BudgetScope::Key | BudgetScope::User | BudgetScope::EndUser | BudgetScope::Model | BudgetScope::Tag => {
+            "Your AI budget"
+        }
     };
     let message: Cow<'static, str> = match resets_at {
         Some(at) => {

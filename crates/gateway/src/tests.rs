@@ -1,14 +1,14 @@
 //! Tests of keys, budgets and usage on each database, with a clock controlled by the tests.
 
 mod budget_tests;
-mod end_user_tests;
 mod hold_tests;
 mod key_tests;
+mod part_tests;
 mod price_tests;
 
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use ::ai::{CallHistory, FailedAttempt, TokenEstimate, ToolUses, Usage};
+use ::ai::{CallHistory, FailedAttempt, RequestLabels, TokenEstimate, ToolUses, Usage};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId,
     auth::{Principal, Scope},
@@ -62,6 +62,8 @@ const PRICE: ModelPrice = ModelPrice {
     long: None,
 };
 
+static NO_LABELS: RequestLabels = RequestLabels { end_user: None, tags: Vec::new() };
+
 async fn instance_with(stage: &Stage, settings: &[(&str, &str)]) -> Arc<GatewayService> {
     let core =
         stage.core(stage.config(&SettingsTable::with_settings(billing::payments::settings()), settings)).await.unwrap();
@@ -114,7 +116,7 @@ async fn caller(service: &GatewayService, key: &str) -> GatewayCaller {
 }
 
 fn request(model: &str) -> CallRequest<'_> {
-    CallRequest { model, request_id: "req-1", end_user: None, estimate: TokenEstimate::text_only(100, Some(10)) }
+    CallRequest { model, request_id: "req-1", labels: &NO_LABELS, estimate: TokenEstimate::text_only(100, Some(10)) }
 }
 
 async fn ask(service: &Arc<GatewayService>, caller: &GatewayCaller, model: &str) -> Result<Admission, Refusal> {

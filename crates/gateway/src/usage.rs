@@ -14,7 +14,7 @@ use dbcontext::{
 };
 use uuid::Uuid;
 
-use crate::{GatewayService, call_details::CallDetails};
+use crate::{GatewayService, call_details::CallDetails, usage_row::parse_tags};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Default period, in days.
@@ -32,6 +32,7 @@ pub struct UsageQuery<'a> {
     /// User whose usage is queried; by default the caller, and for administrators all users.
     pub user_id: Option<UserId>,
     pub end_user: Option<&'a str>,
+    pub tag: Option<&'a str>,
 }
 
 impl<'a> UsageQuery<'a> {
@@ -47,7 +48,7 @@ impl<'a> UsageQuery<'a> {
             Some(_) => return Err(Code::Forbidden.into()),
             None => (!sees_all).then_some(by.user_id),
         };
-        Ok(UsageFilter { user_id, key_id: self.key_id, end_user: self.end_user, from, to })
+        Ok(UsageFilter { user_id, key_id: self.key_id, end_user: self.end_user, tag: self.tag, from, to })
     }
 }
 
@@ -63,7 +64,7 @@ pub async fn list_groups(
     let mut filter = query.filter(by, service.clock.now())?;
     // A partial first day is included as a whole.
     filter.from = Timestamp(filter.from.0.div_euclid(86_400_000) * 86_400_000);
-    if model.is_some_and(is_unstorable) || filter.end_user.is_some_and(is_unstorable) {
+    if model.is_some_and(is_unstorable) || [filter.end_user, filter.tag].into_iter().flatten().any(is_unstorable) {
         return Ok(Page::new(Vec::new(), page, 0));
     }
     wait_for_pending(service).await;
@@ -79,7 +80,7 @@ pub async fn list_requests(
     page: PageRequest,
 ) -> Result<Page<UsageRequest>, AppError> {
     let filter = query.filter(by, service.clock.now())?;
-    if filter.end_user.is_some_and(is_unstorable) {
+    if [filter.end_user, filter.tag].into_iter().flatten().any(is_unstorable) {
         return Ok(Page::new(Vec::new(), page, 0));
     }
     wait_for_pending(service).await;
@@ -148,6 +149,7 @@ fn request(row: usage_request::Model) -> UsageRequest {
         key_id: row.key_id,
         user_id: row.user_id,
         end_user: row.end_user,
+        tags: parse_tags(row.tags.as_deref()),
         endpoint: row.endpoint,
         asked_model: row.requested_model,
         model: row.model,

@@ -15,11 +15,12 @@ use uuid::Uuid;
 use crate::{
     GatewayService,
     usage::{UsageQuery, is_unstorable, wait_for_pending},
+    usage_row::parse_tags,
 };
 
 /// Maximum number of requests read per query.
 const CHUNK_SIZE: u64 = 1_000;
-const COLUMNS: usize = 24;
+const COLUMNS: usize = 25;
 const HEADER: [&str; COLUMNS] = [
     "time",
     "request_id",
@@ -27,6 +28,7 @@ const HEADER: [&str; COLUMNS] = [
     "user_id",
     "workspace_id",
     "end_user",
+    "tags",
     "endpoint",
     "asked_model",
     "model_name",
@@ -54,20 +56,22 @@ pub async fn export(
     query: UsageQuery<'_>,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     let now = service.clock.now();
-    let UsageFilter { user_id, key_id, end_user, from, to } = query.filter(by, now)?;
+    let UsageFilter { user_id, key_id, end_user, tag, from, to } = query.filter(by, now)?;
     let to = to.min(Timestamp(now.0.saturating_add(1)));
-    let end_user = end_user.map(str::to_owned);
+    let labels = (end_user.map(str::to_owned), tag.map(str::to_owned));
+    let is_empty = [end_user, tag].into_iter().flatten().any(is_unstorable);
     wait_for_pending(&service).await;
-    let start = if end_user.as_deref().is_some_and(is_unstorable) { None } else { Some((from, Uuid::nil())) };
+    let start = (!is_empty).then_some((from, Uuid::nil()));
     let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
-    let chunks = stream::try_unfold((service, end_user, start), move |(service, end_user, after)| async move {
+    let chunks = stream::try_unfold((service, labels, start), move |(service, labels, after)| async move {
         let Some(after) = after else { return Ok(None) };
-        let filter = UsageFilter { user_id, key_id, end_user: end_user.as_deref(), from, to };
+        let (end_user, tag) = (labels.0.as_deref(), labels.1.as_deref());
+        let filter = UsageFilter { user_id, key_id, end_user, tag, from, to };
         let found = rows::list_after(service.db.reader(), filter, after, CHUNK_SIZE).await?;
         let is_last = (found.len() as u64) < CHUNK_SIZE;
         let next = found.last().map(|row| (row.created_at, row.id)).filter(|_| !is_last);
         let chunk = encode(found.into_iter().map(csv_row).collect())?;
-        Ok::<_, AppError>(Some((chunk, (service, end_user, next))))
+        Ok::<_, AppError>(Some((chunk, (service, labels, next))))
     });
     Ok(header.chain(chunks))
 }
@@ -80,6 +84,7 @@ fn csv_row(row: usage_request::Model) -> [String; COLUMNS] {
         row.user_id.to_string(),
         row.workspace_id.map(|id| id.to_string()).unwrap_or_default(),
         escape_formula(row.end_user.unwrap_or_default()),
+        escape_formula(parse_tags(row.tags.as_deref()).join(",")),
         row.endpoint,
         escape_formula(row.requested_model),
         escape_formula(row.model_name.unwrap_or_default()),

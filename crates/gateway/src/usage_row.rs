@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::ai::{CallHistory, Usage};
+use ::ai::{CallHistory, RequestLabels, Usage};
 use appcore::{ApiKeyId, Timestamp, credits::MicroCredits};
 use dbcontext::entity::usage_request::Model;
 use uuid::Uuid;
@@ -16,8 +16,7 @@ pub(crate) struct UsageRow {
     /// API key of the call; `None` for internal calls.
     pub key_id: Option<ApiKeyId>,
     pub asker: BillingIdentity,
-    /// End user whom the caller named.
-    pub end_user: Option<String>,
+    pub labels: RequestLabels,
     pub endpoint: String,
     pub requested_model: String,
     /// Name of the model on this server.
@@ -43,7 +42,7 @@ pub(crate) struct ServedCall<'a> {
 impl UsageRow {
     /// Row of a call that reached no model.
     pub fn refused(self, status: u16, details: &CallDetails) -> Model {
-        let Self { created_at, request_id, key_id, asker, end_user, endpoint, requested_model, model_name, .. } = self;
+        let Self { created_at, request_id, key_id, asker, labels, endpoint, requested_model, model_name, .. } = self;
         Model {
             id: Uuid::now_v7(),
             created_at,
@@ -51,7 +50,8 @@ impl UsageRow {
             key_id,
             user_id: asker.user_id,
             workspace_id: asker.workspace_id,
-            end_user,
+            end_user: labels.end_user,
+            tags: store_tags(&labels.tags),
             endpoint,
             requested_model,
             model_name: Some(model_name),
@@ -94,6 +94,15 @@ impl UsageRow {
             ..self.refused(status, &history.into())
         }
     }
+}
+
+/// Encodes tags for storage; `None` if there are none.
+fn store_tags(tags: &[String]) -> Option<String> {
+    if tags.is_empty() { None } else { serde_json::to_string(tags).ok() }
+}
+
+pub(crate) fn parse_tags(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// Tokens that count against a quota.

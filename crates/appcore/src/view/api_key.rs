@@ -43,6 +43,10 @@ pub struct ApiKey {
     pub end_user_budget: Option<BudgetLimit>,
     /// Budgets of single end users in place of `end_user_budget`.
     pub end_user_budgets: BTreeMap<String, BudgetLimit>,
+    /// Budgets for the calls of single models, by their names.
+    pub model_budgets: BTreeMap<String, BudgetLimit>,
+    /// Budgets for the calls with single tags.
+    pub tag_budgets: BTreeMap<String, BudgetLimit>,
     /// Time until which the previous secret is valid.
     pub previous_until: Option<Timestamp>,
 }

@@ -77,6 +77,10 @@ pub enum BudgetScope {
     Workspace,
     /// End user behind a key.
     EndUser,
+    /// Calls of one model with a key.
+    Model,
+    /// Calls with a tag and a key.
+    Tag,
 }
 
 /// Source of the end user of a call.
@@ -124,7 +128,7 @@ stored_by_name! {
         HostedTools = "hosted_tools",
     }
     BudgetPeriod { Day = "day", Week = "week", Month = "month", None = "none" }
-    BudgetScope { Key = "key", User = "user", Workspace = "workspace", EndUser = "end_user" }
+    BudgetScope { Key = "key", User = "user", Workspace = "workspace", EndUser = "end_user", Model = "model", Tag = "tag" }
     EndUserSource { Body = "body", Headers = "headers" }
 }
 
@@ -385,6 +389,8 @@ pub struct UsageRequest {
     pub user_id: UserId,
     /// End user whom the caller named; null if it named none.
     pub end_user: Option<String>,
+    /// Tags that the caller set.
+    pub tags: Vec<String>,
     /// Endpoint of `/v1`, or `assistant` for an answer in a chat.
     pub endpoint: String,
     pub asked_model: String,
@@ -433,6 +439,8 @@ pub enum UsageRefusal {
     UserBudget,
     WorkspaceBudget,
     EndUserBudget,
+    ModelBudget,
+    TagBudget,
     Credits,
     Quota,
     NoPrice,
@@ -467,16 +475,18 @@ pub enum UsageGrouping {
     Key,
     User,
     EndUser,
+    /// By tag. Requests with several tags count for each, those without tags for none.
+    Tag,
 }
 
 stored_by_name! {
-    UsageGrouping { Day = "day", Model = "model", Key = "key", User = "user", EndUser = "end_user" }
+    UsageGrouping { Day = "day", Model = "model", Key = "key", User = "user", EndUser = "end_user", Tag = "tag" }
 }
 
-/// Usage of one day, model, key, user or end user.
+/// Usage of one day, model, key, user, end user or tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageGroup {
-    /// Date such as `2026-11-23`, name of a model or end user, or id of an API key or user. Grouped
+    /// Date such as `2026-11-23`, name of a model, end user or tag, or id of an API key or user. Grouped
     /// by key, it is empty for answers in chats; grouped by end user, for requests without one.
     pub key: String,
     pub requests: u64,

@@ -43,8 +43,9 @@ pub use self::{
     spending_limit::{Amounts, SpendingLimit},
 };
 
-/// Maximum number of limits of one call: budgets of its key, user, workspace and end user, two quotas, and credits.
-const MAX_LIMITS: usize = 7;
+/// Maximum number of limits of one call: budgets of its key, user, workspace, end user, model and ten tags, two quotas,
+/// and credits.
+const MAX_LIMITS: usize = 18;
 /// A local allotment is at most this fraction (1/n) of what its limit has left.
 const ALLOTMENT_DIVISOR: i64 = 20;
 

@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "budgets")]
 pub struct Model {
-    /// `key`, `user`, `workspace` or `end_user`, or the metric of a quota.
+    /// `key`, `user`, `workspace`, `end_user`, `model` or `tag`, or the metric of a quota.
     #[sea_orm(primary_key, auto_increment = false)]
     pub scope: String,
     #[sea_orm(primary_key, auto_increment = false)]

@@ -17,6 +17,8 @@ pub struct Model {
     pub workspace_id: Option<WorkspaceId>,
     /// End user whom the caller named.
     pub end_user: Option<String>,
+    /// Tags that the caller set, as a JSON array.
+    pub tags: Option<String>,
     pub endpoint: String,
     pub requested_model: String,
     /// Name of the model on this server; `None` in rows of older releases.

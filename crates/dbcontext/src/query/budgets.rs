@@ -11,8 +11,7 @@ use appcore::{
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel,
-    PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::{OnConflict, Query},
+    PaginatorTrait as _, QueryFilter, QueryOrder, QuerySelect, Select, sea_query::OnConflict,
 };
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -33,6 +32,10 @@ use crate::{
 
 /// Scopes of the budgets that administrators set.
 const SCOPED: [&str; 2] = ["user", "workspace"];
+/// Scopes of the budgets of parts of a key's calls.
+const PARTS: [&str; 3] = ["end_user", "model", "tag"];
+/// Maximum number of ids per statement.
+const IDS_PER_STATEMENT: usize = 512;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BudgetId {
@@ -48,6 +51,10 @@ pub enum BudgetSubject<'a> {
     Workspace(WorkspaceId),
     /// Calls with a key for one end user.
     EndUser(ApiKeyId, &'a str),
+    /// Calls with a key of one model, by its name on this server.
+    Model(ApiKeyId, &'a str),
+    /// Calls with a key and a tag.
+    Tag(ApiKeyId, &'a str),
 }
 
 impl<'a> BudgetSubject<'a> {
@@ -58,6 +65,8 @@ impl<'a> BudgetSubject<'a> {
             Self::User(id) => BudgetId { scope: BudgetScope::User, id: id.0 },
             Self::Workspace(id) => BudgetId { scope: BudgetScope::Workspace, id: id.0 },
             Self::EndUser(key, name) => BudgetId { scope: BudgetScope::EndUser, id: part_id(key, name) },
+            Self::Model(key, name) => BudgetId { scope: BudgetScope::Model, id: part_id(key, name) },
+            Self::Tag(key, name) => BudgetId { scope: BudgetScope::Tag, id: part_id(key, name) },
         }
     }
 
@@ -66,7 +75,7 @@ impl<'a> BudgetSubject<'a> {
     pub fn part(self) -> Option<(ApiKeyId, &'a str)> {
         match self {
             Self::Key(_) | Self::User(_) | Self::Workspace(_) => None,
-            Self::EndUser(key, name) => Some((key, name)),
+            Self::EndUser(key, name) | Self::Model(key, name) | Self::Tag(key, name) => Some((key, name)),
         }
     }
 }
@@ -315,21 +324,31 @@ pub async fn count_parts<C: ConnectionTrait>(db: &C, key: ApiKeyId, scope: Budge
         .map_err(app_error)
 }
 
-/// Deletes the budgets of parts of a key's calls and their reservations. Returns the ids of the
-/// budgets.
-pub async fn remove_parts<C: ConnectionTrait>(
-    txn: &C,
-    key: ApiKeyId,
-    scope: BudgetScope,
-) -> Result<Vec<Uuid>, AppError> {
-    let condition = Condition::all().add(Column::KeyId.eq(key)).add(Column::Scope.eq(scope.as_str()));
-    let parts = Query::select().column(Column::ScopeId).from(Entity).cond_where(condition.clone()).to_owned();
-    let holds = budget_hold::Entity::delete_many()
-        .filter(budget_hold::Column::Scope.eq(scope))
-        .filter(budget_hold::Column::ScopeId.in_subquery(parts));
-    holds.exec(txn).await.map_err(app_error)?;
-    let removed = Entity::delete_many().filter(condition).exec_with_returning(txn).await.map_err(app_error)?;
-    Ok(removed.into_iter().map(|row| row.scope_id).collect())
+/// Deletes all budgets of parts of a key's calls and their reservations.
+pub async fn remove_parts<C: ConnectionTrait>(txn: &C, key: ApiKeyId) -> Result<(), AppError> {
+    // The rows are locked in the same order as by calls.
+    let parts: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::ScopeId)
+        .filter(Column::KeyId.eq(key))
+        .order_by_asc(Column::Scope)
+        .order_by_asc(Column::ScopeId)
+        .lock_exclusive()
+        .into_tuple()
+        .all(txn)
+        .await
+        .map_err(app_error)?;
+    if parts.is_empty() {
+        return Ok(());
+    }
+    Entity::delete_many().filter(Column::KeyId.eq(key)).exec(txn).await.map_err(app_error)?;
+    for ids in parts.chunks(IDS_PER_STATEMENT) {
+        let holds = budget_hold::Entity::delete_many()
+            .filter(budget_hold::Column::Scope.is_in(PARTS))
+            .filter(budget_hold::Column::ScopeId.is_in(super::rows::padded_to_power_of_two(ids)));
+        holds.exec(txn).await.map_err(app_error)?;
+    }
+    Ok(())
 }
 
 /// Deletes at most `most` budgets of end users that have no reservation and whose period has ended

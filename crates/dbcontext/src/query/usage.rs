@@ -6,6 +6,7 @@ use appcore::{ApiKeyId, AppError, Timestamp, UserId, credits::MicroCredits, page
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
     QuerySelect, Select, Value,
+    sea_query::{Expr, ExprTrait as _, Func},
 };
 use uuid::Uuid;
 
@@ -36,6 +37,7 @@ pub struct UsageFilter<'a> {
     pub user_id: Option<UserId>,
     pub key_id: Option<ApiKeyId>,
     pub end_user: Option<&'a str>,
+    pub tag: Option<&'a str>,
     pub from: Timestamp,
     /// End of the period, exclusive.
     pub to: Timestamp,
@@ -43,7 +45,7 @@ pub struct UsageFilter<'a> {
 
 /// Inserts requests into the usage log.
 pub fn insert(requests: &[Model]) -> Piece {
-    static INSERT: Change<26> = Change::insert(
+    static INSERT: Change<27> = Change::insert(
         "usage_requests",
         [
             Column::Uuid("id"),
@@ -53,6 +55,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             Column::Uuid("user_id"),
             Column::Uuid("workspace_id"),
             Column::Text("end_user"),
+            Column::Text("tags"),
             Column::Text("endpoint"),
             Column::Text("requested_model"),
             Column::Text("model_name"),
@@ -83,6 +86,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             request.user_id.0.into(),
             request.workspace_id.map(|id| id.0).into(),
             request.end_user.clone().into(),
+            request.tags.clone().into(),
             request.endpoint.clone().into(),
             request.requested_model.clone().into(),
             request.model_name.clone().into(),
@@ -211,7 +215,7 @@ pub async fn list_after<C: ConnectionTrait>(
     most: u64,
 ) -> Result<Vec<Model>, AppError> {
     use usage_request::Column::{CreatedAt, Id};
-    let from = filter.from.max(after.0);
+    let from = Ord::max(filter.from, after.0);
     let same_time = Condition::all().add(CreatedAt.eq(after.0)).add(Id.gt(after.1));
     matching(UsageFilter { from, ..filter })
         .filter(Condition::any().add(CreatedAt.gt(after.0)).add(same_time))
@@ -236,6 +240,11 @@ fn matching(filter: UsageFilter<'_>) -> Select<Entity> {
     if let Some(end_user) = filter.end_user {
         query = query.filter(usage_request::Column::EndUser.eq(end_user));
     }
+    if let Some(tag) = filter.tag {
+        let tags = || Expr::col(usage_request::Column::Tags);
+        let without_tag = Func::cust("REPLACE").args([tags(), Expr::val(json_string(tag)), Expr::val("")]);
+        query = query.filter(Expr::expr(without_tag).ne(tags()));
+    }
     query
 }
 
@@ -254,14 +263,14 @@ pub async fn with_request_id<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Usage aggregated per day, model, key, user or end user.
+/// Usage aggregated per day, model, key, user, end user or tag.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct UsageAggregate {
     /// Day; set only when grouped by day.
     pub day: Option<i64>,
     /// Id of the key or user; set only when grouped by key or user.
     pub id: Option<Uuid>,
-    /// Model or end user; set only when grouped by model or end user.
+    /// Model, end user or tag; set only when grouped by it.
     pub name: Option<String>,
     pub requests: i64,
     pub failed: i64,
@@ -271,15 +280,16 @@ pub struct UsageAggregate {
     pub cost: MicroCredits,
 }
 
-/// Requests in the form of the daily aggregates, with their end users, which the aggregates lack.
+/// Requests in the form of the daily aggregates, with their end users and tags, which the aggregates
+/// lack.
 const REQUESTS: &str = "(SELECT created_at - created_at % 86400000 AS day, user_id, key_id, \
-    COALESCE(model_name, requested_model) AS model, end_user, 1 AS requests, \
+    COALESCE(model_name, requested_model) AS model, end_user, tags, 1 AS requests, \
     CASE WHEN status >= 400 AND status <> 499 THEN 1 ELSE 0 END AS failed, input_tokens, cached_tokens, \
     output_tokens, cost FROM usage_requests WHERE created_at >= $1 AND created_at < $2) AS u";
 
-/// Returns aggregates. Days are in chronological order; models, keys, users and end users are
-/// ordered by cost, highest first. Usage by end user is known as long as single requests are
-/// kept.
+/// Returns aggregates. Days are in chronological order; models, keys, users, end users and tags are
+/// ordered by cost, highest first. Usage by end user and tag is known as long as single requests
+/// are kept.
 pub async fn grouped<C: ConnectionTrait>(
     db: &C,
     filter: UsageFilter<'_>,
@@ -288,8 +298,16 @@ pub async fn grouped<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<UsageAggregate>, u64), AppError> {
     let backend = db.get_database_backend();
-    let by_request = filter.end_user.is_some() || by == UsageGrouping::EndUser;
+    let has_labels = filter.end_user.is_some() || filter.tag.is_some();
+    let by_request = has_labels || matches!(by, UsageGrouping::EndUser | UsageGrouping::Tag);
     let (source, end) = if by_request { (REQUESTS, end_of_day(filter.to)) } else { ("usage_days", filter.to) };
+    let each_tag = match (by, backend) {
+        (UsageGrouping::Tag, DatabaseBackend::Postgres) => {
+            " CROSS JOIN jsonb_array_elements_text(u.tags::jsonb) AS t(tag)"
+        }
+        (UsageGrouping::Tag, _) => " JOIN json_each(u.tags) AS t",
+        _ => "",
+    };
     let mut values: Vec<Value> = vec![filter.from.0.into(), end.0.into()];
     let mut conditions = "day >= $1 AND day < $2".to_owned();
     for (column, id) in [("user_id", filter.user_id.map(|id| id.0)), ("key_id", filter.key_id.map(|id| id.0))] {
@@ -304,16 +322,23 @@ pub async fn grouped<C: ConnectionTrait>(
             conditions.push_str(&format!(" AND {column} = ${}", values.len()));
         }
     }
+    if let Some(tag) = filter.tag {
+        values.push(json_string(tag).into());
+        conditions.push_str(&format!(" AND REPLACE(tags, ${}, '') <> tags", values.len()));
+    }
+    let tag = if backend == DatabaseBackend::Postgres { "tag" } else { "t.value" };
+    let by_tag = (tag, format!("{tag} AS name"), format!("cost DESC, {tag}"));
     let (column, shown, order) = match by {
         UsageGrouping::Day => ("day", "day", "day"),
         UsageGrouping::Model => ("model", "model AS name", "cost DESC, model"),
         UsageGrouping::EndUser => ("end_user", "end_user AS name", "cost DESC, end_user"),
+        UsageGrouping::Tag => (by_tag.0, &*by_tag.1, &*by_tag.2),
         UsageGrouping::Key => ("key_id", "key_id AS id", "cost DESC, key_id"),
         UsageGrouping::User => ("user_id", "user_id AS id", "cost DESC, user_id"),
     };
     let missing = match by {
         UsageGrouping::Day => "CAST(NULL AS TEXT) AS name, NULL AS id",
-        UsageGrouping::Model | UsageGrouping::EndUser => "CAST(NULL AS BIGINT) AS day, NULL AS id",
+        UsageGrouping::Model | UsageGrouping::EndUser | UsageGrouping::Tag => "CAST(NULL AS BIGINT) AS day, NULL AS id",
         UsageGrouping::Key | UsageGrouping::User => "CAST(NULL AS BIGINT) AS day, CAST(NULL AS TEXT) AS name",
     };
     // PostgreSQL treats an untyped NULL as text.
@@ -326,7 +351,7 @@ pub async fn grouped<C: ConnectionTrait>(
     let sums: String = ["requests", "failed", "input_tokens", "cached_tokens", "output_tokens", "cost"]
         .map(|name| format!("CAST(SUM({name}) AS BIGINT) AS {name}"))
         .join(", ");
-    let from = format!("FROM {source} WHERE {conditions}");
+    let from = format!("FROM {source}{each_tag} WHERE {conditions}");
     let total =
         page::count(db, &format!("FROM (SELECT 1 AS one {from} GROUP BY {column}) AS g"), values.clone()).await?;
     let (limit, offset) = (values.len() + 1, values.len() + 2);
@@ -337,6 +362,11 @@ pub async fn grouped<C: ConnectionTrait>(
     );
     let groups = raw::find::<_, UsageAggregate>(db, sql, values).await?;
     Ok((groups, total))
+}
+
+/// Text as a JSON string, in the form in which it is part of the stored tags.
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// End of the day that contains the last moment before `end`.
@@ -361,9 +391,16 @@ pub async fn spent_since<C: ConnectionTrait>(
         BudgetSubject::EndUser(key, _) => {
             ("FROM usage_requests WHERE key_id = $1 AND created_at >= $2 AND end_user = $3", key.0)
         }
+        BudgetSubject::Model(key, _) => ("FROM usage_days WHERE key_id = $1 AND day >= $2 AND model = $3", key.0),
+        BudgetSubject::Tag(key, _) => {
+            ("FROM usage_requests WHERE key_id = $1 AND created_at >= $2 AND REPLACE(tags, $3, '') <> tags", key.0)
+        }
     };
     let mut values: Vec<Value> = vec![id.into(), since.0.into()];
-    values.extend(subject.part().map(|(_, name)| name.into()));
+    match subject {
+        BudgetSubject::Tag(_, tag) => values.push(json_string(tag).into()),
+        subject => values.extend(subject.part().map(|(_, name)| name.into())),
+    }
     let sql = format!("SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS cost {sql}");
     let spent = raw::find_one::<_, Spent>(db, sql, values).await?;
     Ok(spent.map_or(MicroCredits::ZERO, |spent| spent.cost))

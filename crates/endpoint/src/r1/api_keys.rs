@@ -88,6 +88,10 @@ pub struct CreateApiKeyRequest {
     pub end_user_budget: Option<BudgetLimit>,
     /// Budgets of single end users in place of `end_user_budget`, by name; at most 100.
     pub end_user_budgets: Option<BTreeMap<String, BudgetLimit>>,
+    /// Budgets for the calls of single models, by name or alias; at most 100.
+    pub model_budgets: Option<BTreeMap<String, BudgetLimit>>,
+    /// Budgets for the calls with single tags; at most 100.
+    pub tag_budgets: Option<BTreeMap<String, BudgetLimit>>,
 }
 
 /// New API key with its secret.
@@ -120,6 +124,8 @@ impl Endpoint for CreateApiKey {
             end_users: request.end_users,
             end_user_budget: Some(request.end_user_budget),
             end_user_budgets: request.end_user_budgets,
+            model_budgets: request.model_budgets,
+            tag_budgets: request.tag_budgets,
         };
         let CreateApiKeyRequest { name, scopes, expires_at, .. } = request;
         let new = NewApiKey { name, scopes: scopes.into(), expires_at, policy };
@@ -162,6 +168,12 @@ pub struct ChangeApiKeyRequest {
     /// Budgets of single end users in place of `end_user_budget`, by name; at most 100. Replaces
     /// all of them; null removes them.
     pub end_user_budgets: Option<Option<BTreeMap<String, BudgetLimit>>>,
+    /// Budgets for the calls of single models, by name or alias; at most 100. Replaces all of them;
+    /// null removes them.
+    pub model_budgets: Option<Option<BTreeMap<String, BudgetLimit>>>,
+    /// Budgets for the calls with single tags; at most 100. Replaces all of them; null removes
+    /// them.
+    pub tag_budgets: Option<Option<BTreeMap<String, BudgetLimit>>>,
 }
 
 /// Change an API key
@@ -185,6 +197,8 @@ impl Endpoint for ChangeApiKey {
             end_users: request.end_users,
             end_user_budget: request.end_user_budget,
             end_user_budgets: request.end_user_budgets.map(Option::unwrap_or_default),
+            model_budgets: request.model_budgets.map(Option::unwrap_or_default),
+            tag_budgets: request.tag_budgets.map(Option::unwrap_or_default),
         };
         let ChangeApiKeyRequest { id, name, scopes, expires_at, .. } = request;
         let change = KeyChange { name, scopes: scopes.map(Into::into), expires_at, policy };

@@ -45,6 +45,9 @@ pub struct ReadUsageRequest {
     /// End user whom callers named.
     #[from(query)]
     pub end_user: Option<String>,
+    /// Tag that callers set.
+    #[from(query)]
+    pub tag: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -52,7 +55,8 @@ pub struct ReadUsageRequest {
 /// Show AI usage
 ///
 /// Usage in micro-credits and tokens, for whole UTC days: the user's own or, for administrators
-/// without `user_id`, that of all users. Usage by end user covers the requests that are kept
+/// without `user_id`, that of all users. Usage by end user or tag covers the requests that are
+/// kept
 /// (`gateway.retention_days`).
 #[endpoint(GET "/r1/usage", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ReadUsage {
@@ -60,8 +64,9 @@ impl Endpoint for ReadUsage {
     type Response = Page<UsageGroup>;
 
     async fn handle(ctx: &Ctx, request: ReadUsageRequest) -> Result<Reply<Page<UsageGroup>>, AppError> {
-        let ReadUsageRequest { from, to, group, key_id, model, user_id, end_user, page } = request;
-        let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
+        let ReadUsageRequest { from, to, group, key_id, model, user_id, end_user, tag, page } = request;
+        let (end_user, tag) = (end_user.as_deref(), tag.as_deref());
+        let query = UsageQuery { from, to, key_id, user_id, end_user, tag };
         let (model, group) = (model.as_deref(), group.unwrap_or_default());
         let groups = usage::list_groups(ctx.gateway(), ctx.user()?, query, model, group, page).await?;
         Ok(Reply::of(groups))
@@ -84,6 +89,9 @@ pub struct ListUsageRequestsRequest {
     /// End user whom callers named.
     #[from(query)]
     pub end_user: Option<String>,
+    /// Tag that callers set.
+    #[from(query)]
+    pub tag: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
@@ -98,8 +106,9 @@ impl Endpoint for ListUsageRequests {
     type Response = Page<UsageRequest>;
 
     async fn handle(ctx: &Ctx, request: ListUsageRequestsRequest) -> Result<Reply<Page<UsageRequest>>, AppError> {
-        let ListUsageRequestsRequest { from, to, key_id, user_id, end_user, page } = request;
-        let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
+        let ListUsageRequestsRequest { from, to, key_id, user_id, end_user, tag, page } = request;
+        let (end_user, tag) = (end_user.as_deref(), tag.as_deref());
+        let query = UsageQuery { from, to, key_id, user_id, end_user, tag };
         Ok(Reply::of(usage::list_requests(ctx.gateway(), ctx.user()?, query, page).await?))
     }
 }
@@ -120,6 +129,9 @@ pub struct ExportUsageRequestsRequest {
     /// End user whom callers named.
     #[from(query)]
     pub end_user: Option<String>,
+    /// Tag that callers set.
+    #[from(query)]
+    pub tag: Option<String>,
 }
 
 /// Export requests to AI models as CSV
@@ -132,8 +144,9 @@ impl Endpoint for ExportUsageRequests {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ExportUsageRequestsRequest) -> Result<Reply<Raw>, AppError> {
-        let ExportUsageRequestsRequest { from, to, key_id, user_id, end_user } = request;
-        let query = UsageQuery { from, to, key_id, user_id, end_user: end_user.as_deref() };
+        let ExportUsageRequestsRequest { from, to, key_id, user_id, end_user, tag } = request;
+        let (end_user, tag) = (end_user.as_deref(), tag.as_deref());
+        let query = UsageQuery { from, to, key_id, user_id, end_user, tag };
         let chunks = usage_export::export(Arc::clone(&ctx.app().gateway), ctx.user()?, query).await?;
         Ok(Reply::stream("text/csv", chunks)
             .header(CACHE_CONTROL, HeaderValue::from_static("private, no-store"))

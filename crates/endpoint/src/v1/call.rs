@@ -10,7 +10,7 @@ use std::{
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use ai::{
     Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, MultipartForm, PassthroughBody, PassthroughCall,
-    PassthroughEndpoint, PassthroughRequest, PreviousResponse, RequestInfo, TokenEstimate,
+    PassthroughEndpoint, PassthroughRequest, PreviousResponse, RequestInfo, RequestLabels, TokenEstimate,
 };
 use appcore::{AppError, Code, view::GatewayEndpoint, work_pool::WorkOwner};
 use batches::{background_responses, file_references};
@@ -24,7 +24,7 @@ use middleware::{
 use platform::rate_limits::{KeyLimitStates, LimitState};
 use tokio::time::timeout;
 
-use super::{azure, end_user, failure, json_array::JsonArrayStream, settlement::CallSettlement, stream::LiveStream};
+use super::{azure, failure, json_array::JsonArrayStream, labels, settlement::CallSettlement, stream::LiveStream};
 use crate::{Ctx, FailureForm, Raw, Reply};
 
 /// Maximum length of the list of beta headers that is forwarded, in bytes.
@@ -171,8 +171,8 @@ impl<'a> CallContext<'a> {
             }
         };
         let request = PassthroughRequest::read(caller.work_owner(), endpoint, body).await?;
-        let end_user = request.end_user.clone();
-        let admission = self.admit_caller(&caller, allowed, &request.model, request.estimate, end_user).await?;
+        let labels = request.labels.clone();
+        let admission = self.admit_caller(&caller, allowed, &request.model, request.estimate, labels).await?;
         let (meter, is_stream) = (Arc::new(Meter::default()), request.stream);
         let call = PassthroughCall {
             request,
@@ -233,12 +233,12 @@ impl<'a> CallContext<'a> {
         let body = self.with_model(owner, body).await?;
         let (body, followed) = self.expand_references(&caller, body).await?;
         let body = self.insert_files(&caller, body).await?;
-        let RequestInfo { model, stream, is_repeatable, estimate: wanted, end_user, normalised_body: mended } =
+        let RequestInfo { model, stream, is_repeatable, estimate: wanted, labels, normalised_body: mended } =
             ai::inspect(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
         let is_embedding = purpose == CallPurpose::Embedding;
         let wanted = if is_embedding { TokenEstimate { max_output: Some(0), ..wanted } } else { wanted };
-        let admission = self.admit_caller(&caller, endpoint, &model, wanted, end_user).await?;
+        let admission = self.admit_caller(&caller, endpoint, &model, wanted, labels).await?;
         let wish = if stream {
             CacheDirectives::NOTHING
         } else {
@@ -314,7 +314,7 @@ impl<'a> CallContext<'a> {
         wanted: TokenEstimate,
     ) -> Result<Admission, GatewayError> {
         let caller = authenticate_key(self.ctx).await.map_err(|error| failure::to_gateway_error(&error))?;
-        self.admit_caller(&caller, endpoint, model, wanted, None).await
+        self.admit_caller(&caller, endpoint, model, wanted, RequestLabels::default()).await
     }
 
     async fn admit_caller(
@@ -323,11 +323,10 @@ impl<'a> CallContext<'a> {
         endpoint: GatewayEndpoint,
         model: &str,
         wanted: TokenEstimate,
-        end_user: Option<String>,
+        labels: RequestLabels,
     ) -> Result<Admission, GatewayError> {
-        let end_user = end_user::find(caller.policy.end_users, self.ctx.http().headers(), end_user);
-        let (request_id, end_user) = (&*self.request_id, end_user.as_deref());
-        let request = CallRequest { model, request_id, end_user, estimate: wanted };
+        let labels = labels::with_headers(caller.policy.end_users, self.ctx.http().headers(), labels);
+        let request = CallRequest { model, request_id: &self.request_id, labels: &labels, estimate: wanted };
         let admitted = gateway::authorize(&self.ctx.app().gateway, caller, endpoint, request).await;
         self.limits = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
         Ok(admitted?)

@@ -7,13 +7,13 @@
 pub(crate) mod azure;
 mod batches;
 mod call;
-mod end_user;
 pub(crate) mod failure;
 mod files;
 mod form;
 mod gemini;
 mod inference;
 mod json_array;
+mod labels;
 mod models;
 mod ollama;
 mod passthrough;

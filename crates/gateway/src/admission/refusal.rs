@@ -59,6 +59,8 @@ impl Refusal {
                     BudgetScope::User => "The budget of this API key's owner",
                     BudgetScope::Workspace => "The budget of this API key's workspace",
                     BudgetScope::EndUser => "This end user's budget with this API key",
+                    BudgetScope::Model => "The budget of this API key for this model",
+                    BudgetScope::Tag => "The budget of this API key for a tag of this request",
                 };
                 match used_up.resets_at {
                     Some(at) => format!("{whose} is used up until {at}.").into(),
@@ -116,9 +118,10 @@ impl Refusal {
             Self::OutOfCredits => Some("Buy some at /plans."),
             Self::QuotaReached(_) => Some("Larger plans are at /plans."),
             Self::OutOfBudget(ExhaustedBudget { scope: BudgetScope::Key, .. }) => Some("Its owner can raise it."),
-            Self::OutOfBudget(ExhaustedBudget { scope: BudgetScope::EndUser, .. }) => {
-                Some("The key's owner can raise it.")
-            }
+            Self::OutOfBudget(ExhaustedBudget {
+                scope: BudgetScope::EndUser | BudgetScope::Model | BudgetScope::Tag,
+                ..
+            }) => Some("The key's owner can raise it."),
             Self::OutOfBudget(_) => Some("Ask your admin to raise it."),
             _ => None,
         }

@@ -94,7 +94,9 @@ pub async fn set(
     let subject = match scope {
         BudgetScope::User => BudgetSubject::User(UserId(id)),
         BudgetScope::Workspace => BudgetSubject::Workspace(WorkspaceId(id)),
-        BudgetScope::Key | BudgetScope::EndUser => return Err(Code::NotFound.into()),
+        BudgetScope::Key | BudgetScope::EndUser | BudgetScope::Model | BudgetScope::Tag => {
+            return Err(Code::NotFound.into());
+        }
     };
     if !exists(service, scope, id).await? {
         return Err(Code::NotFound.into());
@@ -125,11 +127,11 @@ pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope
     Ok(())
 }
 
-/// True if the user or workspace exists. False for keys and end users, whose budgets are set by the
-/// owners of the keys.
+/// True if the user or workspace exists. False for other scopes, whose budgets are set by the owners
+/// of the keys.
 pub(crate) async fn exists(service: &GatewayService, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
     match scope {
-        BudgetScope::Key | BudgetScope::EndUser => Ok(false),
+        BudgetScope::Key | BudgetScope::EndUser | BudgetScope::Model | BudgetScope::Tag => Ok(false),
         BudgetScope::User => Ok(query::users::by_id(service.db.reader(), UserId(id)).await?.is_some()),
         BudgetScope::Workspace => Ok(query::workspaces::name(service.db.reader(), WorkspaceId(id)).await?.is_some()),
     }

@@ -40,6 +40,12 @@ pub struct ScopedBudgets {
     /// Budgets of single end users in place of `end_user`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub end_users: BTreeMap<String, BudgetLimit>,
+    /// Budgets for the calls of single models, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, BudgetLimit>,
+    /// Budgets for the calls with single tags.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, BudgetLimit>,
 }
 
 impl ScopedBudgets {
@@ -54,9 +60,15 @@ impl ScopedBudgets {
         if *self == Self::default() { Ok(None) } else { serde_json::to_string(self).map(Some) }
     }
 
+    /// Returns the limit of a part of the key's calls; `None` if it has none.
     #[must_use]
-    pub fn limit_of_end_user(&self, name: &str) -> Option<BudgetLimit> {
-        self.end_users.get(name).copied().or(self.end_user)
+    pub fn limit_of(&self, scope: BudgetScope, name: &str) -> Option<BudgetLimit> {
+        match scope {
+            BudgetScope::Key | BudgetScope::User | BudgetScope::Workspace => None,
+            BudgetScope::EndUser => self.end_users.get(name).copied().or(self.end_user),
+            BudgetScope::Model => self.models.get(name).copied(),
+            BudgetScope::Tag => self.tags.get(name).copied(),
+        }
     }
 }
 

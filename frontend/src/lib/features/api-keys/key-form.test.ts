@@ -18,7 +18,8 @@ describe('API key limits', () => {
       rpm: 60,
       tpm: null,
       budget,
-      end_user_budget: { limit: 1_500_000, period: 'day' }
+      end_user_budget: { limit: 1_500_000, period: 'day' },
+      model_budgets: { large: { limit: 2_000_000, period: 'week' } }
     };
     const values = valuesOf(key as unknown as ApiKey);
     expect(values).toMatchObject({ budget: '200', end_user_budget: '1.5', rpm: '60', tpm: '', parallel: '' });
@@ -33,7 +34,10 @@ describe('API key limits', () => {
       tpm: null,
       parallel: null,
       budget: { limit: 200_000_000, period: 'month' },
-      end_user_budget: { limit: 1_500_000, period: 'day' }
+      end_user_budget: { limit: 1_500_000, period: 'day' },
+      end_user_budgets: {},
+      model_budgets: { large: { limit: 2_000_000, period: 'week' } },
+      tag_budgets: {}
     });
   });
 
@@ -55,6 +59,14 @@ describe('API key limits', () => {
     for (const wrong of ['0', 'x', '-3']) expect(problems.budget(wrong), wrong).toBeTruthy();
     for (const right of ['', ' 60 ']) expect(problems.rpm(right)).toBeUndefined();
     for (const right of ['', '0.5', '200']) expect(problems.budget(right)).toBeUndefined();
+  });
+
+  it('accept a list of budgets with different names and amounts above zero', () => {
+    const rows = (...rows: [string, string][]) =>
+      JSON.stringify(rows.map(([name, amount]) => ({ name, amount, period: 'day' })));
+    expect(problems.tag_budgets(rows(['a', '1'], ['b', '0.5']))).toBeUndefined();
+    for (const wrong of [rows([' ', '1']), rows(['a', '1'], ['a ', '2']), rows(['a', '']), rows(['a', '0'])])
+      expect(problems.tag_budgets(wrong), wrong).toBeTruthy();
   });
 
   it('report a budget that is nearly or completely used', () => {

@@ -1,11 +1,28 @@
 /** Functions that the forms for a new key and for an existing one share. */
-import type { BudgetPeriod, EndUserSource, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
+import type {
+  BudgetLimit,
+  BudgetPeriod,
+  EndUserSource,
+  GatewayEndpoint,
+  GatewayPass
+} from '#lib/features/gateway/api.ts';
 import type { ApiKey, KeyPolicy } from '#lib/features/auth/api.ts';
 import { formatEditableCredits, microOf } from '#lib/i18n/amounts.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'end_user_budget' | 'rpm' | 'tpm' | 'parallel';
+/** Lists of budgets of parts of a key's calls. Their form values are JSON. */
+export type BudgetListField = 'end_user_budgets' | 'model_budgets' | 'tag_budgets';
+
+export type KeyField =
+  'name' | 'scopes' | 'models' | 'budget' | 'end_user_budget' | BudgetListField | 'rpm' | 'tpm' | 'parallel';
+
+/** Budget of a part of a key's calls, as it is edited. */
+export interface BudgetRow {
+  name: string;
+  amount: string;
+  period: BudgetPeriod;
+}
 
 /** Models and endpoints that a key may use; empty lists allow all of them. `passthrough`: null for everything that the provider's settings allow. */
 export interface KeyReach {
@@ -96,6 +113,9 @@ export const problems: Record<KeyField, (value: string) => string | undefined> =
   models: () => undefined,
   budget: budgetProblem,
   end_user_budget: budgetProblem,
+  end_user_budgets: rowsProblem,
+  model_budgets: rowsProblem,
+  tag_budgets: rowsProblem,
   rpm: (value) => limitProblem(value, MAX_LIMIT),
   tpm: (value) => limitProblem(value, MAX_LIMIT),
   parallel: (value) => limitProblem(value, MAX_PARALLEL)
@@ -103,6 +123,33 @@ export const problems: Record<KeyField, (value: string) => string | undefined> =
 
 function budgetProblem(value: string): string | undefined {
   return value.trim() !== '' && !microOf(value) ? m.key_budget_wrong() : undefined;
+}
+
+export function budgetRows(value: string): BudgetRow[] {
+  return JSON.parse(value) as BudgetRow[];
+}
+
+function rowsProblem(value: string): string | undefined {
+  const rows = budgetRows(value);
+  const names = rows.map(({ name }) => name.trim());
+  if (names.includes('')) return m.key_part_missing();
+  if (new Set(names).size < names.length) return m.key_part_twice();
+  return rows.some(({ amount }) => !microOf(amount)) ? m.key_budget_wrong() : undefined;
+}
+
+function rowsOf(budgets: Readonly<Record<string, BudgetLimit>> = {}): string {
+  const rows = Object.entries(budgets).map(([name, { limit, period }]) => ({
+    name,
+    amount: formatEditableCredits(limit),
+    period
+  }));
+  return JSON.stringify(rows);
+}
+
+function budgetsOf(value: string): Record<string, BudgetLimit> {
+  return Object.fromEntries(
+    budgetRows(value).map(({ name, amount, period }) => [name.trim(), { limit: microOf(amount) ?? 0, period }])
+  );
 }
 
 function limitProblem(value: string, most: number): string | undefined {
@@ -119,6 +166,9 @@ export function valuesOf(key: ApiKey | undefined): Record<KeyField, string> {
     models: '',
     budget: formatEditableCredits(key?.budget?.limit),
     end_user_budget: formatEditableCredits(key?.end_user_budget?.limit),
+    end_user_budgets: rowsOf(key?.end_user_budgets),
+    model_budgets: rowsOf(key?.model_budgets),
+    tag_budgets: rowsOf(key?.tag_budgets),
     rpm: String(key?.rpm ?? ''),
     tpm: String(key?.tpm ?? ''),
     parallel: String(key?.parallel ?? '')
@@ -137,6 +187,9 @@ export function policyOf(values: Record<KeyField, string>, reach: KeyReach, peri
     tpm: limit(values.tpm),
     parallel: limit(values.parallel),
     budget: budget('budget'),
-    end_user_budget: budget('end_user_budget')
+    end_user_budget: budget('end_user_budget'),
+    end_user_budgets: budgetsOf(values.end_user_budgets),
+    model_budgets: budgetsOf(values.model_budgets),
+    tag_budgets: budgetsOf(values.tag_budgets)
   };
 }

@@ -28,6 +28,10 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   tpm: number | null;
   parallel: number | null;
   budget: Budget | null;
+  /** Budgets of single end users, models and tags, by name. */
+  end_user_budgets: Record<string, BudgetLimit>;
+  model_budgets: Record<string, BudgetLimit>;
+  tag_budgets: Record<string, BudgetLimit>;
   /** Budget of each end user; null if there is none. */
   end_user_budget: BudgetLimit | null;
   /** Time until which the previous secret stays valid; null if there is none. */
@@ -36,7 +40,7 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
 
 /** Limits of a key. Empty lists allow everything; null means no limit. */
 export type KeyPolicy = Required<
-  Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id' | 'end_user_budgets'>
+  Omit<Described.CreateApiKeyRequest, 'name' | 'scopes' | 'expires_at' | 'workspace_id'>
 >;
 
 /** API key with its secret, which only the response to its creation contains. */

@@ -20,12 +20,15 @@ export type EndUserSource = Described.EndUserSource;
 export type Budget = Always<Described.Budget, 'resets_at'>;
 
 /** Budget of a user or a workspace; `id` is that of the user or workspace. */
-export type ScopedBudget = Budget & { id: Id; scope: Exclude<Described.BudgetScope, 'key' | 'end_user'> };
+export type ScopedBudget = Budget & {
+  id: Id;
+  scope: Exclude<Described.BudgetScope, 'key' | 'end_user' | 'model' | 'tag'>;
+};
 
 /** Models that a user or a workspace may use; `id` is that of the user or workspace. */
 export type ModelList = Omit<Described.ModelList, 'scope'> & { scope: ScopedBudget['scope'] };
 
-/** Usage of one day, model, key, user or end user. */
+/** Usage of one day, model, key, user, end user or tag. */
 export type UsageGroup = Described.UsageGroup;
 
 export type UsageGrouping = Described.UsageGrouping;

@@ -14,6 +14,7 @@ const CALL = {
   key_id: 'key-1',
   user_id: 'me',
   end_user: 'ben@example.org',
+  tags: ['billing', 'eu'],
   endpoint: 'chat',
   asked_model: 'fast',
   model: 'gpt-5-mini',
@@ -63,6 +64,7 @@ it('shows route, attempts and repairs', async () => {
   await expect.element(page.getByText('Support bot')).toBeVisible();
   await expect.element(page.getByRole('table', { name: 'Failed attempts' })).toMatchTextContent(/azure.*provider_busy/);
   await expect.element(page.getByText('images=no')).toBeVisible();
+  await expect.element(page.getByText('billing, eu')).toBeVisible();
 });
 
 it('names the reason of a refusal', async () => {

@@ -21,6 +21,8 @@ export const refusalNames: Record<UsageRefusal, () => string> = {
   user_budget: m.usage_refusal_user_budget,
   workspace_budget: m.usage_refusal_workspace_budget,
   end_user_budget: m.usage_refusal_end_user_budget,
+  model_budget: m.usage_refusal_model_budget,
+  tag_budget: m.usage_refusal_tag_budget,
   credits: m.usage_refusal_credits,
   quota: m.usage_refusal_quota,
   no_price: m.usage_refusal_price,

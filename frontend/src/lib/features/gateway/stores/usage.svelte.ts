@@ -16,7 +16,7 @@ export interface ModelDays {
   readonly days: readonly UsageGroup[];
 }
 
-/** Usage of the user, or of all accounts for admins, by day, model, key, person or end user. */
+/** Usage of the user, or of all accounts for admins, by day, model, key, person, end user or tag. */
 export class UsageStore {
   /** Usage of all models by day, for the totals of the chart. */
   readonly days: PagedResource<UsageGroup>;

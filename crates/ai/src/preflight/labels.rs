@@ -1,4 +1,5 @@
-//! End user of a call: the person or system behind the caller's own program.
+//! Labels of a call: its end user, who is the person or system behind the caller's own program, and
+//! its tags.
 
 use serde_json::{Value, value::RawValue};
 
@@ -9,31 +10,66 @@ const MAX_FIELD_BYTES: usize = 8_192;
 /// Separator of the session in the user ids of Claude Code. A session isn't a user.
 const SESSION_MARK: &str = "_session_";
 
-/// Fields of a body that may name the end user.
+/// Maximum number of tags of a call.
+const MAX_TAGS: usize = 10;
+/// Maximum length of a tag, in characters.
+const MAX_TAG_CHARS: usize = 64;
+
+/// Labels of a call, by which its usage is reported and limited.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestLabels {
+    pub end_user: Option<String>,
+    pub tags: Vec<String>,
+}
+
+impl RequestLabels {
+    /// Adds comma-separated tags. Further ones than the first ten are dropped.
+    pub fn add_tags(&mut self, list: &str) {
+        for tag in list.split(',').filter_map(|tag| normalise(tag, MAX_TAG_CHARS)) {
+            if self.tags.len() < MAX_TAGS && !self.tags.contains(&tag) {
+                self.tags.push(tag);
+            }
+        }
+    }
+
+    fn of_metadata(metadata: Option<&Value>) -> Self {
+        let mut labels = Self { end_user: metadata.and_then(of_metadata), tags: Vec::new() };
+        match metadata.and_then(|metadata| metadata.get("tags")) {
+            Some(Value::String(list)) => labels.add_tags(list),
+            Some(Value::Array(tags)) => tags.iter().filter_map(Value::as_str).for_each(|tag| labels.add_tags(tag)),
+            _ => {}
+        }
+        labels
+    }
+}
+
+/// Fields of a body that contain labels.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct EndUserFields<'a> {
+pub(super) struct LabelFields<'a> {
     pub user: Option<&'a RawValue>,
     pub safety_identifier: Option<&'a RawValue>,
     pub metadata: Option<&'a RawValue>,
 }
 
-impl EndUserFields<'_> {
-    pub fn read(self) -> Option<String> {
+impl LabelFields<'_> {
+    pub fn read(self) -> RequestLabels {
         let parse = |field: Option<&RawValue>| {
             let text = field.map(RawValue::get).filter(|text| text.len() <= MAX_FIELD_BYTES)?;
             serde_json::from_str::<Value>(text).ok()
         };
         let named = |field: Option<&RawValue>| parse(field).as_ref().and_then(Value::as_str).and_then(parse_end_user);
-        named(self.user)
-            .or_else(|| named(self.safety_identifier))
-            .or_else(|| parse(self.metadata).as_ref().and_then(of_metadata))
+        let mut labels = RequestLabels::of_metadata(parse(self.metadata).as_ref());
+        labels.end_user = named(self.user).or_else(|| named(self.safety_identifier)).or(labels.end_user);
+        labels
     }
 }
 
-/// Reads the end user from a parsed body.
-pub(crate) fn read_end_user(body: &Value) -> Option<String> {
+/// Reads the labels from a parsed body.
+pub(crate) fn read_labels(body: &Value) -> RequestLabels {
     let named = |field: &str| body.get(field).and_then(Value::as_str).and_then(parse_end_user);
-    named("user").or_else(|| named("safety_identifier")).or_else(|| body.get("metadata").and_then(of_metadata))
+    let mut labels = RequestLabels::of_metadata(body.get("metadata"));
+    labels.end_user = named("user").or_else(|| named("safety_identifier")).or(labels.end_user);
+    labels
 }
 
 fn of_metadata(metadata: &Value) -> Option<String> {
@@ -53,8 +89,19 @@ fn of_metadata(metadata: &Value) -> Option<String> {
 /// Returns `None` if nothing is left.
 #[must_use]
 pub fn parse_end_user(name: &str) -> Option<String> {
+    normalise(name, MAX_CHARS)
+}
+
+/// Normalises a tag: without control characters, and at most 64 characters long. Returns `None` if
+/// nothing is left, or for several tags.
+#[must_use]
+pub fn parse_tag(tag: &str) -> Option<String> {
+    normalise(tag, MAX_TAG_CHARS).filter(|tag| !tag.contains(','))
+}
+
+fn normalise(name: &str, max_chars: usize) -> Option<String> {
     let printable: String = name.chars().filter(|letter| !letter.is_control()).collect();
-    let name: String = printable.trim().chars().take(MAX_CHARS).collect();
+    let name: String = printable.trim().chars().take(max_chars).collect();
     let name = name.trim_end();
     (!name.is_empty()).then(|| name.to_owned())
 }
@@ -79,16 +126,28 @@ mod tests {
             (json!({ "metadata": "c" }), None),
             (json!({}), None),
         ] {
-            assert_eq!(read_end_user(&body).as_deref(), expected, "{body}");
+            assert_eq!(read_labels(&body).end_user.as_deref(), expected, "{body}");
             let raw = |field: &str| body.get(field).map(|value| serde_json::value::to_raw_value(value).unwrap());
             let (user, safety_identifier, metadata) = (raw("user"), raw("safety_identifier"), raw("metadata"));
-            let fields = EndUserFields {
+            let fields = LabelFields {
                 user: user.as_deref(),
                 safety_identifier: safety_identifier.as_deref(),
                 metadata: metadata.as_deref(),
             };
-            assert_eq!(fields.read().as_deref(), expected, "{body}");
+            assert_eq!(fields.read(), read_labels(&body), "{body}");
         }
+    }
+
+    #[test]
+    fn reads_tags_of_metadata_once() {
+        let tags = |tags: Value| read_labels(&json!({ "metadata": { "tags": tags } })).tags;
+        assert_eq!(tags(json!(["a", " b ", 7, "a", ""])), ["a", "b"]);
+        assert_eq!(tags(json!("a,b,,a")), ["a", "b"]);
+        assert!(tags(json!({ "a": 1 })).is_empty());
+        let many: Vec<String> = (0..20).map(|number| format!("{number}{}", "x".repeat(100))).collect();
+        let kept = tags(json!(many));
+        assert_eq!((kept.len(), kept[0].chars().count()), (MAX_TAGS, MAX_TAG_CHARS));
+        assert_eq!((parse_tag("a,b"), parse_tag(" a ").as_deref()), (None, Some("a")));
     }
 
     #[test]

@@ -1,10 +1,20 @@
-//! Tests of end users: usage and budgets.
+//! Tests of the parts of a key's calls, such as those for an end user: usage and budgets.
 
 use super::*;
 
 async fn ask_for(service: &Arc<GatewayService>, caller: &GatewayCaller, name: &str) -> Result<Admission, Refusal> {
-    let request = CallRequest { end_user: Some(name), ..request("small") };
-    authorize(service, caller, GatewayEndpoint::Chat, request).await
+    let labels = RequestLabels { end_user: Some(name.to_owned()), tags: Vec::new() };
+    authorize(service, caller, GatewayEndpoint::Chat, CallRequest { labels: &labels, ..request("small") }).await
+}
+
+async fn ask_tagged(
+    service: &Arc<GatewayService>,
+    caller: &GatewayCaller,
+    tags: &[&str],
+) -> Result<Admission, Refusal> {
+    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    let labels = RequestLabels { end_user: None, tags };
+    authorize(service, caller, GatewayEndpoint::Chat, CallRequest { labels: &labels, ..request("small") }).await
 }
 
 fn end_users(each: Option<i64>, single: &[(&str, i64)]) -> PolicyChange {
@@ -88,6 +98,72 @@ async fn limits_each_end_user() {
         service.flush().await;
         stage.pass(2 * 86_400);
         assert_eq!(service.delete_idle_budgets(10).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn counts_usage_by_tag() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        let (_, secret) = key(&service, &anna, PolicyChange::default()).await;
+        let caller = caller(&service, &secret).await;
+        for tags in [&["a", "say \"b\""][..], &["a"], &["aa"], &[]] {
+            ask_tagged(&service, &caller, tags).await.ok().unwrap().settle(used(100, 5));
+        }
+        let query = UsageQuery { user_id: Some(anna.user_id), ..UsageQuery::default() };
+        let groups = usage::list_groups(&service, &anna, query, None, UsageGrouping::Tag, first_page()).await.unwrap();
+        let mut counts: Vec<_> = groups.items.into_iter().map(|group| (group.key, group.requests)).collect();
+        counts.sort();
+        let expected = [("a", 2), ("aa", 1), ("say \"b\"", 1)].map(|(tag, requests)| (tag.to_owned(), requests));
+        assert_eq!(counts, expected);
+        for (tag, total) in [("a", 2), ("say \"b\"", 1), ("b", 0)] {
+            let query = UsageQuery { tag: Some(tag), ..query };
+            let rows = usage::list_requests(&service, &anna, query, first_page()).await.unwrap();
+            assert_eq!(rows.total, total, "{tag}");
+            assert!(rows.items.iter().all(|row| row.tags.contains(&tag.to_owned())));
+            let by = UsageGrouping::Day;
+            let days = usage::list_groups(&service, &anna, query, None, by, first_page()).await.unwrap();
+            assert_eq!(days.items.iter().map(|day| day.requests).sum::<u64>(), total, "{tag}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn limits_models_and_tags() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        let named = |name: &str, limit| Some([(name.to_owned(), per(limit, BudgetPeriod::Day))].into());
+        let change = async |policy, id| {
+            let by = confirmed(&service, &anna).await;
+            keys::update(&service, &by, id, KeyChange { policy, ..KeyChange::default() }).await.unwrap()
+        };
+        // A call costs 200 micro-credits.
+        let (id, secret) =
+            key(&service, &anna, PolicyChange { tag_budgets: named("a", 200), ..PolicyChange::default() }).await;
+        let program = caller(&service, &secret).await;
+        ask_tagged(&service, &program, &["b", "a"]).await.ok().unwrap().settle(used(100, 10));
+        let refused = ask_tagged(&service, &program, &["a"]).await;
+        assert!(matches!(refused, Err(Refusal::OutOfBudget(used_up)) if used_up.scope == BudgetScope::Tag));
+        ask_tagged(&service, &program, &["b"]).await.ok().unwrap().settle(used(100, 10));
+        service.flush().await;
+        // The alias stands for the model, which has been called twice.
+        let policy = PolicyChange { model_budgets: named("fast", 600), ..PolicyChange::default() };
+        let changed = change(policy, id).await;
+        assert_eq!(changed.model_budgets.keys().collect::<Vec<_>>(), ["small"]);
+        assert_eq!(changed.tag_budgets.len(), 1, "the other budgets stay");
+        let program = caller(&service, &secret).await;
+        ask(&service, &program, "small").await.ok().unwrap().settle(used(100, 10));
+        let refused = ask(&service, &program, "small").await;
+        assert!(matches!(refused, Err(Refusal::OutOfBudget(used_up)) if used_up.scope == BudgetScope::Model));
+        assert!(ask(&service, &program, "large").await.is_ok());
+        let unknown = PolicyChange { model_budgets: named("none", 1), ..PolicyChange::default() };
+        let by = confirmed(&service, &anna).await;
+        let refused = keys::update(&service, &by, id, KeyChange { policy: unknown, ..KeyChange::default() }).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Invalid);
     }
 }
 

@@ -1,4 +1,4 @@
-//! End users behind a key: usage and budgets.
+//! Parts of a key's calls: usage and budgets of end users, models and tags.
 
 use reqwest::Method;
 use support::{Caller, Value, json};
@@ -77,4 +77,47 @@ async fn refuses_an_end_user_whose_budget_is_used_up() {
     ] {
         stage.anna.patch(&keys::path(&key), body).await.names_field(field);
     }
+}
+
+#[tokio::test]
+async fn counts_and_limits_calls_by_tag_and_model() {
+    let (stage, key, caller) = spending(1_000_000).await;
+    let tagged = async |tags: &str| {
+        let request = caller.request(Method::POST, "/v1/chat/completions").json(&question(false));
+        caller.send(request.header("x-natter-tags", tags)).await
+    };
+    let answer = tagged("billing, eu").await;
+    let cost: i64 = answer.header("x-natter-cost").unwrap().parse().unwrap();
+    let in_body = ask(&caller, "/v1/messages", &json!({ "metadata": { "tags": "eu" } })).await;
+    assert_eq!(in_body.status, 200, "{in_body:?}");
+    let groups = stage.anna.get("/r1/usage?group=tag").await.data();
+    let counts: Vec<_> =
+        groups["items"].as_array().unwrap().iter().map(|group| (&group["key"], &group["requests"])).collect();
+    assert_eq!(counts.len(), 2, "{groups}");
+    for expected in [("eu", 2), ("billing", 1)] {
+        assert!(counts.contains(&(&json!(expected.0), &json!(expected.1))), "{groups}");
+    }
+    let rows = stage.anna.get("/r1/usage/requests?tag=billing").await.data();
+    assert_eq!((&rows["total"], &rows["items"][0]["tags"]), (&json!(1), &json!(["billing", "eu"])));
+
+    let limit = json!({ "limit": cost, "period": "month" });
+    let changed = stage.anna.patch(&keys::path(&key), json!({ "tag_budgets": { "billing": limit } })).await.data();
+    assert_eq!(changed["tag_budgets"]["billing"], limit);
+    assert_eq!((tagged("billing").await.status, tagged("eu").await.status), (429, 200));
+    stage
+        .anna
+        .patch(&keys::path(&key), json!({ "tag_budgets": null, "model_budgets": { "small": limit } }))
+        .await
+        .data();
+    let refused = tagged("billing").await;
+    assert_eq!((refused.status, &refused.body["error"]["type"]), (429, &json!("insufficient_quota")), "{refused:?}");
+    assert!(refused.body["error"]["message"].as_str().unwrap().contains("for this model"), "{refused:?}");
+    for (field, body) in [
+        ("model_budgets", json!({ "model_budgets": { "no-such-model": limit } })),
+        ("tag_budgets", json!({ "tag_budgets": { "a,b": limit } })),
+    ] {
+        stage.anna.patch(&keys::path(&key), body).await.names_field(field);
+    }
+    stage.anna.patch(&keys::path(&key), json!({ "model_budgets": null })).await.data();
+    assert_eq!(tagged("billing").await.status, 200);
 }
