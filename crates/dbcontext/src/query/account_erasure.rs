@@ -44,6 +44,8 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     let sql = "DELETE FROM jobs WHERE due_at IS NOT NULL AND status = 'waiting' AND subject IN \
                (SELECT id FROM scheduled_messages WHERE user_id = $1 UNION ALL SELECT id FROM reminders WHERE user_id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
+    let sql = "DELETE FROM budgets WHERE key_id IN (SELECT id FROM api_keys WHERE user_id = $1)";
+    raw::run(db, sql, vec![id.into()]).await?;
     for table in PERSONAL_TABLES {
         raw::run(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
     }

@@ -133,11 +133,11 @@ pub async fn find<C: ConnectionTrait>(db: &C, user_id: UserId, id: ApiKeyId) -> 
     unrevoked_keys(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
-/// Returns the budgets of parts of a key's calls as JSON, and locks them against changes until the
-/// transaction ends. Returns `None` if the key has none.
+/// Returns the budgets of parts of a key's calls as JSON, and locks the key until the transaction
+/// ends. Returns `None` if the key has none.
 pub async fn lock_scoped_budgets<C: ConnectionTrait>(txn: &C, id: ApiKeyId) -> Result<Option<String>, AppError> {
     // On SQLite the transaction holds the only write lock.
-    let suffix = if txn.get_database_backend() == DatabaseBackend::Postgres { " FOR SHARE" } else { "" };
+    let suffix = if txn.get_database_backend() == DatabaseBackend::Postgres { " FOR NO KEY UPDATE" } else { "" };
     let sql = format!("SELECT scoped_budgets FROM api_keys WHERE id = $1 AND revoked_at IS NULL{suffix}");
     Ok(raw::find_value::<_, Option<String>>(txn, sql, [id.0.into()]).await?.flatten())
 }

@@ -140,6 +140,8 @@ impl GatewayService {
         }
         upsert(&tx, part, limit, self.clock.now()).await?;
         tx.commit().await.map_err(app_error)?;
+        // This instance may have cached that the budget doesn't exist.
+        self.billing.reservations.close_allotments(&[part.id().id]);
         Ok(Some((part.id(), limit)))
     }
 

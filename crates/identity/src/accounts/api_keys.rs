@@ -17,7 +17,11 @@ use appcore::{
     event::{BusMessage, Signal},
     view::UserRole,
 };
-use dbcontext::{Database, constraint::app_error, query::api_keys as rows};
+use dbcontext::{
+    Database,
+    constraint::app_error,
+    query::{api_keys as rows, budgets},
+};
 use platform::audit::{self, Action, NewAuditEntry};
 pub use rows::revoke_all;
 use tokio::time::Instant;
@@ -59,6 +63,7 @@ async fn revoke_of(service: &IdentityService, by: &Principal, owner: UserId, id:
     if !rows::revoke(&tx, owner, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
+    budgets::remove_parts(&tx, id).await?;
     audit::record(&tx, NewAuditEntry::by_principal(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_revoked(service, vec![id]).await;

@@ -1,11 +1,15 @@
 //! Credits, quotas and subscriptions.
 
-use appcore::{Timestamp, UserId, view::QuotaMetric};
+use appcore::{
+    ApiKeyId, Timestamp, UserId,
+    page::PageRequest,
+    view::{BudgetScope, QuotaMetric},
+};
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
 use super::Planned;
-use crate::query::{balances, budgets, ledger, subscriptions};
+use crate::query::{balances, budgets, ledger, subscriptions, usage};
 
 #[tokio::test]
 async fn finds_expired_rows_by_time_index() {
@@ -25,6 +29,17 @@ async fn finds_quota_usage_of_a_user_by_index() {
     let db = Planned::new().await;
     budgets::quotas_of(&db, UserId::new(), &[QuotaMetric::Answers, QuotaMetric::Tokens]).await.unwrap();
     db.has("INDEX sqlite_autoindex_budgets_1 (scope=? AND scope_id=?)");
+}
+
+#[tokio::test]
+async fn finds_parts_of_a_keys_calls_by_index() {
+    let (db, key) = (Planned::new().await, ApiKeyId::new());
+    budgets::count_parts(&db, key, BudgetScope::EndUser).await.unwrap();
+    db.has("INDEX budgets_key (key_id=? AND scope=?)");
+    budgets::remove_parts(&db, key).await.unwrap();
+    db.has("INDEX budgets_key (key_id=?");
+    usage::with_request_id(&db, "request", None, PageRequest::new(None, None)).await.unwrap();
+    db.has("INDEX usage_requests_request (request_id=?)");
 }
 
 #[tokio::test]
