@@ -33,6 +33,7 @@ mod share;
 mod thread;
 mod tool;
 mod upload;
+mod usage;
 mod user;
 mod workspace;
 
@@ -82,8 +83,7 @@ pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, EndUserSource, GatewayEndpoint, GatewayModel,
     LearnedModelSetting, LongPrice, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList,
     ModelParameterLimits, ModelPrice, ModelSampling, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource,
-    ProviderTest, RestrictedParameter, ScopedBudget, UsableModel, UsageAttempt, UsageGroup, UsageGrouping,
-    UsageRefusal, UsageRequest, UsageRequestDetails,
+    ProviderTest, RestrictedParameter, ScopedBudget, UsableModel,
 };
 pub use invitation::{AdminInvitation, Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};
@@ -116,6 +116,7 @@ pub use tool::{
     ToolConnectionState, ToolDecision, ToolMode, ToolPermission, ToolSignIn, ToolVisibility, WorkspaceTools,
 };
 pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};
+pub use usage::{UsageAttempt, UsageGroup, UsageGrouping, UsageRefusal, UsageRequest, UsageRequestDetails};
 pub use user::{ChosenPresence, CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 
