@@ -45,5 +45,7 @@ fn columns() -> Vec<(&'static str, ColumnDef)> {
         // Key whose calls a budget covers in part, and the name of the part, such as an end user.
         ("budgets", uuid_null("key_id")),
         ("budgets", text_null("name")),
+        // End user and tags of the request as JSON.
+        ("gateway_responses", text_null("labels")),
     ]
 }

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ai::{ErrorKind, GatewayError, PreviousResponse, background};
+use ai::{ErrorKind, GatewayError, PreviousResponse, RequestLabels, background};
 use appcore::{
     AppError, BackgroundResponseId,
     view::{BackgroundResponseStatus, GatewayEndpoint},
@@ -51,11 +51,13 @@ pub struct CreatedResponse {
     pub stream: bool,
 }
 
-/// Creates a response from a request body, which names the model.
+/// Creates a response from a request body, which names the model. `label` completes the labels in
+/// the body.
 pub async fn create(
     service: &BatchesService,
     caller: &GatewayCaller,
     body: Bytes,
+    label: impl FnOnce(RequestLabels) -> RequestLabels,
 ) -> Result<CreatedResponse, GatewayError> {
     authorize_endpoint(caller, GatewayEndpoint::Responses)?;
     let owner = caller.work_owner();
@@ -63,6 +65,7 @@ pub async fn create(
     let (body, previous) = expanded.map_or((body, None), |(body, previous)| (body, Some(previous)));
     let info = ai::inspect(owner, ai::ApiStyle::Responses, &body).await?;
     let body = info.normalised_body.unwrap_or(body);
+    let labels = serde_json::to_string(&label(info.labels)).ok();
     // The limits and budgets are checked when the request is executed.
     gateway::route_to_count(&service.gateway, caller, GatewayEndpoint::Responses, &info.model)?;
     let (id, now) = (BackgroundResponseId::new(), service.clock.now());
@@ -78,6 +81,7 @@ pub async fn create(
         status: BackgroundResponseStatus::Queued,
         bytes: i64::try_from(body.len() + response.len()).unwrap_or(i64::MAX),
         request: body,
+        labels,
         response,
         ended_at: None,
         expires_at: now.plus(EXECUTION_WINDOW),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ai::{
-    ErrorKind, GatewayError,
+    ErrorKind, GatewayError, RequestLabels,
     background::{self, BackgroundAnswer},
 };
 use appcore::{
@@ -104,12 +104,14 @@ fn expired() -> GatewayError {
 /// Executes the request, repeatedly if a limit delays it or its provider is unavailable.
 async fn execute(service: &BatchesService, row: &BackgroundResponseRow) -> Result<Bytes, GatewayError> {
     let request_id = public_id::background_response(row.id);
+    let labels: Option<RequestLabels> = row.labels.as_deref().and_then(|labels| serde_json::from_str(labels).ok());
     let queued = QueuedCall {
         key_id: row.key_id,
         endpoint: GatewayEndpoint::Responses,
         is_of_batch: false,
         betas: None,
         request_id: &request_id,
+        labels: labels.as_ref(),
     };
     let body = Bytes::from(row.request.clone());
     let mut attempts = 0;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use ai::{
     AnswerBody, ApiStyle, Call, ErrorKind, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
-    PassthroughEndpoint, PassthroughRequest,
+    PassthroughEndpoint, PassthroughRequest, RequestLabels,
 };
 use appcore::{ApiKeyId, AppError, Code, credits::MicroCredits, view::GatewayEndpoint};
 use bytes::Bytes;
@@ -37,6 +37,8 @@ pub(crate) struct QueuedCall<'a> {
     /// Beta features of Anthropic's API, comma-separated.
     pub betas: Option<&'a str>,
     pub request_id: &'a str,
+    /// Labels of the request, if they are not only in its body.
+    pub labels: Option<&'a RequestLabels>,
 }
 
 /// Failed attempt.
@@ -159,7 +161,8 @@ async fn complete(
     refuse_stream(info.stream)?;
     let body = info.normalised_body.unwrap_or(body);
     let (model, request_id) = (&*info.model, queued.request_id);
-    let request = CallRequest { model, request_id, labels: &info.labels, estimate: info.estimate };
+    let request =
+        CallRequest { model, request_id, labels: queued.labels.unwrap_or(&info.labels), estimate: info.estimate };
     let admission = admit(service, queued, caller, request).await?;
     let call = Call::new(style, body, admission.route(), request_id.to_owned())
         .on_behalf_of(owner)

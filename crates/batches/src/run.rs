@@ -273,6 +273,7 @@ async fn execute(run: &Run<'_>, body: Bytes, id: &str) -> Option<Result<Bytes, G
         is_of_batch: true,
         betas: batch.betas.as_deref(),
         request_id: id,
+        labels: None,
     };
     let mut attempts = 0;
     loop {

@@ -43,6 +43,7 @@ fn response(user_id: UserId, key_id: ApiKeyId) -> BackgroundResponseRow {
         key_id,
         status: Status::Queued,
         request: "{}".to_owned(),
+        labels: None,
         response: "{}".to_owned(),
         bytes: 4,
         ended_at: None,

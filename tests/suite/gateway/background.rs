@@ -1,5 +1,6 @@
 //! Responses that are created in the background, `POST /v1/responses` with `background: true`.
 
+use reqwest::Method;
 use support::{Caller, wait_until};
 
 use super::*;
@@ -34,14 +35,15 @@ fn numbers(frames: &[Value]) -> Vec<u64> {
 async fn executes_a_response_after_it_was_answered() {
     let stage = Stage::start().await;
     let program = &stage.program;
-    let created = create(program, request()).await;
+    let tagged = program.request(Method::POST, "/v1/responses").json(&request()).header("x-natter-tags", "night");
+    let created = program.send(tagged).await.body;
     assert_eq!((&created["background"], &created["output"]), (&json!(true), &json!([])), "{created}");
     let ended = wait_for(program, &created, "completed").await;
     assert_eq!(ended["output"][0]["content"][0]["text"], "Hello from the upstream.", "{ended}");
     for field in ["id", "created_at", "background", "store"] {
         assert_eq!(ended[field], created[field], "{field}");
     }
-    let usage = stage.anna.get("/r1/usage/requests").await.data();
+    let usage = stage.anna.get("/r1/usage/requests?tag=night").await.data();
     let is_of_response = |row: &&Value| row["request_id"] == created["id"];
     let rows: Vec<&Value> = usage["items"].as_array().unwrap().iter().filter(is_of_response).collect();
     assert_eq!((rows.len(), &rows[0]["status"]), (1, &json!(200)), "{usage}");

@@ -1,6 +1,7 @@
 //! Labels of a call: its end user, who is the person or system behind the caller's own program, and
 //! its tags.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 /// Maximum length of a name, in characters.
@@ -16,7 +17,7 @@ const MAX_TAGS: usize = 10;
 const MAX_TAG_CHARS: usize = 64;
 
 /// Labels of a call, by which its usage is reported and limited.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestLabels {
     pub end_user: Option<String>,
     pub tags: Vec<String>,

@@ -15,6 +15,8 @@ pub struct Model {
     pub status: BackgroundResponseStatus,
     /// Body of the request as JSON, with the conversation that it continues.
     pub request: String,
+    /// End user and tags of the request as JSON.
+    pub labels: Option<String>,
     /// Response object as JSON; until the end without output.
     pub response: String,
     /// Length of the request and the response, in bytes.

@@ -17,7 +17,9 @@ use super::{
     call::{EVENT_STREAM, authenticate_key, compact, count_response},
     deadline, failure,
     inference::Question,
-    json_reply, max_body,
+    json_reply,
+    labels::with_headers,
+    max_body,
 };
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply};
 
@@ -176,7 +178,8 @@ pub(super) async fn create_in_background(ctx: &Ctx, body: &Bytes) -> Option<Repl
         if !background::is_requested(caller.work_owner(), body).await? {
             return Ok(None);
         }
-        let created = background_responses::create(ctx.batches(), &caller, body.clone()).await?;
+        let label = |labels| with_headers(caller.policy.end_users, ctx.http().headers(), labels);
+        let created = background_responses::create(ctx.batches(), &caller, body.clone(), label).await?;
         Ok(Some(if created.stream { stream_events(ctx, &caller, created.id, 0) } else { json_reply(&created.object) }))
     };
     let created: Result<_, GatewayError> = created.await;
