@@ -251,7 +251,36 @@ async fn a_scheduled_message_can_be_sent_now_postponed_or_cancelled() {
         }
     };
     assert_eq!(failed["scheduled"]["failure"]["code"], "not_found");
+    let reason = failed["scheduled"]["failure"]["message"].as_str().unwrap();
+    assert!(reason.contains("no longer have access"), "{reason}");
     ben.delete(&path(&put_off, "")).await.data();
+}
+
+#[tokio::test]
+async fn drafts_and_scheduled_messages_stay_after_their_author_loses_access() {
+    let app = Application::start().await;
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let chat = anna.open_group("Team", &[&ben, &carl]).await;
+    let scheduled = schedule(&ben, &chat, "sent later", &later(Duration::from_secs(86_400)), json!({})).await;
+    let draft = format!("/r1/conversations/{chat}/draft");
+    ben.put(&draft, json!({ "content": "half a thought" })).await.data();
+    anna.delete(&format!("/r1/conversations/{chat}/members/{}", ben.id)).await.data();
+    ben.get(&format!("/r1/conversations/{chat}")).await.refused(404, "not_found");
+    let listed = ben.get("/r1/scheduled").await.data();
+    assert_eq!((&listed["total"], &listed["items"][0]["content"]), (&json!(1), &json!("sent later")));
+    let listed = ben.get(&format!("/r1/scheduled?conversation_id={chat}")).await.data();
+    assert_eq!(listed["total"], 1);
+    assert_eq!(drafts(&ben).await, ["half a thought"]);
+    // Both can be deleted, but not written to.
+    ben.put(&draft, json!({ "content": "another thought" })).await.refused(404, "not_found");
+    ben.patch(&path(&scheduled, ""), json!({ "content": "changed" })).await.refused(404, "not_found");
+    ben.put(&draft, json!({ "content": "" })).await.data();
+    ben.delete(&path(&scheduled, "")).await.data();
+    assert!(drafts(&ben).await.is_empty());
+    assert_eq!(ben.get("/r1/scheduled").await.data()["total"], 0);
+    // Without a stored draft, the conversation's existence isn't revealed.
+    let stranger = app.sign_up("Dora").await;
+    stranger.put(&draft, json!({ "content": "" })).await.refused(404, "not_found");
 }
 
 #[tokio::test]

@@ -22,15 +22,22 @@ use crate::ConversationsService;
 const MAX_DRAFTS: u64 = 1_000;
 
 /// Stores a draft unless another device has stored a more recent one, and notifies the caller's
-/// connections. Returns the draft that is stored afterwards.
+/// connections. Returns the draft that is stored afterwards. In a conversation that the caller can no longer read, a
+/// stored draft can only be deleted.
 pub async fn save(
     service: &ConversationsService,
     by: &Principal,
     mut draft: Draft,
     written_at: Option<Timestamp>,
 ) -> Result<Draft, AppError> {
-    access::reader(&service.events, by.user_id, draft.conversation_id).await?;
+    let reader = access::reader(&service.events, by.user_id, draft.conversation_id).await;
     draft.content = Content::parse_with_files(draft.content, max_chars(service))?.into_string();
+    if let Err(error) = reader {
+        let is_stored = rows::find(service.db.reader(), by.user_id, &draft).await?.is_some();
+        if error.code() != Code::NotFound || !draft.content.is_empty() || !is_stored {
+            return Err(error);
+        }
+    }
     if !draft.content.is_empty() {
         if let Some(root_id) = draft.thread_id {
             let root = find(service, by, root_id).await.ok();

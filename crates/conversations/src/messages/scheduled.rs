@@ -41,6 +41,8 @@ const MAX_SCHEDULED: u64 = 500;
 /// Minimum and maximum time between now and the send time.
 const MIN_TIME_AHEAD: Duration = Duration::from_secs(10);
 const MAX_TIME_AHEAD: Duration = Duration::from_secs(366 * 86_400);
+/// Message of the failure `not_found`: the author was removed from the conversation, or it was deleted.
+const NO_ACCESS: &str = "This conversation was deleted, or you no longer have access to it.";
 /// Tolerated clock skew between this instance and the database, which schedules jobs.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
@@ -170,7 +172,7 @@ async fn check_targets(service: &ConversationsService, by: Actor, message: &Send
     Ok(())
 }
 
-/// Scheduled messages of the caller, next due first.
+/// Scheduled messages of the caller, next due first, also those in conversations that the caller can no longer read.
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
@@ -384,7 +386,9 @@ async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<()
                 rows::release(db, id).await
             }
             None => {
-                let failed = rows::fail(db, id, error.code().as_str(), &error.sentence()).await?;
+                let sentence = error.sentence();
+                let reason = if sentence == Code::NotFound.sentence() { NO_ACCESS } else { &*sentence };
+                let failed = rows::fail(db, id, error.code().as_str(), reason).await?;
                 failed.map(|row| publish(service, row)).transpose().map(drop)
             }
         },
