@@ -88,7 +88,7 @@ class Issuer {
       ],
       jwks: { keys: [jwk] },
       scopes: ['openid', 'email', 'profile', 'name'],
-      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+      claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'upn'] },
       conformIdTokenClaims: false,
       pkce: { required: () => true },
       cookies: { keys: ['of no importance'] },

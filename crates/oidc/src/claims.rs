@@ -2,9 +2,20 @@
 //! various forms and sizes: Auth0 writes `updated_at` as a date, Keycloak has its own form of `address`, and some send
 //! long lists of groups. Malformed optional claims count as missing.
 
+use std::collections::BTreeMap;
+
 use appcore::Timestamp;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, IgnoredAny},
+};
 use serde_json::Value;
+
+/// Standard claim of the address.
+pub(crate) const EMAIL: &str = "email";
+/// Maximum number and length of the claim names that are kept for the log.
+const MAX_NAMES: usize = 40;
+const MAX_NAME_CHARS: usize = 60;
 
 /// Claims about the token itself. All of them are validated, so all must be well-formed.
 #[derive(Debug, Deserialize)]
@@ -46,6 +57,21 @@ pub(crate) struct PersonClaims {
 }
 
 impl PersonClaims {
+    /// Parses the claims. `email_claim` names the claim with the address. Providers verify only the standard one, so an
+    /// address in another claim counts as verified if the settings trust it.
+    pub(crate) fn parse(json: &[u8], email_claim: &str) -> serde_json::Result<Self> {
+        let mut person: Self = serde_json::from_slice(json)?;
+        if email_claim != EMAIL {
+            let mut claims: BTreeMap<String, Value> = serde_json::from_slice(json)?;
+            person.email = match claims.remove(email_claim) {
+                Some(Value::String(address)) => Some(address),
+                _ => None,
+            };
+            person.email_verified = person.email.is_some();
+        }
+        Ok(person)
+    }
+
     /// Full name, or given and family name joined.
     pub(crate) fn name(&self) -> Option<String> {
         let said =
@@ -56,6 +82,13 @@ impl PersonClaims {
         };
         said(&self.name).or_else(parts)
     }
+}
+
+/// Names of the claims, sorted, for the log. Values are never logged.
+pub(crate) fn names(json: &[u8]) -> Vec<String> {
+    let claims: BTreeMap<String, IgnoredAny> = serde_json::from_slice(json).unwrap_or_default();
+    let printable = |name: String| name.chars().filter(|letter| !letter.is_control()).take(MAX_NAME_CHARS).collect();
+    claims.into_keys().take(MAX_NAMES).map(printable).collect()
 }
 
 /// Parses a string; anything else counts as missing.
@@ -131,6 +164,19 @@ mod tests {
         assert_eq!(name(json!({ "sub": "1", "name": "Ada", "family_name": "Lovelace" })).unwrap(), "Ada");
         assert!(serde_json::from_value::<PersonClaims>(json!({ "sub": 1 })).is_err());
         assert!(serde_json::from_value::<PersonClaims>(json!({})).is_err());
+    }
+
+    #[test]
+    fn the_address_is_read_from_the_configured_claim() {
+        let json = br#"{"sub":"1","upn":"ada@contoso.example","email_verified":false,"groups":["staff"]}"#;
+        let person = PersonClaims::parse(json, "upn").unwrap();
+        assert_eq!((person.email.as_deref(), person.email_verified), (Some("ada@contoso.example"), true));
+        let person = PersonClaims::parse(json, EMAIL).unwrap();
+        assert_eq!((person.email, person.email_verified), (None, false));
+        let odd = PersonClaims::parse(json, "groups").unwrap();
+        assert_eq!((odd.email, odd.email_verified), (None, false));
+        assert_eq!(names(json), ["email_verified", "groups", "sub", "upn"]);
+        assert!(names(b"[]").is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
     OidcError,
-    claims::{PersonClaims, TokenClaims},
+    claims::{self, PersonClaims, TokenClaims},
     keys::{KeySet, SignatureAlgorithm},
     quirks,
 };
@@ -35,6 +35,9 @@ pub struct Identity {
     /// True if the provider confirms the address and is trusted to do so.
     pub email_verified: bool,
     pub name: Option<String>,
+    /// Names of the provider's claims, for the log.
+    #[serde(skip)]
+    pub claim_names: Vec<String>,
     /// Hash of the token's signed part, by which each token is accepted only once. The signature is not hashed, because
     /// it can be encoded in several ways.
     pub token_hash: Vec<u8>,
@@ -51,6 +54,8 @@ pub(crate) struct Expectation<'a> {
     /// Expected nonce; if `None`, the token must not have one.
     pub nonce: Option<&'a str>,
     pub trusts_email: bool,
+    /// Claim with the address.
+    pub email_claim: &'a str,
     pub now: Timestamp,
 }
 
@@ -97,7 +102,7 @@ pub(crate) fn verify_token(text: &str, keys: &KeySet, expected: &Expectation<'_>
     if claims.issuer != issuer {
         return Err(invalid("the token is from another issuer"));
     }
-    let person: PersonClaims = serde_json::from_slice(&said).map_err(invalid)?;
+    let person = PersonClaims::parse(&said, expected.email_claim).map_err(invalid)?;
     let subject = &person.subject;
     // OpenID Connect Core 2 allows at most 255 ASCII characters. Control characters are rejected because PostgreSQL
     // can't store NUL.
@@ -110,6 +115,7 @@ pub(crate) fn verify_token(text: &str, keys: &KeySet, expected: &Expectation<'_>
         email_verified: address.is_verified,
         email: address.email,
         name: person.name(),
+        claim_names: claims::names(&said),
         subject: person.subject,
         token_hash: token::hash_token(signed),
         usable_until: claims.issued_at.plus(MAX_AGE).plus(LEEWAY),
@@ -250,8 +256,8 @@ mod tests {
     }
 
     fn expected(issuer: &str) -> Expectation<'_> {
-        let (client_id, nonce) = (CLIENT, Some("n"));
-        Expectation { kind: OauthKind::Oidc, issuer, client_id, nonce, trusts_email: true, now: NOW }
+        let (client_id, nonce, email_claim) = (CLIENT, Some("n"), claims::EMAIL);
+        Expectation { kind: OauthKind::Oidc, issuer, client_id, nonce, trusts_email: true, email_claim, now: NOW }
     }
 
     fn outcome(read: Result<Identity, TokenError>) -> Result<Identity, String> {

@@ -12,6 +12,7 @@ use url::Url;
 use crate::{
     Identity, OidcError,
     authorization::AuthorizationRequest,
+    claims,
     discovery::{self, Discovery},
     document_cache::CachedDocument,
     http::Http,
@@ -30,6 +31,7 @@ pub struct Provider {
     credential: Credential,
     scopes: Vec<String>,
     trusts_email: bool,
+    email_claim: String,
     http: Http,
     discovery: CachedDocument<Discovery>,
     keys: CachedDocument<KeySet>,
@@ -69,6 +71,9 @@ impl Provider {
             Some(scopes) => scopes.iter().flat_map(|scope| scope.split_whitespace()).map(str::to_owned).collect(),
             None => quirks::default_scopes(settings.kind).iter().map(|scope| (*scope).to_owned()).collect(),
         };
+        let email_claim = settings.email_claim.clone().unwrap_or_else(|| claims::EMAIL.to_owned());
+        // The default is about the address that the provider verifies.
+        let trusts_email = quirks::trusts_email(settings.kind) && email_claim == claims::EMAIL;
         Ok(Self {
             name: settings.name.clone(),
             kind: settings.kind,
@@ -76,7 +81,8 @@ impl Provider {
             client_id: settings.client_id.clone(),
             credential: credential(settings)?,
             scopes,
-            trusts_email: settings.trust_email.unwrap_or(quirks::trusts_email(settings.kind)),
+            trusts_email: settings.trust_email.unwrap_or(trusts_email),
+            email_claim,
             http: Http::new()?,
             discovery: CachedDocument::new(),
             keys: CachedDocument::new(),
@@ -86,6 +92,12 @@ impl Provider {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Claim that holds the address.
+    #[must_use]
+    pub fn email_claim(&self) -> &str {
+        &self.email_claim
     }
 
     #[must_use]
@@ -151,8 +163,8 @@ impl Provider {
             return Ok(identity);
         }
         let known = identity.clone();
-        let filled =
-            user_info::add_missing_claims(&self.http, place, &tokens.access_token, identity, self.trusts_email).await;
+        let email = (self.email_claim.as_str(), self.trusts_email);
+        let filled = user_info::add_missing_claims(&self.http, place, &tokens.access_token, identity, email).await;
         // If only the name is missing, the sign-in doesn't fail.
         if known.email.is_some() { Ok(filled.unwrap_or(known)) } else { filled }
     }
@@ -170,6 +182,7 @@ impl Provider {
             client_id: &self.client_id,
             nonce,
             trusts_email: self.trusts_email,
+            email_claim: &self.email_claim,
             now,
         };
         let fetch = async || discovery::fetch_keys(&self.http, &discovery.jwks_uri).await;

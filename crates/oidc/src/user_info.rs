@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     Identity, OidcError,
-    claims::PersonClaims,
+    claims::{self, PersonClaims},
     http::{Http, request},
     id_token::TrustedEmail,
 };
@@ -20,7 +20,7 @@ pub(crate) async fn add_missing_claims(
     place: &Url,
     token: &Secret,
     identity: Identity,
-    trusts_email: bool,
+    (email_claim, trusts_email): (&str, bool),
 ) -> Result<Identity, OidcError> {
     let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(OidcError::invalid)?;
     authorization.set_sensitive(true);
@@ -30,7 +30,7 @@ pub(crate) async fn add_missing_claims(
     if !answer.status.is_success() {
         return Err(OidcError::Unavailable(format!("{place} answered {}", answer.status)));
     }
-    let person: PersonClaims = serde_json::from_slice(&answer.body).map_err(OidcError::invalid)?;
+    let person = PersonClaims::parse(&answer.body, email_claim).map_err(OidcError::invalid)?;
     // The response must be about the same user.
     if person.subject != identity.subject {
         return Err(OidcError::invalid("UserInfo response about another subject"));
@@ -40,5 +40,9 @@ pub(crate) async fn add_missing_claims(
         return Ok(Identity { name, ..identity });
     }
     let address = TrustedEmail::of(&person, trusts_email);
-    Ok(Identity { email: address.email, email_verified: address.is_verified, name, ..identity })
+    let mut claim_names = identity.claim_names;
+    claim_names.extend(claims::names(&answer.body));
+    claim_names.sort_unstable();
+    claim_names.dedup();
+    Ok(Identity { email: address.email, email_verified: address.is_verified, name, claim_names, ..identity })
 }

@@ -321,6 +321,20 @@ async fn accepts_microsoft_issuers_per_tenant() {
 }
 
 #[tokio::test]
+async fn the_address_comes_from_the_configured_claim() {
+    let stage = Stage::with(|setup| setup.set("auth.oauth.doubted.email_claim", "upn")).await;
+    let claims = json!({ "email": null, "email_verified": null, "upn": "ute@contoso.example" });
+    stage.provider.knows("oidc", "ute", claims).await;
+    // The provider sends no address in the default claim.
+    is_refused(&stage.sign_in("idp", "ute").await, "oauth_invalid");
+    let admin = stage.app.admin().await;
+    let log = admin.get("/r1/admin/audit_log?action=auth.signin_failed").await.data();
+    assert_eq!(log["items"][0]["target"], "auth.oauth.idp: no claim email", "{log}");
+    let ute = stage.who(&stage.sign_in("doubted", "ute").await).await;
+    assert_eq!(ute["email"], "ute@contoso.example");
+}
+
+#[tokio::test]
 async fn oauth_sign_in_requires_the_second_factor() {
     let stage = Stage::start().await;
     let caller = stage.caller(&stage.sign_in("idp", "ada").await);

@@ -102,9 +102,13 @@ pub struct OauthProvider {
     #[setting(Texts, example = "openid,profile,email")]
     pub scopes: Option<Vec<String>>,
     /// Trust e-mail addresses that the provider reports as verified. Not set: true for google and
-    /// apple, otherwise false.
+    /// apple, otherwise false. With another email_claim, true trusts all addresses of that claim.
     #[setting(Switch, example = true)]
     pub trust_email: Option<bool>,
+    /// Claim that holds the e-mail address, such as upn or preferred_username for a provider that
+    /// sends no email. Not set: email.
+    #[setting(Text, example = "preferred_username")]
+    pub email_claim: Option<String>,
     /// Team id of the developer account, for apple.
     #[setting(Text, example = "A1B2C3D4E5")]
     pub team_id: Option<String>,

@@ -9,6 +9,7 @@ use dbcontext::{
 };
 use oidc::Identity;
 use platform::audit::{self, Action, NewAuditEntry};
+use serde_json::json;
 
 use super::{account_claim, providers};
 use crate::IdentityService;
@@ -29,6 +30,8 @@ pub(super) struct NewAccountData<'a> {
     pub(super) language: Language,
 }
 
+/// Detail of a rejected sign-in: name of the claim that should hold the address.
+const MISSING_CLAIM: &str = "missing_claim";
 /// Display name if the provider reports none that can be shown.
 const DEFAULT_NAME: &str = "Newcomer";
 
@@ -49,10 +52,23 @@ pub async fn sign_in_by_id_token(
         sign_in(service, identity, newcomer, &device).await
     };
     let signed_in = shown.await;
-    if signed_in.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
-        signin::record_failure(service, None, &device).await;
+    if let Err(error) = &signed_in {
+        record_rejection(service, provider.name(), error, &device).await;
     }
     signed_in
+}
+
+/// Records a rejected sign-in. A missing address is no attack but a matter of the settings, so it isn't counted as a
+/// violation, and the audit log names the provider and the claim.
+pub(super) async fn record_rejection(service: &IdentityService, provider: &str, error: &AppError, device: &Device) {
+    if error.code() != Code::OauthInvalid {
+        return;
+    }
+    let claim = error.details().and_then(|details| details[MISSING_CLAIM].as_str());
+    let Some(claim) = claim else { return signin::record_failure(service, None, device).await };
+    let target = Some(format!("auth.oauth.{provider}: no claim {claim}"));
+    let entry = NewAuditEntry { action: Action::SignInFailed, actor: None, target, address: device.ip() };
+    audit::record_detached(service, entry).await;
 }
 
 /// Signs in the user whom the provider has authenticated.
@@ -126,9 +142,8 @@ async fn create(
     if service.config.auth.signup != config::SignUpPolicy::Open {
         return Err(Code::SignupClosed.into());
     }
-    let email = identity.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or_else(|| {
-        AppError::refused(Code::OauthInvalid, "The provider didn't share your email. Allow it there, then try again.")
-    })?;
+    let email = identity.email.as_deref().and_then(|email| Email::parse(email).ok());
+    let email = email.ok_or_else(|| missing_address(service, newcomer.provider, identity))?;
     let name = newcomer.name.as_deref().and_then(sanitised_name).or_else(|| sanitised_name(email.local()));
     let now = service.clock.now();
     let new = users::NewUser {
@@ -159,6 +174,22 @@ async fn create(
     }
     insert(tx, service, &account, newcomer.provider, identity, device).await?;
     Ok(account)
+}
+
+/// Logs that the identity has no address, with the names of its claims, and creates the error.
+fn missing_address(service: &IdentityService, provider: &str, identity: &Identity) -> AppError {
+    let claim = service.accounts.providers.find(provider).map_or("email", oidc::Provider::email_claim);
+    tracing::warn!(
+        provider,
+        email_claim = claim,
+        claims = identity.claim_names.join(" "),
+        "provider sign-in rejected: no e-mail address in the claim; auth.oauth.*.email_claim can name another one"
+    );
+    AppError::Detailed {
+        code: Code::OauthInvalid,
+        message: Some("The provider didn't share your email. Allow it there, then try again.".into()),
+        details: Box::new(json!({ MISSING_CLAIM: claim })),
+    }
 }
 
 pub(super) async fn insert(

@@ -19,7 +19,6 @@ use crate::IdentityService;
 use crate::accounts::{
     Confirmed, Device, SignedIn,
     pending::{self, PendingKind},
-    signin,
 };
 
 /// Maximum duration of a flow.
@@ -123,8 +122,8 @@ pub async fn finish_oauth(
     device: Device,
 ) -> Result<OauthSignIn, AppError> {
     let arrived = check(service, provider, handle, returned, &device).await;
-    if arrived.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
-        signin::record_failure(service, None, &device).await;
+    if let Err(error) = &arrived {
+        account_linking::record_rejection(service, provider, error, &device).await;
     }
     arrived
 }
