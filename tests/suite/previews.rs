@@ -101,6 +101,13 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
             "text/html; charset=iso-8859-1",
             b"<html><head><title>Harbour</title></head><body><h1>Ships</h1><p>Twelve ships lie by the caf\xe9.</p></body></html>".to_vec(),
         ),
+        // "Бюджет на следующий год" and "예산" in old encodings. The first page declares none.
+        "/cyrillic" => (
+            "200 OK",
+            "text/html",
+            b"<title>\xc1\xfe\xe4\xe6\xe5\xf2 \xed\xe0 \xf1\xeb\xe5\xe4\xf3\xfe\xf9\xe8\xe9 \xe3\xee\xe4</title>".to_vec(),
+        ),
+        "/korean" => ("200 OK", "text/html; charset=EUC-KR", b"<title>\xbf\xb9\xbb\xea</title>".to_vec()),
         "/nothing" => page(""),
         "/text" => ("200 OK", "text/plain", b"<title>no</title>".to_vec()),
         "/gone" => ("404 Not Found", "text/html", b"<title>no</title>".to_vec()),
@@ -295,6 +302,17 @@ async fn previews_do_not_reach_private_addresses() {
     assert_eq!(titles(&mut socket, &chat).await, ["A trap", "Harbour & quay"]);
     assert_eq!(previews(&ben, &sent).await[0]["image_upload_id"], Value::Null);
     assert_eq!(canary.hits(), 0);
+}
+
+#[tokio::test]
+async fn decodes_pages_in_old_encodings() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    anna.send_message(&chat, &format!("{} {}", site.url("/cyrillic"), site.url("/korean"))).await;
+    assert_eq!(titles(&mut socket, &chat).await, ["Бюджет на следующий год", "예산"]);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Document, ExtractError, page,
+    Document, ExtractError, decode, page,
     picture::{self, ResizeTask, UploadTask},
     read,
 };
@@ -46,7 +46,10 @@ pub enum Task {
     /// Extracts the text of a file. The result is an [`Outcome`].
     Document { media_type: String, name: String },
     /// Parses the head of a web page. The result is a [`page::Page`].
-    Page,
+    Page {
+        /// Charset of the `Content-Type`.
+        charset: Option<String>,
+    },
     /// Copies an image file and makes its thumbnails. The results are a [`picture::Copied`] and an
     /// optional [`picture::Thumbnails`].
     UploadedPicture(UploadTask),
@@ -63,7 +66,7 @@ impl Task {
     pub const fn seconds(&self) -> u64 {
         match self {
             Self::Document { .. } => 15,
-            Self::Page => 2,
+            Self::Page { .. } => 2,
             Self::UploadedPicture(_) | Self::Picture(_) => 20,
         }
     }
@@ -74,7 +77,7 @@ impl Task {
         let picture = |mebibytes: u32| u64::from(mebibytes) * MIB * 5 / 4 + PICTURE_OVERHEAD;
         match self {
             Self::Document { .. } => DOCUMENT_MEMORY,
-            Self::Page => PAGE_MEMORY,
+            Self::Page { .. } => PAGE_MEMORY,
             Self::UploadedPicture(task) => picture(task.memory.unwrap_or_default()),
             Self::Picture(task) => picture(task.memory),
         }
@@ -83,7 +86,7 @@ impl Task {
     const fn stack(&self) -> usize {
         match self {
             Self::Document { .. } => STACK,
-            Self::Page | Self::UploadedPicture(_) | Self::Picture(_) => PICTURE_STACK,
+            Self::Page { .. } | Self::UploadedPicture(_) | Self::Picture(_) => PICTURE_STACK,
         }
     }
 
@@ -95,7 +98,9 @@ impl Task {
                 let read = panic::catch_unwind(AssertUnwindSafe(|| read(media_type, name, bytes)));
                 serde_json::to_writer(&mut output, &read.unwrap_or(Err(ExtractError::Damaged)))?;
             }
-            Self::Page => serde_json::to_writer(&mut output, &page::read(&String::from_utf8_lossy(bytes)))?,
+            Self::Page { charset } => {
+                serde_json::to_writer(&mut output, &page::read(&decode(bytes, charset.as_deref())))?;
+            }
             Self::UploadedPicture(task) => picture::upload(task, &mut output)?,
             Self::Picture(task) => picture::resize(task, bytes, &mut output)?,
         }

@@ -24,7 +24,7 @@ mod word;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::text_encoding::decode_utf16;
+pub use self::text_encoding::{charset_of, decode, decode_utf16, is_legacy_text};
 
 /// Maximum size of the text extracted from one file, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;
@@ -156,7 +156,7 @@ pub fn read(media_type: &str, name: &str, bytes: &[u8]) -> Result<Document, Extr
         Format::Slides => slides::read(bytes)?,
         Format::OpenText => open_document::text(bytes)?,
         Format::OpenSlides => open_document::slides(bytes)?,
-        Format::Html => html::read(&text_encoding::text(bytes)?)?,
+        Format::Html => html::read(&text_encoding::markup(bytes)?)?,
         Format::Markdown => markdown::sections(&text_encoding::text(bytes)?),
         Format::Table(delimiter) => table::read(&text_encoding::text(bytes)?, delimiter),
         Format::Plain => plain::read(&text_encoding::text(bytes)?),

@@ -179,7 +179,7 @@ async fn fetches_pages_only_from_permitted_addresses() {
     let call = own.called().await;
     let read = call["result"].as_str().unwrap();
     assert_eq!(call["status"], "done", "{call}");
-    assert!(read.contains("Twelve ships lie by the caf") && !read.contains("<p>"), "{read}");
+    assert!(read.contains("Twelve ships lie by the café.") && !read.contains("<p>"), "{read}");
     for (address, why) in [
         (canary.url("/article"), "may not be reached"),
         (site.url("/gone"), "404"),

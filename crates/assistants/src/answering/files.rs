@@ -2,7 +2,7 @@
 //! that read them, other documents as text. The model is told about files it can't read, so that it
 //! can say so; users see it in the details of the answer.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ai::{ChatFile, ChatPicture, ImageLimit, estimate_tokens};
 use appcore::{
@@ -475,7 +475,7 @@ fn escape_closing_tags(text: &str) -> String {
 
 /// Decodes text that may end within a character. NUL characters are removed.
 fn decode_prefix(bytes: &[u8]) -> String {
-    let text = extract::decode_utf16(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Owned);
+    let text = extract::decode(bytes, None);
     text.trim_end_matches('\u{fffd}').replace('\0', "")
 }
 

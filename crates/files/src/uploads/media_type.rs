@@ -62,12 +62,13 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
             matches!((found, claimed.as_str()), ("video/webm", "audio/webm") | ("video/mp4", "audio/mp4"));
         return if is_recording { claimed } else { normalize_type(found).to_owned() };
     }
-    if !is_text {
-        return UNKNOWN.to_owned();
+    // Binary data may look like a text in an old encoding, so only a client's claim makes it one.
+    let may_be = is_readable(&claimed);
+    match is_text || may_be && extract::is_legacy_text(head, head.len() == HEAD_LEN) {
+        false => UNKNOWN.to_owned(),
+        true if may_be => claimed,
+        true => "text/plain".to_owned(),
     }
-    let may_be = claimed.starts_with("text/")
-        || matches!(claimed.as_str(), "application/json" | "application/xml" | "image/svg+xml" | "application/yaml");
-    if may_be { claimed } else { "text/plain".to_owned() }
 }
 
 /// Returns the type under which a file is displayed inline; `None` if it is only offered for
@@ -213,6 +214,13 @@ mod tests {
             (b"GIF89a\x01\0\x01\0", "text/plain", "image/gif"),
             (b"%PDF-1.7\n1 0 obj", "text/plain", "application/pdf"),
             (b"Its files begin with %PDF-1.7", "text/plain", "text/plain"),
+            // "Смета расходов на год" in Windows-1251.
+            (
+                b"\xd1\xec\xe5\xf2\xe0 \xf0\xe0\xf1\xf5\xee\xe4\xee\xe2 \xed\xe0 \xe3\xee\xe4",
+                "text/plain",
+                "text/plain",
+            ),
+            (b"\xd1\xec\xe5\xf2\xe0 \xf0\xe0\xf1\xf5\xee\xe4\xee\xe2 \xed\xe0 \xe3\xee\xe4", "image/png", UNKNOWN),
         ] {
             assert_eq!(detect(head, claimed), found, "{claimed}");
         }

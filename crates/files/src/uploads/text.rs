@@ -57,10 +57,11 @@ pub async fn of_bytes(name: &str, media_type: &str, bytes: Bytes, _slot: &WorkSl
     parse(name, media_type, stream::iter([Ok(bytes)]).boxed()).await
 }
 
-/// Parses the metadata of a web page; returns `None` if that exceeds the limits. The caller must
-/// hold a slot of [`WorkPools::parsing`].
-pub async fn page(html: Bytes, _slot: &WorkSlot) -> Result<Option<Page>, AppError> {
-    reader::parse_bytes(&Task::Page, html).await?.line(0)
+/// Parses the metadata of a web page that was sent with this `Content-Type`; returns `None` if that exceeds the limits.
+/// The caller must hold a slot of [`WorkPools::parsing`].
+pub async fn page(html: Bytes, content_type: &str, _slot: &WorkSlot) -> Result<Option<Page>, AppError> {
+    let charset = extract::charset_of(content_type).map(str::to_owned);
+    reader::parse_bytes(&Task::Page { charset }, html).await?.line(0)
 }
 
 async fn parse(name: &str, media_type: &str, pieces: ByteChunks) -> Result<Outcome, AppError> {

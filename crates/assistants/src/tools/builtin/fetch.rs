@@ -1,7 +1,7 @@
 //! Tool that reads a web page or an online document as text. It is fetched through the client that
 //! is protected against SSRF, and parsed in a separate process.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use appcore::UserId;
 use bytes::Bytes;
@@ -46,14 +46,18 @@ pub(super) async fn call(
         return Err(format!("The page couldn't be read: its server answered {}.", fetched.status));
     }
     let media_type = fetched.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("text/html");
+    let charset = extract::charset_of(media_type);
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let media_type = if media_type == "application/xhtml+xml" { "text/html".to_owned() } else { media_type };
     let name = fetched.url.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default().to_owned();
     // Text is read even if it is truncated or not UTF-8.
     let is_text =
         media_type.starts_with("text/") || ["json", "xml", "yaml"].iter().any(|end| media_type.ends_with(end));
-    let is_ours = !is_text || std::str::from_utf8(&fetched.body).is_ok();
-    let bytes: Bytes = if is_ours { fetched.body } else { String::from_utf8_lossy(&fetched.body).into_owned().into() };
+    let decoded = is_text.then(|| extract::decode(&fetched.body, charset)).and_then(|text| match text {
+        Cow::Owned(text) => Some(text),
+        Cow::Borrowed(_) => None,
+    });
+    let bytes = decoded.map_or(fetched.body, Bytes::from);
     let slot = service.work.parsing.acquire(WorkOwner::user(asker)).await.map_err(error_text)?;
     match text::of_bytes(&name, &media_type, bytes, &slot).await.map_err(error_text)? {
         Ok(document) => Ok(format!("{}\n\n{}", fetched.url, join_sections(&document.sections))),

@@ -110,9 +110,10 @@ async fn fetch_preview(service: &ConversationsService, url: Url, owner: WorkOwne
         return None;
     }
     let base = fetched.url.clone();
+    let content_type = content_type(&fetched)?.to_owned();
     // The slot is acquired after the request, so that it isn't held while waiting for another site.
     let slot = service.work.parsing.acquire_for_job(owner).await;
-    let read = uploads::text::page(fetched.body, &slot).await;
+    let read = uploads::text::page(fetched.body, &content_type, &slot).await;
     drop(slot);
     let page = match read {
         Ok(page) => page?,
@@ -148,8 +149,12 @@ async fn fetch_image(service: &ConversationsService, url: Url, owner: WorkOwner)
 }
 
 fn media_type(fetched: &FetchedResponse) -> Option<String> {
-    let value = fetched.headers.get("content-type")?.to_str().ok()?;
+    let value = content_type(fetched)?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+fn content_type(fetched: &FetchedResponse) -> Option<&str> {
+    fetched.headers.get("content-type")?.to_str().ok()
 }
 
 /// Removes the previews of one of the caller's messages for everybody.
