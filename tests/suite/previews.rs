@@ -88,6 +88,12 @@ fn answer(path: &str, canary: &str) -> Vec<u8> {
             )
             .into_bytes();
         }
+        hop if hop.starts_with("/hop/") => {
+            let left: usize = hop["/hop/".len()..].parse().unwrap();
+            let target = if left > 1 { format!("/hop/{}", left - 1) } else { "/ships".to_owned() };
+            return format!("HTTP/1.1 302 Found\r\nlocation: {target}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                .into_bytes();
+        }
         "/loop" => {
             let head = "HTTP/1.1 302 Found\r\nlocation: /loop\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             return head.as_bytes().to_vec();
@@ -316,6 +322,17 @@ async fn decodes_pages_in_old_encodings() {
 }
 
 #[tokio::test]
+async fn follows_eight_redirects() {
+    let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
+    let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    let mut socket = ben.connect().await;
+    anna.send_message(&chat, &format!("{} {}", site.url("/hop/8"), site.url("/hop/9"))).await;
+    assert_eq!(titles(&mut socket, &chat).await, ["Harbour & quay"]);
+}
+
+#[tokio::test]
 async fn survives_redirect_loops_and_decompression_bombs() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
@@ -328,8 +345,8 @@ async fn survives_redirect_loops_and_decompression_bombs() {
     let shown = previews(&ben, &sent).await;
     assert_eq!(shown[0]["image_upload_id"], Value::Null);
     assert!(shown[1]["image_upload_id"].is_string());
-    // The redirect loop was requested four times, and both pages and their pictures once each.
-    assert_eq!(site.hits(), 8);
+    // The redirect loop was requested nine times, and both pages and their pictures once each.
+    assert_eq!(site.hits(), 13);
 }
 
 /// CPU time of the server and its child processes, in seconds.

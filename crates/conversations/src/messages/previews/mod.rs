@@ -32,9 +32,9 @@ use crate::ConversationsService;
 const MAX_CONCURRENT: usize = 8;
 /// Limits for fetching a page. Longer pages are truncated, because the metadata is in the head.
 const PAGE_LIMITS: FetchLimits =
-    FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: true };
+    FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 8, truncates: true };
 const IMAGE_LIMITS: FetchLimits =
-    FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: false };
+    FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 8, truncates: false };
 /// Maximum length of a previewed URL, in bytes.
 const MAX_URL_LEN: usize = 2_000;
 
