@@ -12,6 +12,7 @@ mod announcements;
 mod describe;
 mod digest_email;
 mod inbox;
+mod keyword;
 mod log_events;
 mod notifier;
 mod push_jobs;

@@ -11,10 +11,11 @@ use dbcontext::query::{
     notifications::{NotificationKey, NotificationRow},
     notifier::{self, Candidate},
 };
-use search::tokens;
+use search::{Token, tokens};
 use uuid::Uuid;
 
 use super::{
+    keyword::{KeywordPattern, lookup_words},
     log_events::{ArrivedMessage, LogEvents},
     quiet_hours,
 };
@@ -215,15 +216,15 @@ async fn keywords(
     if !notifier::any_keywords(service.db.reader()).await? {
         return Ok(());
     }
-    let mut words: BTreeMap<MessageId, Vec<String>> = BTreeMap::new();
+    let mut words: BTreeMap<MessageId, Vec<Token>> = BTreeMap::new();
     let mut asked: HashSet<(ConversationId, String)> = HashSet::new();
     for (id, ArrivedMessage { message, .. }) in of {
         if message.sender.kind != SenderKind::User {
             continue;
         }
-        let found: Vec<String> =
-            tokens(&message.content).words.into_iter().take(MAX_WORDS).map(|token| token.term).collect();
-        asked.extend(found.iter().map(|word| (message.conversation_id, word.clone())));
+        let mut found = tokens(&message.content).words;
+        found.truncate(MAX_WORDS);
+        asked.extend(lookup_words(&found).map(|word| (message.conversation_id, word)));
         words.insert(*id, found);
     }
     let asked: Vec<_> = asked.into_iter().collect();
@@ -231,12 +232,10 @@ async fn keywords(
         return Ok(());
     }
     for keyword in notifier::keywords(service.db.reader(), &asked).await? {
-        let sought: Vec<String> = tokens(&keyword.keyword).words.into_iter().map(|token| token.term).collect();
+        let Some(pattern) = KeywordPattern::parse(&keyword.keyword) else { continue };
         let in_place = of.iter().filter(|(_, arrived)| arrived.message.conversation_id == keyword.conversation_id);
-        for (id, _) in in_place {
-            let is_there =
-                words.get(id).is_some_and(|words| words.windows(sought.len().max(1)).any(|part| part == sought));
-            if is_there {
+        for (id, arrived) in in_place {
+            if words.get(id).is_some_and(|words| pattern.occurs_in(&arrived.message.content, words)) {
                 let reason = || (NotificationKind::Keyword, Some(keyword.keyword.clone()));
                 reasons.entry((*id, keyword.user_id)).or_insert_with(reason);
             }

@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::{constraint::app_error, query::notifications as rows};
 
-use super::quiet_hours;
+use super::{keyword::KeywordPattern, quiet_hours};
 use crate::EventLogService;
 
 const MAX_KEYWORDS: usize = 50;
@@ -76,11 +76,11 @@ fn validate_keywords(keywords: Vec<String>) -> Result<Vec<(String, String)>, App
     let mut checked = Vec::new();
     for keyword in keywords {
         let keyword = text_field::parse_line("keywords", &keyword, MAX_KEYWORD_CHARS)?;
-        let words: Vec<String> = search::tokens(&keyword).words.into_iter().map(|token| token.term).collect();
-        let Some(first) = words.first().cloned() else {
+        let Some(pattern) = KeywordPattern::parse(&keyword) else {
             return Err(AppError::field("keywords", "invalid", "A keyword needs at least one letter or digit."));
         };
-        if known.insert(words) {
+        let first = pattern.first_word().to_owned();
+        if known.insert(pattern) {
             checked.push((keyword, first));
         }
     }
