@@ -6,6 +6,7 @@
 //!
 //! The index, read access and the storage of messages are the responsibility of other crates.
 
+mod dates;
 mod deadline;
 mod fold;
 mod interpretation;
@@ -14,10 +15,11 @@ mod query;
 mod token;
 mod vocabulary;
 
+pub use dates::Days;
 pub use deadline::Deadline;
 pub use fold::{fold_name, fold_text};
 pub use interpretation::{Interpretation, Similarity};
 pub use matching::{Match, Matcher, utf16};
-pub use query::{Atom, Days, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, RequiredTerm, TooManyWords};
+pub use query::{Atom, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, RequiredTerm, TooManyWords};
 pub use token::{MAX_TOKENS, Token, Tokens, is_unspaced, tokens};
 pub use vocabulary::{SpellingMatcher, Vocabulary, WordCounts, is_searchable_part, is_searchable_word, most_frequent};

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    dates::{Days, Utc, is_relative_start, span},
     fold::fold_text,
     token::{is_unspaced, tokens},
 };
@@ -11,27 +12,6 @@ use crate::{
 pub const MAX_QUERY_CHARS: usize = 512;
 /// Maximum number of words, phrases and operators in a query.
 pub const MAX_WORDS: usize = 24;
-const DAY: i64 = 86_400_000;
-
-/// Calendar days in the user's time zone, numbered from 1970-01-01.
-pub trait Days {
-    fn today(&self) -> i64;
-    /// Returns the start of a day, in milliseconds since 1970-01-01 UTC.
-    fn begins_at(&self, day: i64) -> i64;
-}
-
-/// Calendar days in UTC. The field is the current time.
-struct Utc(i64);
-
-impl Days for Utc {
-    fn today(&self) -> i64 {
-        self.0.div_euclid(DAY)
-    }
-
-    fn begins_at(&self, day: i64) -> i64 {
-        day * DAY
-    }
-}
 
 /// Filter on the content of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +122,10 @@ impl Query {
                 return Err(TooManyWords);
             }
             let (part, after) = split_part(rest);
+            if let Some(after) = query.spaced_operator(part, after, days) {
+                rest = after;
+                continue;
+            }
             // Nothing was typed after this part.
             let is_last = after.is_empty();
             rest = after.trim_start();
@@ -154,6 +138,28 @@ impl Query {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Parses an operator whose value contains or follows a space, such as `from: ben` and `on:last week`. Returns the
+    /// text after it; `None` if there is no such operator.
+    fn spaced_operator<'a>(&mut self, part: &str, after: &'a str, days: &dyn Days) -> Option<&'a str> {
+        let (name, value) = part.split_once(':')?;
+        let name = name.to_ascii_lowercase();
+        let mut value = value.to_owned();
+        let mut rest = after.trim_start();
+        for _ in 0..2 {
+            let is_complete = !value.is_empty() && !is_relative_start(&value);
+            if is_complete || rest.is_empty() {
+                return None;
+            }
+            let (next, after) = split_part(rest);
+            rest = after.trim_start();
+            value = format!("{value} {}", next.trim_matches('"')).trim_start().to_owned();
+            if !is_relative_start(&value) && self.operator(&name, &value, days).is_some() {
+                return Some(rest);
+            }
+        }
+        None
     }
 
     fn add_part(&mut self, part: &str, is_last: bool, days: &dyn Days) {
@@ -171,10 +177,11 @@ impl Query {
         let text = if is_phrase { part.trim_matches('"') } else { part };
         let is_closed = is_phrase && part.len() > 1 && part.ends_with('"');
         let goes_on = is_last && !is_closed && text.ends_with(char::is_alphanumeric);
-        let any = exact(text, TypedContext { is_phrase, may_continue: goes_on });
+        let mut any = exact(text, TypedContext { is_phrase, may_continue: goes_on });
         if any.is_empty() {
             return;
         }
+        any.extend(other_version(&any));
         let word = match any.as_slice() {
             [Atom::Word(word)] | [Atom::Phrase { .. }, Atom::Word(word)] if !is_phrase => Some(word.clone()),
             _ => None,
@@ -299,48 +306,17 @@ fn is_letter(term: &str) -> bool {
     term.chars().count() == 1
 }
 
-/// Returns the period of a date such as `2026-11-23`, `2026-11`, `2026`, `today` or `yesterday`:
-/// its start (inclusive) and end (exclusive).
-fn span(value: &str, days: &dyn Days) -> Option<(i64, i64)> {
-    let today = days.today();
-    let (first, next) = match value.to_ascii_lowercase().as_str() {
-        "today" => (today, today + 1),
-        "yesterday" => (today - 1, today),
-        date => {
-            let numbers: Vec<i64> = date.split('-').map(number).collect::<Option<_>>()?;
-            match *numbers.as_slice() {
-                [year] => (day(year, 1, 1)?, day(year + 1, 1, 1)?),
-                [year, 12] => (day(year, 12, 1)?, day(year + 1, 1, 1)?),
-                [year, month] => (day(year, month, 1)?, day(year, month + 1, 1)?),
-                [year, month, date] => (day(year, month, date)?, day(year, month, date)? + 1),
-                _ => return None,
-            }
-        }
-    };
-    Some((days.begins_at(first), days.begins_at(next)))
-}
-
-fn number(text: &str) -> Option<i64> {
-    (!text.is_empty() && text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit()))
-        .then(|| text.parse().ok())?
-}
-
-/// Returns the number of days since 1970-01-01 (Hinnant, "chrono-compatible low-level date
-/// algorithms").
-fn day(year: i64, month: i64, day: i64) -> Option<i64> {
-    let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 => 28 + i64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=length).contains(&day) {
+/// Returns the same version number with or without its `v`: `2.10` also finds `v2.10.3`, which is split at its dots.
+fn other_version(any: &[Atom]) -> Option<Atom> {
+    let [Atom::Phrase { terms, is_open }] = any else { return None };
+    let is_number = |term: &str| !term.is_empty() && term.bytes().all(|byte| byte.is_ascii_digit());
+    let (first, others) = terms.split_first()?;
+    let number = first.strip_prefix('v').unwrap_or(first);
+    if !is_number(number) || !others.iter().all(|term| is_number(term)) {
         return None;
     }
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    let first = if number == first { format!("v{number}") } else { number.to_owned() };
+    Some(Atom::Phrase { terms: std::iter::once(first).chain(others.iter().cloned()).collect(), is_open: *is_open })
 }
 
 #[cfg(test)]
@@ -348,6 +324,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dates::{DAY, day};
 
     const NOW: i64 = 1_795_000_000_000;
     const HOUR: i64 = 3_600_000;
@@ -491,11 +468,44 @@ mod tests {
     }
 
     #[test]
-    fn counts_days_like_the_calendar() {
-        assert_eq!(day(1970, 1, 1), Some(0));
-        assert_eq!(day(2000, 3, 1), Some(11_017));
-        assert_eq!(day(2026, 11, 23), Some(20_780));
-        assert_eq!((day(2026, 2, 29), day(2024, 2, 29)), (None, Some(19_782)));
+    fn accepts_spaces_after_operators_and_other_forms_of_dates() {
+        for text in ["from: ben", "from:  \"ben\"", "FROM: @Ben"] {
+            let query = parse(text);
+            assert_eq!((query.authors, query.required.len()), (vec!["ben".to_owned()], 0), "{text}");
+        }
+        assert_eq!(any(&parse("from: ben invoice ")), [[word("invoice")]]);
+        let period = |text: &str| {
+            let query = parse(text);
+            assert!(query.required.is_empty(), "{text}: {:?}", query.required);
+            (query.from, query.until)
+        };
+        let there = period("on:2026-11-28");
+        assert!(there.0.is_some());
+        for text in ["on:2026/11/28", "on:28.11.2026", "on:28/11/2026", "on:11/28/2026", "on: 2026-11-28"] {
+            assert_eq!(period(text), there, "{text}");
+        }
+        assert_eq!(period("on:11.2026"), period("on:2026-11"));
+        // The day of `NOW` is a Wednesday.
+        let monday = (NOW.div_euclid(DAY) - 2) * DAY;
+        for text in ["on:last-week", "on:last week", "on: last week", "during:\"last week\""] {
+            assert_eq!(period(text), (Some(monday - 7 * DAY), Some(monday)), "{text}");
+        }
+        assert_eq!(period("after:last week"), (Some(monday), None));
+        assert_eq!(period("before: yesterday").1, Some((NOW.div_euclid(DAY) - 1) * DAY));
+        for (text, words) in
+            [("on:3/4/2026", 1), ("note: this", 2), ("on:last", 1), ("on: lunch", 2), ("before:last lunch", 2)]
+        {
+            let query = parse(text);
+            assert_eq!((query.required.len(), query.from, query.until), (words, None, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn version_numbers_match_with_and_without_their_letter() {
+        assert_eq!(any(&parse("2.10 ")), [vec![phrase(&["2", "10"]), phrase(&["v2", "10"])]]);
+        assert_eq!(any(&parse("2.10")), [vec![open(&["2", "10"]), open(&["v2", "10"])]]);
+        assert_eq!(any(&parse("v2.10.3 ")), [vec![phrase(&["v2", "10", "3"]), phrase(&["2", "10", "3"])]]);
+        assert_eq!(any(&parse("NAT-1234 ")), [vec![phrase(&["nat", "1234"])]]);
     }
 
     #[test]
