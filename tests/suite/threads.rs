@@ -45,7 +45,7 @@ async fn replies_appear_in_their_thread_and_authors_follow_it() {
     let told = socket.expect_in("thread.updated", &chat).await;
     assert_eq!(told.payload["thread"]["reply_count"], 1);
     assert_eq!(told.payload["thread"]["participants"], json!([{ "kind": "user", "id": ben.id }]));
-    reply(&ben, &chat, &root, "and one more").await;
+    let second = reply(&ben, &chat, &root, "and one more").await;
     // Neither the main conversation nor its unread count changes, but the event is in the log.
     let history = carl.history(&chat).await;
     assert_eq!(history.last().unwrap()["id"], root["id"]);
@@ -80,6 +80,12 @@ async fn replies_appear_in_their_thread_and_authors_follow_it() {
     let shown = ben.get(&thread).await.data();
     assert_eq!(shown["root"]["thread"]["reply_count"], 1);
     assert_eq!(shown["items"][0]["content"], "");
+    // Deleted replies are not unread.
+    assert_eq!(inbox(&anna, "unread").await["items"][0]["unread"], 1);
+    ben.delete(&format!("/r1/messages/{}", id(&second))).await.data();
+    assert_eq!(inbox(&anna, "unread").await["total"], 0);
+    assert_eq!(inbox(&anna, "all").await["items"][0]["unread"], 0);
+    assert_eq!(anna.get(&thread).await.data()["own"], json!({ "following": true, "read_no": 1, "unread": 0 }));
 }
 
 #[tokio::test]

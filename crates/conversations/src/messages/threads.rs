@@ -7,7 +7,10 @@ use appcore::{
     page::{MAX_PAGE_SIZE, Page, PageRequest},
     view::{FollowedThread, Forwarded, Message, Thread, ThreadPosition},
 };
-use dbcontext::query::{self, threads as rows};
+use dbcontext::query::{
+    self,
+    threads::{self as rows, FollowerPosition},
+};
 
 pub use dbcontext::query::threads::{FollowedThreadFilter, ThreadRange};
 use event_log::{
@@ -30,7 +33,7 @@ pub async fn page(
     let part = ThreadRange { limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
     let (items, has_more) = rows::replies(service.db.reader(), root_id, part).await?;
     let items = items.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
-    let own = position(&root, rows::position(service.db.reader(), by.user_id, root_id).await?);
+    let own = position(rows::position(service.db.reader(), by.user_id, root_id).await?);
     Ok(Thread { root, items, has_more, own })
 }
 
@@ -43,12 +46,11 @@ async fn root(service: &ConversationsService, by: &Principal, id: MessageId) -> 
     Ok(message)
 }
 
-fn position(root: &Message, read_no: Option<i64>) -> ThreadPosition {
-    let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
+fn position(follower: Option<FollowerPosition>) -> ThreadPosition {
     ThreadPosition {
-        following: read_no.is_some(),
-        read_no: read_no.unwrap_or(0),
-        unread: read_no.map_or(0, |read_no| (last_no - read_no).max(0)),
+        following: follower.is_some(),
+        read_no: follower.map_or(0, |follower| follower.read_no),
+        unread: follower.map_or(0, |follower| follower.unread),
     }
 }
 
@@ -104,7 +106,7 @@ async fn publish_position(
     by: &Principal,
     root: &Message,
 ) -> Result<ThreadPosition, AppError> {
-    let position = position(root, rows::position(service.db.writer(), by.user_id, root.id).await?);
+    let position = position(rows::position(service.db.writer(), by.user_id, root.id).await?);
     let ThreadPosition { following, read_no, unread } = position;
     let (conversation_id, message_id) = (root.conversation_id, root.id);
     service.notify_user(

@@ -154,10 +154,40 @@ pub fn advance_replier_positions(backend: DatabaseBackend, read: &[NewFollower])
     update.piece(read.iter().map(|one| [one.read_no.into(), one.user_id.0.into(), one.root_id.0.into()]))
 }
 
+/// Condition that the thread of the root message `m` has an unread reply of the follower `f` that still exists.
+const HAS_UNREAD: &str = "m.thread_last_no > f.read_no AND EXISTS (SELECT 1 FROM messages r \
+     WHERE r.thread_id = f.root_id AND r.thread_no > f.read_no AND r.deleted_at IS NULL)";
+
+/// Number of unread replies of the follower `f` that still exist, in the thread of the root message `m`. Above [`WINDOW`]
+/// replies, deleted ones count too, so that they needn't be read.
+fn unread() -> String {
+    format!(
+        "CASE WHEN m.thread_last_no - f.read_no > {WINDOW} THEN m.thread_last_no - f.read_no \
+           ELSE (SELECT COUNT(*) FROM messages r WHERE r.thread_id = f.root_id AND r.thread_no > f.read_no \
+             AND r.deleted_at IS NULL) END AS unread"
+    )
+}
+
 /// Read position of a follower.
-pub async fn position<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId) -> Result<Option<i64>, AppError> {
-    let found = thread_follower::Entity::find_by_id((user, root)).one(db).await.map_err(app_error)?;
-    Ok(found.map(|follower| follower.read_no))
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct FollowerPosition {
+    pub read_no: i64,
+    /// Number of unread replies that still exist.
+    pub unread: i64,
+}
+
+/// Returns `None` for a user who doesn't follow the thread.
+pub async fn position<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    root: MessageId,
+) -> Result<Option<FollowerPosition>, AppError> {
+    let sql = format!(
+        "SELECT f.read_no, {} FROM thread_followers f LEFT JOIN messages m ON m.id = f.root_id \
+         WHERE f.user_id = $1 AND f.root_id = $2",
+        unread()
+    );
+    raw::find_one(db, sql, [user.into(), root.into()]).await
 }
 
 /// Adds a follower. Their read position is the end of the thread.
@@ -217,7 +247,7 @@ pub enum FollowedThreadFilter {
 struct Followed {
     #[sea_orm(nested)]
     message: NamedMessage,
-    read_no: i64,
+    unread: i64,
 }
 
 /// Lists the threads that a user follows in conversations of which the user is a member, newest
@@ -229,9 +259,9 @@ pub async fn list<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<view::FollowedThread>, u64), AppError> {
     let condition = match which {
-        FollowedThreadFilter::All => "",
-        FollowedThreadFilter::Unread => " AND m.thread_last_no > f.read_no",
-        FollowedThreadFilter::Solved => " AND m.solved_at IS NOT NULL",
+        FollowedThreadFilter::All => String::new(),
+        FollowedThreadFilter::Unread => format!(" AND {HAS_UNREAD}"),
+        FollowedThreadFilter::Solved => " AND m.solved_at IS NOT NULL".to_owned(),
     };
     let rows = format!(
         "JOIN thread_followers f ON f.root_id = m.id AND f.user_id = $1 \
@@ -240,7 +270,7 @@ pub async fn list<C: ConnectionTrait>(
          WHERE m.thread IS NOT NULL AND m.seq > {}{condition}",
         access::member_history_start("c", "cm")
     );
-    let named = NAMED.replacen("SELECT m.*", "SELECT f.read_no, m.*", 1);
+    let named = NAMED.replacen("SELECT m.*", &format!("SELECT {}, m.*", unread()), 1);
     let sql = format!(
         "{named} {rows} ORDER BY m.thread_at DESC, m.id DESC LIMIT {} OFFSET {}",
         page.page_size,
@@ -249,12 +279,12 @@ pub async fn list<C: ConnectionTrait>(
     let found = raw::find::<_, Followed>(db, sql, [user.into()]).await?;
     let total = page::count(db, &format!("FROM messages m {rows}"), [user.into()]).await?;
     let mut threads = Vec::with_capacity(found.len());
-    for Followed { message, read_no } in found {
+    for Followed { message, unread } in found {
         let root = view::Message::try_from(message)?;
         let Some(summary) = root.thread.clone() else { continue };
         threads.push(view::FollowedThread {
             conversation_id: root.conversation_id,
-            unread: (summary.last_no - read_no).max(0),
+            unread,
             last_reply_at: summary.last_reply_at,
             solved: summary.solved_at.is_some(),
             root,

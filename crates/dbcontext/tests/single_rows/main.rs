@@ -195,7 +195,8 @@ async fn messages(db: &DatabaseConnection) {
     threads::follow_from_end(db, user, message, 1).await.unwrap();
     threads::advance_position(db, user, message, 2).await.unwrap();
     threads::advance_position(db, user, message, 4).await.unwrap();
-    assert_eq!(threads::position(db, user, message).await.unwrap(), Some(4));
+    let position = threads::position(db, user, message).await.unwrap();
+    assert_eq!(position, Some(threads::FollowerPosition { read_no: 4, unread: 0 }));
     threads::unfollow(db, user, message).await.unwrap();
     assert_eq!(threads::position(db, user, message).await.unwrap(), None);
 }
