@@ -31,6 +31,7 @@ async fn verifies_an_address_by_the_mailed_link() {
     let mail = server.mail_with(&anna.email, "/verify-email?token=").await;
     assert_eq!((mail.0["from"].as_str(), mail.subject()), (Some("chat@example.test"), "Verify your email"));
     assert_eq!(mail.header("auto-submitted"), "auto-generated");
+    assert_eq!(mail.header("x-auto-response-suppress"), "All");
     assert_eq!(mail.header("content-language"), "en");
     let link = format!("{}/verify-email?token={}", app.url(), mail.token("verify-email"));
     for part in [mail.text(), mail.html()] {

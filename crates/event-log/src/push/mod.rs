@@ -60,6 +60,12 @@ pub struct Push {
     questions: Mutex<HashMap<Uuid, Arc<Notify>>>,
 }
 
+/// True if push services get a contact that they accept.
+#[must_use]
+pub fn has_contact(config: &Config) -> bool {
+    vapid::contact(config).is_some()
+}
+
 impl Push {
     pub async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
         Ok(Self { vapid: vapid::Vapid::load(db, config).await?, questions: Mutex::default() })

@@ -2,6 +2,8 @@
 //! start and stored in the database, where all instances read it. It is encrypted if a secret is
 //! configured.
 
+use std::net::IpAddr;
+
 use anyhow::Context as _;
 use appcore::{Secret, Timestamp, auth::seal::StoredSecret, config::Config};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -87,15 +89,33 @@ fn sealed(secret: &Secret, pkcs8: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(StoredSecret::PushKey.seal(secret, pkcs8)?)
 }
 
-/// Returns the contact URI. Some push services reject tokens without one.
-fn subject(config: &Config) -> String {
-    let from = config.mail.from.as_deref().unwrap_or_default();
+/// Returns the contact URI that tokens name: the address of `mail.from`, or else `server.public_url`. `None` if neither
+/// can be reached from the Internet; Apple's push service then rejects the tokens.
+pub(super) fn contact(config: &Config) -> Option<String> {
+    contact_of(config.mail.from.as_deref().unwrap_or_default(), config.server.public_url.as_ref())
+}
+
+fn contact_of(from: &str, public_url: Option<&Url>) -> Option<String> {
     let address = from.rsplit_once('<').map_or(from, |(_, address)| address.trim_end_matches('>')).trim();
-    if address.contains('@') {
-        return format!("mailto:{address}");
+    let has_domain = |host: &str| host.contains('.') && host.parse::<IpAddr>().is_err();
+    if address.split_once('@').is_some_and(|(_, domain)| has_domain(domain)) {
+        return Some(format!("mailto:{address}"));
     }
-    let url = config.server.public_url();
-    if url.starts_with("https://") { url } else { "mailto:admin@localhost".to_owned() }
+    let url = public_url.filter(|url| url.scheme() == "https" && url.host_str().is_some_and(has_domain))?;
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Returns the contact URI, or a placeholder, because some push services reject tokens without one.
+fn subject(config: &Config) -> String {
+    contact(config).unwrap_or_else(|| {
+        // Without a public address, no browser can subscribe but those on this machine.
+        if config.server.public_url.is_some() {
+            tracing::warn!(
+                "no contact for push services: set mail.from, or server.public_url to an https address; Apple rejects pushes"
+            );
+        }
+        "mailto:admin@localhost".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -104,6 +124,20 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn contact_is_reachable_from_the_internet() {
+        let contact = |from: &str, url: &str| contact_of(from, Url::parse(url).ok().as_ref());
+        let mail = Some("mailto:natter@example.org".to_owned());
+        assert_eq!(contact("Natter <natter@example.org>", ""), mail);
+        assert_eq!(contact("natter@example.org", "http://chat.example.org"), mail);
+        let url = Some("https://chat.example.org".to_owned());
+        assert_eq!(contact("natter@localhost", "https://chat.example.org"), url);
+        assert_eq!(contact("", "https://chat.example.org"), url);
+        for url in ["", "http://chat.example.org", "https://localhost:8443", "https://192.0.2.1"] {
+            assert_eq!(contact("natter@localhost", url), None, "{url}");
+        }
+    }
 
     #[test]
     fn token_is_bound_to_one_push_service_and_verifies_with_the_public_key() {

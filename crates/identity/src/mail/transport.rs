@@ -16,7 +16,7 @@ use lettre::{
         Body, Mailbox, MultiPart, SinglePart,
         header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
     },
-    transport::smtp::{Error as SmtpError, PoolConfig},
+    transport::smtp::{Error as SmtpError, PoolConfig, extension::ClientId},
 };
 use url::Url;
 
@@ -119,8 +119,15 @@ impl Mailer {
         let way = match &config.mail.smtp_url {
             Some(url) => {
                 let server = ServerAddress::parse(url.expose());
-                let builder =
-                    server.and_then(|server| AsyncSmtpTransport::<Tokio1Executor>::from_url(server.url.as_str()).ok());
+                let builder = server.and_then(|server| {
+                    let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(server.url.as_str()).ok()?;
+                    // A path in the setting is the name to use.
+                    let is_named = !matches!(server.url.path(), "" | "/");
+                    Some(match hello_name(&host).filter(|_| !is_named) {
+                        Some(name) => builder.hello_name(name),
+                        None => builder,
+                    })
+                });
                 let builder = builder.context(
                     "The setting mail.smtp_url must be the URL of a mail server: smtps://…, or smtp://… with ?tls=required, opportunistic or none.",
                 )?;
@@ -167,9 +174,11 @@ impl Mailer {
     }
 
     fn build_message(&self, id: JobId, to: &Email, letter: ComposedMail) -> anyhow::Result<Message> {
-        // This header prevents automatic replies (RFC 3834).
+        // These headers prevent automatic replies (RFC 3834; Exchange knows only the second one).
         let by_machine =
             HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
+        let suppression =
+            HeaderValue::new(HeaderName::new_from_ascii_str("X-Auto-Response-Suppress"), "All".to_owned());
         let language =
             HeaderValue::new(HeaderName::new_from_ascii_str("Content-Language"), letter.language.as_str().to_owned());
         let mut builder = Message::builder();
@@ -187,6 +196,7 @@ impl Mailer {
             // The id is the same for each attempt, so that mail programs recognise a duplicate.
             .message_id(Some(format!("<{id}@{}>", mail_domain(&self.host))))
             .raw_header(by_machine)
+            .raw_header(suppression)
             .raw_header(language)
             .multipart(
                 MultiPart::alternative()
@@ -213,6 +223,12 @@ fn part(kind: ContentType, text: String) -> SinglePart {
 fn mail_domain(host: &str) -> &str {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if bare.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host }
+}
+
+/// Name with which the server greets a mail server: the host of `server.public_url`. Many mail servers refuse names
+/// without a domain, such as the id of a container. `None` for the name of this machine.
+fn hello_name(host: &str) -> Option<ClientId> {
+    (host.contains('.') && mail_domain(host) == host).then(|| ClientId::Domain(host.to_owned()))
 }
 
 /// Converts the library's error, and explains it if the server doesn't offer TLS.
@@ -255,6 +271,14 @@ fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn greets_with_the_public_host() {
+        assert_eq!(hello_name("chat.example.org"), Some(ClientId::Domain("chat.example.org".to_owned())));
+        for host in ["localhost", "15b0717dc4c2", "127.0.0.1", "[2001:db8::1]"] {
+            assert_eq!(hello_name(host), None, "{host}");
+        }
+    }
 
     #[test]
     fn password_requires_starttls_unless_plaintext_is_requested() {

@@ -116,6 +116,18 @@ pub fn untrusted_proxies(peers: &[IpAddr]) -> Vec<Check> {
     peers.iter().map(check).collect()
 }
 
+/// Reports that push services get no contact that they accept.
+#[must_use]
+pub fn push_contact(config: &Config) -> Option<Check> {
+    let is_public = config.server.public_url.is_some();
+    (is_public && !event_log::push::has_contact(config)).then(|| {
+        Check::warning(
+            CheckAbout::PublicAddress,
+            "Push services get no contact, so Apple rejects notifications. Set mail.from, or an https address as server.public_url",
+        )
+    })
+}
+
 /// Checks the limit of open files for a server that would be started here.
 #[must_use]
 pub fn open_file_limit() -> Check {
