@@ -195,7 +195,17 @@ impl Indexer {
             // More events are waiting than a batch may have.
             return Ok(Duration::ZERO);
         }
-        Ok(MIN_PAUSE + (MAX_PAUSE - MIN_PAUSE) * indexed.changes.min(LARGE_BATCH) / LARGE_BATCH)
+        Ok(pause_after(indexed.changes, news.known_events()))
+    }
+}
+
+/// Returns the pause after a batch with this number of changes. There is none if the events that have arrived meanwhile
+/// are a large batch already, so that the index doesn't fall behind in a burst.
+fn pause_after(changes: u32, waiting: usize) -> Duration {
+    if u32::try_from(waiting).is_ok_and(|waiting| waiting < LARGE_BATCH) {
+        MIN_PAUSE + (MAX_PAUSE - MIN_PAUSE) * changes.min(LARGE_BATCH) / LARGE_BATCH
+    } else {
+        Duration::ZERO
     }
 }
 

@@ -135,6 +135,11 @@ impl PendingWork {
         self.queue().waiting.is_empty()
     }
 
+    /// Number of pending events that are known, at most [`MAX_KNOWN`].
+    pub(super) fn known_events(&self) -> usize {
+        self.queue().known
+    }
+
     /// Drops all pending work, which another instance does.
     pub(super) fn clear(&self) {
         *self.queue() = Queue::default();

@@ -106,3 +106,11 @@ async fn unreadable_event_does_not_block_others() {
     assert_eq!(herons(index, one).await, [3, 2, 1, 0].map(|at| ids[at]));
     assert_eq!(herons(index, other).await, [ids[4]]);
 }
+
+#[test]
+fn a_large_batch_that_waits_is_indexed_without_a_pause() {
+    let large = usize::try_from(LARGE_BATCH).unwrap();
+    assert_eq!(pause_after(LARGE_BATCH, large), Duration::ZERO);
+    assert_eq!(pause_after(LARGE_BATCH, large - 1), MAX_PAUSE);
+    assert_eq!(pause_after(0, 0), MIN_PAUSE);
+}
