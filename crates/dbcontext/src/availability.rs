@@ -25,6 +25,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use crate::constraint::{is_read_only, is_read_only_cause};
+
 /// Timeout of waiting for a pooled connection, after which the caller gets a 503.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Timeout of a statement, including the wait for a connection: slightly more than PostgreSQL's own statement timeout.
@@ -33,6 +35,9 @@ pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(12);
 const SLOW_RESPONSE: Duration = Duration::from_millis(300);
 /// Timeout of connecting. A refused connection fails at once; the timeout applies to a server that doesn't respond.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time after a refused write in which the older connections are tested before use. Each is used in it, or idle and
+/// tested anyway.
+const WRITE_REFUSAL_PERIOD: Duration = Duration::from_secs(60);
 /// Minimum time between two probes while the breaker is closed.
 const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Circuit breaker policy: a single failed probe opens the breaker. While it is open, the server is
@@ -71,7 +76,9 @@ impl Availability {
         let is_since = |moment: Option<Instant>, time: Duration| moment.is_some_and(|moment| moment.elapsed() <= time);
         if is_since(troubles.probe_failed_at, age) {
             PooledConnectionState::Dead
-        } else if is_since(troubles.connection_failed_at, idle_for) {
+        } else if is_since(troubles.connection_failed_at, idle_for)
+            || is_since(troubles.write_refused_at, age.min(WRITE_REFUSAL_PERIOD))
+        {
             PooledConnectionState::Unproven
         } else {
             PooledConnectionState::Usable
@@ -101,6 +108,9 @@ impl Availability {
             if matches!(&answer, Err(error) if error.is_connection_error()) {
                 state.record_failure(|troubles| &mut troubles.connection_failed_at);
                 state.suspected.notify_one();
+            }
+            if matches!(&answer, Err(error) if error.is_write_refusal()) {
+                state.record_failure(|troubles| &mut troubles.write_refused_at);
             }
             return answer;
         }
@@ -137,13 +147,15 @@ struct LastFailures {
     connection_failed_at: Option<Instant>,
     /// Time at which a probe last failed.
     probe_failed_at: Option<Instant>,
+    /// Time at which a read-only server last refused a write.
+    write_refused_at: Option<Instant>,
 }
 
 /// Whether a pooled connection can be used, as judged before use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PooledConnectionState {
     Usable,
-    /// Another connection broke after this one was last used, so this one must be tested first.
+    /// Another connection broke after this one was last used, or a write was refused, so this one must be tested first.
     Unproven,
     /// The connection was opened before the last outage.
     Dead,
@@ -219,6 +231,8 @@ const TIMED_OUT: &str = "database request timed out";
 /// Error types that can tell a broken connection from a failed statement.
 pub(crate) trait Failure {
     fn is_connection_error(&self) -> bool;
+    /// True if the server is read-only, such as a former primary after a fail-over.
+    fn is_write_refusal(&self) -> bool;
     /// Creates the error of an abandoned wait.
     fn from_abandoned_wait(reason: &'static str) -> Self;
 }
@@ -236,6 +250,15 @@ impl Failure for DbErr {
         }
     }
 
+    fn is_write_refusal(&self) -> bool {
+        match self {
+            Self::Exec(RuntimeErr::SqlxError(cause)) | Self::Query(RuntimeErr::SqlxError(cause)) => {
+                is_read_only_cause(cause)
+            }
+            _ => false,
+        }
+    }
+
     fn from_abandoned_wait(reason: &'static str) -> Self {
         Self::Conn(RuntimeErr::Internal(reason.to_owned()))
     }
@@ -244,6 +267,10 @@ impl Failure for DbErr {
 impl Failure for AppError {
     fn is_connection_error(&self) -> bool {
         matches!(self, Self::Unavailable(_))
+    }
+
+    fn is_write_refusal(&self) -> bool {
+        is_read_only(self)
     }
 
     fn from_abandoned_wait(reason: &'static str) -> Self {

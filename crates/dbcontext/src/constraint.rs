@@ -28,6 +28,11 @@ pub fn is_read_only(error: &AppError) -> bool {
     matches!(error, AppError::Refused { code: Code::Unavailable, message: Some(message), .. } if message == READ_ONLY)
 }
 
+/// True if the database has refused a write because it is read-only.
+pub(crate) fn is_read_only_cause(error: &sqlx::Error) -> bool {
+    matches!(classify(error), ErrorClass::ReadOnly)
+}
+
 fn log_read_only(cause: &dyn std::error::Error) -> AppError {
     tracing::warn!(cause = %cause, "database is read-only");
     read_only()

@@ -6,7 +6,7 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement,
     prelude::async_trait::async_trait,
 };
-use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
+use sqlx::{Connection as _, PgConnection, Postgres, Row as _, pool::PoolOptions};
 
 use crate::{
     availability::{Availability, PooledConnectionState, STATEMENT_DEADLINE},
@@ -77,16 +77,25 @@ pub(crate) fn test_connections(options: PoolOptions<Postgres>, availability: &Av
             let trust = availability.check_pooled(metadata.age, metadata.idle_for);
             Box::pin(async move {
                 match trust {
-                    PooledConnectionState::Dead => return Ok(false),
-                    PooledConnectionState::Usable if metadata.idle_for < IDLE_BEFORE_TEST => {}
-                    PooledConnectionState::Usable | PooledConnectionState::Unproven => {
-                        test_connection(connection).await?
-                    }
+                    PooledConnectionState::Dead => Ok(false),
+                    PooledConnectionState::Usable if metadata.idle_for < IDLE_BEFORE_TEST => Ok(true),
+                    PooledConnectionState::Usable | PooledConnectionState::Unproven => accepts_writes(connection).await,
                 }
-                Ok(true)
             })
         })
         .after_release(|connection, _| Box::pin(async move { test_connection(connection).await.map(|()| true) }))
+}
+
+/// Tests a connection, and whether its server accepts writes. After a fail-over a connection may lead to the former
+/// primary; it is discarded, and the next one is opened to the server that the address names now.
+async fn accepts_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let asked = sqlx::raw_sql("SHOW transaction_read_only").fetch_one(connection);
+    let answer = tokio::time::timeout(TEST_TIMEOUT, asked).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    let is_read_only = answer.try_get::<String, _>(0)? == "on";
+    if is_read_only {
+        tracing::info!("connection to a read-only database discarded");
+    }
+    Ok(!is_read_only)
 }
 
 async fn test_connection(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
