@@ -105,7 +105,12 @@ impl Kind {
         if is_placeholder(text) {
             return Ok(ParsedValue::Placeholder);
         }
-        self.parse(text).map(ParsedValue::Set).ok_or_else(|| self.expected())
+        self.parse(text).map(ParsedValue::Set).ok_or_else(|| match self {
+            Self::SecretUrl(schemes) if has_raw_password(text, schemes) => ExpectedValue(
+                "an address whose password is percent-encoded, such as %23 for #, %40 for @ and %2F for /".to_owned(),
+            ),
+            _ => self.expected(),
+        })
     }
 
     fn parse(self, text: &str) -> Option<Value> {
@@ -121,6 +126,7 @@ impl Kind {
             Self::Number(min, max) => {
                 text.parse().ok().filter(|number| (min..=max).contains(number)).map(Value::Number)
             }
+            Self::SecretUrl(schemes) if has_raw_password(text, schemes) => None,
             Self::Url(schemes) | Self::SecretUrl(schemes) => {
                 let scheme = Url::parse(text).ok()?.scheme().to_owned();
                 schemes.contains(&scheme.as_str()).then(|| Value::Text(text.to_owned()))
@@ -249,6 +255,13 @@ fn is_placeholder(text: &str) -> bool {
         || text.starts_with("your_")
         || wrapped("<", '>')
         || wrapped("${", '}')
+}
+
+/// True if a sign of the password, such as `#` or `/`, ends the host of the URL: the `@` follows it.
+fn has_raw_password(text: &str, schemes: &[&str]) -> bool {
+    let Some((_, rest)) = text.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)) else { return false };
+    let is_behind_fragment = rest.split_once('#').is_some_and(|(_, fragment)| fragment.contains('@'));
+    is_behind_fragment || rest.contains('@') && Url::parse(text).is_err()
 }
 
 /// Masks the password in a URL. Masks the whole query if it contains a password.

@@ -327,3 +327,21 @@ fn never_panics_on_arbitrary_text() {
         let _ = load_text(&text);
     });
 }
+
+#[test]
+fn raw_passwords_in_addresses_are_explained_and_not_shown() {
+    let load = |url: &str| load_environment(&[("NATTER__DATABASE__URL", url)]);
+    for url in
+        ["postgres://ann:s3cr#t@db/natter", "postgres://ann:12#secr@db/natter", "postgres://ann:s3cr/t@db/natter"]
+    {
+        assert_refused(load(url), &["database.url", "percent-encoded", "%23"]);
+        let sentence = load(url).unwrap_err().to_string();
+        assert!(!sentence.contains("s3cr") && !sentence.contains("secr@"), "{sentence}");
+    }
+    assert_refused(load("mysql://ann@db/natter"), &["database.url", "postgres://"]);
+    for url in
+        ["postgres://ann:s3cr%23t@db/natter", "postgres://ann:s3@cr@db/natter", "postgres://db:5432/natter?user=a@b"]
+    {
+        assert_eq!(load(url).unwrap().config.database.url.expose(), url);
+    }
+}
