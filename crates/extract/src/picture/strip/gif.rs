@@ -4,6 +4,9 @@ use std::io::{self, BufRead, Write};
 
 use super::{array, copy, malformed};
 
+/// Block that ends the file.
+const TRAILER: u8 = 0x3b;
+
 pub(super) fn gif(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     let head: [u8; 13] = array(from)?;
     if !head.starts_with(b"GIF8") {
@@ -11,18 +14,28 @@ pub(super) fn gif(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
     }
     to.write_all(&head)?;
     copy(from, to, palette(head[10]))?;
+    let mut has_image = false;
     loop {
-        match array::<1>(from)? {
-            [0x3b] => return to.write_all(&[0x3b]),
-            [0x2c] => {
+        let separator = match array::<1>(from) {
+            Ok([separator]) => separator,
+            // Some programs write no trailer, and browsers show their files.
+            Err(error) if has_image && error.kind() == io::ErrorKind::UnexpectedEof => TRAILER,
+            Err(error) => return Err(error),
+        };
+        match separator {
+            TRAILER => return to.write_all(&[TRAILER]),
+            // Browsers skip zeros between blocks.
+            0 => {}
+            0x2c => {
                 let image: [u8; 9] = array(from)?;
                 to.write_all(&[0x2c])?;
                 to.write_all(&image)?;
                 // Copies the palette and the code size of the image data.
                 copy(from, to, palette(image[8]) + 1)?;
                 blocks(from, to)?;
+                has_image = true;
             }
-            [0x21] => {
+            0x21 => {
                 let [label] = array(from)?;
                 let first = block(from)?;
                 let is_loop = first.starts_with(b"NETSCAPE2.0") || first.starts_with(b"ANIMEXTS1.0");
@@ -36,7 +49,7 @@ pub(super) fn gif(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()
                     blocks(from, &mut io::sink())?;
                 }
             }
-            [_] => return Err(malformed()),
+            _ => return Err(malformed()),
         }
     }
 }

@@ -221,6 +221,19 @@ fn keeps_frames_and_loops_of_gifs() {
 }
 
 #[test]
+fn accepts_gifs_without_a_trailer_and_with_stray_zeros() {
+    let head = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff";
+    let frame = b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0";
+    let whole = [&head[..], frame, b"\x3b"].concat();
+    for picture in [[&head[..], frame].concat(), [&head[..], b"\0", frame, b"\0\0\x3b"].concat(), whole.clone()] {
+        assert_eq!(stripped("image/gif", &picture).unwrap(), whole);
+    }
+    for broken in [&head[..], &[&head[..], &frame[..12]].concat()] {
+        assert!(stripped("image/gif", broken).is_err());
+    }
+}
+
+#[test]
 fn terminates_on_any_input() {
     let mut state = 7_u32;
     for media_type in ["image/jpeg", "image/png", "image/webp", "image/gif"] {
