@@ -4,7 +4,7 @@
 pub const UNKNOWN: &str = "application/octet-stream";
 
 /// Types that a browser may display inline, because none of them can execute anything.
-const INLINE: [&str; 12] = [
+const INLINE: [&str; 15] = [
     "image/png",
     "image/jpeg",
     "image/gif",
@@ -16,6 +16,9 @@ const INLINE: [&str; 12] = [
     "audio/mp4",
     "audio/m4a",
     "audio/ogg",
+    "audio/wav",
+    "audio/flac",
+    "audio/aac",
     "text/plain",
 ];
 
@@ -75,6 +78,7 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
 /// download.
 #[must_use]
 pub fn inline_type(media_type: &str) -> Option<&'static str> {
+    let media_type = normalize_type(media_type);
     let found = INLINE.into_iter().find(|inline| *inline == media_type);
     found.map(|found| if found == "text/plain" { TEXT } else { found })
 }
@@ -140,9 +144,12 @@ fn detect_office(head: &[u8], claimed: &str) -> Option<&'static str> {
     names.find_map(folder).filter(|_| is_office).map(|(_, media_type)| media_type)
 }
 
-fn normalize_type(found: &'static str) -> &'static str {
+/// Name of a type that browsers know. They play Opus in the container of Ogg only under its type.
+fn normalize_type(found: &str) -> &str {
     match found {
         "audio/x-wav" => "audio/wav",
+        "audio/x-flac" => "audio/flac",
+        "audio/opus" => "audio/ogg",
         "audio/m4a" => "audio/mp4",
         other => other,
     }
@@ -225,6 +232,16 @@ mod tests {
             assert_eq!(detect(head, claimed), found, "{claimed}");
         }
         assert_eq!(detect(b"<!DOCTYPE html><script>", "image/png"), "text/html");
+        let opus = [&b"OggS\0\x02"[..], &[0; 22], b"OpusHead\x01\x02"].concat();
+        for (head, found) in [
+            (&opus[..], "audio/ogg"),
+            (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0", "audio/wav"),
+            (b"fLaC\0\0\0\x22", "audio/flac"),
+        ] {
+            assert_eq!(detect(head, UNKNOWN), found);
+            assert_eq!(inline_type(found), Some(found));
+        }
+        assert_eq!(inline_type("audio/opus"), Some("audio/ogg"));
     }
 
     #[test]
