@@ -98,6 +98,7 @@ async fn run(loaded: LoadedConfig) -> Vec<Check> {
     });
     checks.extend(remote::public_address(&config, is_running).await);
     checks.extend(backups(&config).await);
+    checks.extend(local::network_database(&config));
     checks.extend(local::push_contact(&config));
     checks.push(local::open_file_limit());
     checks

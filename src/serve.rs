@@ -4,6 +4,7 @@ use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use app::App;
 use appcore::{InstanceId, config::LoadedConfig};
+use ops::checks::local;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{backup, data_dir_lock, logging, program::Program, server, state};
@@ -45,6 +46,9 @@ pub async fn serve<S: Future<Output = ()>>(
 ) -> anyhow::Result<()> {
     // The lock is held until the server ends.
     let _lock = data_dir_lock::acquire(&loaded.config)?;
+    if let Some(check) = local::network_database(&loaded.config) {
+        tracing::warn!("{}", check.says);
+    }
     let app = state::build(loaded.config, instance).await?;
     // The value can't be set already, because the app was just built.
     let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));

@@ -36,6 +36,22 @@ pub fn free_bytes(place: &Path) -> io::Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
+/// Name of the network file system that holds this path; `None` for a local one.
+#[must_use]
+pub fn network_file_system(place: &Path) -> Option<&'static str> {
+    network_file_system_name(u32::try_from(rustix::fs::statfs(place).ok()?.f_type).ok()?)
+}
+
+/// Name of a file system whose locks and shared memory SQLite can't rely on, by its magic number on Linux (statfs(2)).
+const fn network_file_system_name(kind: u32) -> Option<&'static str> {
+    match kind {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x0102_1997 => Some("9p"),
+        _ => None,
+    }
+}
+
 impl From<u64> for DiskSpace {
     fn from(bytes: u64) -> Self {
         match bytes {
@@ -145,6 +161,17 @@ mod tests {
         assert!(DiskSpace::for_folder(Path::new("/")).is_ok());
         assert!(DiskSpace::for_folder(Path::new("/nowhere-at-all")).is_err());
     }
+
+    #[test]
+    fn detects_network_file_systems() {
+        assert_eq!(network_file_system_name(0x6969), Some("NFS"));
+        assert_eq!(network_file_system_name(0xfe53_4d42), Some("SMB"));
+        // ext4 and tmpfs.
+        assert_eq!((network_file_system_name(0xef53), network_file_system_name(0x0102_1994)), (None, None));
+        assert_eq!(network_file_system(Path::new("/proc")), None);
+        assert_eq!(network_file_system(Path::new("/nowhere-at-all")), None);
+    }
+
     #[test]
     fn files_run_out_before_the_limit() {
         let of = |open, most| OpenFiles { open, limit: most };

@@ -7,7 +7,7 @@ use appcore::{
     is_local_network,
     view::{Check, CheckAbout},
 };
-use platform::host_health::{DiskSpace, OpenFiles};
+use platform::host_health::{DiskSpace, OpenFiles, network_file_system};
 use rustix::process::{Resource, getrlimit};
 
 use super::{created_at_start, failure};
@@ -59,6 +59,18 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
     // On a full disk the file exists, but is empty.
     let removed = std::fs::remove_file(&file);
     written.and(removed)
+}
+
+/// Reports an SQLite database on a network file system.
+#[must_use]
+pub fn network_database(config: &Config) -> Option<Check> {
+    let file = config.is_embedded().then(|| dbcontext::sqlite_file(config.database.url.expose()).ok()).flatten()?;
+    let kind = network_file_system(file.parent()?)?;
+    let says = format!(
+        "{} is on {kind}, where SQLite can lose data. Move it to a local disk, or use PostgreSQL",
+        file.display()
+    );
+    Some(Check::warning(CheckAbout::Database, says))
 }
 
 /// Checks the key that encrypts the secrets in the database.

@@ -81,7 +81,7 @@ async fn run_all(service: &Arc<OpsService>) -> Vec<Check> {
     let key = vec![local::key(config)];
     let proxies = local::untrusted_proxies(&UNTRUSTED_PROXIES.peers());
     let known = [quick.checks, program, proxies, key, database].into_iter().flatten();
-    let known = known.chain(local::push_contact(config));
+    let known = known.chain(local::network_database(config)).chain(local::push_contact(config));
     let mut checks: Vec<Check> = known.chain(clock).chain([mail]).chain(ai).chain(address).collect();
     // The checks are grouped by subject, in the order in which `natter doctor` prints them.
     checks.sort_by_key(|check| check.about as u8);
