@@ -3,7 +3,7 @@
 use anyhow::ensure;
 use appcore::{config::Config, credits::MicroCredits};
 use clap::Subcommand;
-use gateway::{Ai, Capability, CapabilityCheck, CheckVerdict, cost, shipped_price};
+use gateway::{Ai, Capability, CapabilityCheck, CheckVerdict, cost, custom_providers, shipped_price};
 use serde_json::{Value, json};
 
 use super::Output;
@@ -12,9 +12,9 @@ use super::Output;
 pub enum Models {
     /// Ask providers with small real calls what their models accept; exits with 1 if a model can't be asked
     Check {
-        /// Name of a provider in the configuration; by default all
+        /// Name of a provider; by default all
         provider: Option<String>,
-        /// Provider's name of a model; by default all models of the provider in the configuration
+        /// Provider's name of a model; by default all models that are listed for the provider
         model: Option<String>,
     },
 }
@@ -27,8 +27,13 @@ struct CheckedModel {
 
 pub async fn run(config: Config, action: Models, output: Output) -> anyhow::Result<()> {
     let Models::Check { provider, model } = action;
+    let config = config.with_key_file()?;
     let ai = gateway::connect(&config)?;
-    let models = select(ai.configured_models(), provider.as_deref(), model)?;
+    // Without a database, the providers of the configuration can still be checked.
+    if let Err(error) = load_added(&config, &ai).await {
+        tracing::warn!(%error, "failed to read the providers that were added in the console");
+    }
+    let models = select(ai.provider_models(), provider.as_deref(), model)?;
     output.confirm(&cost_notice(&models))?;
     let mut results = Vec::new();
     let mut lines = String::new();
@@ -44,27 +49,34 @@ pub async fn run(config: Config, action: Models, output: Output) -> anyhow::Resu
     Ok(())
 }
 
+/// Loads the providers that were added in the console.
+async fn load_added(config: &Config, ai: &Ai) -> anyhow::Result<()> {
+    let database = super::connect(config).await?;
+    let key = config.auth.key_encryption_secret.as_ref();
+    custom_providers::load(&database, ai, key).await.map_err(super::explain)
+}
+
 async fn check(ai: &Ai, checked: &CheckedModel) -> Vec<CapabilityCheck> {
     ai.check_capabilities(&checked.provider, &checked.model).await
 }
 
 /// Selects the models to check.
 fn select(
-    configured: Vec<(String, Vec<String>)>,
+    known: Vec<(String, Vec<String>)>,
     provider: Option<&str>,
     model: Option<String>,
 ) -> anyhow::Result<Vec<CheckedModel>> {
-    ensure!(!configured.is_empty(), "The configuration has no AI provider.");
-    let names: Vec<&str> = configured.iter().map(|(name, _)| name.as_str()).collect();
+    ensure!(!known.is_empty(), "There is no AI provider.");
+    let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
     let is_known = provider.is_none_or(|provider| names.contains(&provider));
-    ensure!(is_known, "The configuration has no such provider. It has: {}.", names.join(", "));
-    let selected = configured.into_iter().filter(|(name, _)| provider.is_none_or(|provider| provider == name));
+    ensure!(is_known, "There is no such provider. There are: {}.", names.join(", "));
+    let selected = known.into_iter().filter(|(name, _)| provider.is_none_or(|provider| provider == name));
     let models = selected.flat_map(|(provider, models)| {
         let models = model.clone().map_or(models, |model| vec![model]);
         models.into_iter().map(move |model| CheckedModel { provider: provider.clone(), model })
     });
     let models: Vec<CheckedModel> = models.collect();
-    ensure!(!models.is_empty(), "The provider has no models in the configuration. Name one.");
+    ensure!(!models.is_empty(), "No models are listed for the provider. Name one.");
     Ok(models)
 }
 

@@ -268,7 +268,8 @@ async fn output_is_a_table_json_or_nothing() {
 #[tokio::test]
 async fn models_are_checked_by_real_calls() {
     let upstream = support::Upstream::start(support::UpstreamKind::OpenAi).await;
-    let app = Setup::new().provider(&upstream).start().await;
+    let setup = Setup::new().provider(&upstream).set("outgoing.allow", "127.0.0.1");
+    let app = setup.set("auth.key_encryption_secret", "a long random text that nobody guesses").start().await;
     let refusal = refused(&app, &["models", "check", "fake", "small"]).await;
     assert!(refusal.contains("8 calls") && refusal.contains("--yes"), "{refusal}");
     assert!(upstream.asked().is_empty(), "calls without a confirmation");
@@ -284,6 +285,12 @@ async fn models_are_checked_by_real_calls() {
     for (capability, expected) in [("plain", "ok"), ("stream", "ok"), ("tools", "ignored"), ("images", "ignored")] {
         assert_eq!(verdict(capability), expected, "{checks}");
     }
+
+    let added =
+        json!({ "name": "added", "kind": "openai", "base_url": upstream.url(), "keys": ["k"], "models": ["small"] });
+    assert_eq!(app.admin().await.post("/r1/admin/providers", added).await.status, 201);
+    let output = run(&app, &["models", "check", "added", "--yes"]).await;
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("ok       added/small plain\n"));
 
     upstream.always(support::Behaviour::Refuse(401, None));
     let output = run(&app, &["models", "check", "fake", "small", "--yes"]).await;

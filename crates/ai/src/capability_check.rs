@@ -197,12 +197,12 @@ impl CheckVerdict {
 }
 
 impl Ai {
-    /// Names of the configured providers, each with its models.
+    /// Names of the providers, each with its models.
     #[must_use]
-    pub fn configured_models(&self) -> Vec<(String, Vec<String>)> {
+    pub fn provider_models(&self) -> Vec<(String, Vec<String>)> {
         let upstreams = self.upstreams();
-        let configured = upstreams.providers().iter().filter(|known| !known.is_added);
-        configured.map(|known| (known.settings.name.clone(), known.settings.models.clone())).collect()
+        let providers = upstreams.providers().iter();
+        providers.map(|known| (known.settings.name.clone(), known.settings.models.clone())).collect()
     }
 
     /// Checks all capabilities of a model of a provider. If the plain answer fails, the others are not
