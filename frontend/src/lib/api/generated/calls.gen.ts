@@ -117,8 +117,9 @@ export interface Calls {
     '/threads': { query?: { filter?: T.ThreadFilter; page?: number; page_size?: number }; answer: Page<T.FollowedThread> };
     '/tool_permissions': { query?: { assistant_id?: T.AssistantId; page?: number; page_size?: number }; answer: Page<T.ToolPermission> };
     '/uploads/{}': { answer: T.Upload };
-    '/usage': { query?: { from?: T.Timestamp; to?: T.Timestamp; group?: T.UsageGrouping; key_id?: T.ApiKeyId; model?: string; user_id?: T.UserId; page?: number; page_size?: number }; answer: Page<T.UsageGroup> };
-    '/usage/requests': { query?: { from?: T.Timestamp; to?: T.Timestamp; key_id?: T.ApiKeyId; user_id?: T.UserId; page?: number; page_size?: number }; answer: Page<T.UsageRequest> };
+    '/usage': { query?: { from?: T.Timestamp; to?: T.Timestamp; group?: T.UsageGrouping; key_id?: T.ApiKeyId; model?: string; user_id?: T.UserId; end_user?: string; tag?: string; page?: number; page_size?: number }; answer: Page<T.UsageGroup> };
+    '/usage/requests': { query?: { from?: T.Timestamp; to?: T.Timestamp; key_id?: T.ApiKeyId; user_id?: T.UserId; end_user?: string; tag?: string; page?: number; page_size?: number }; answer: Page<T.UsageRequest> };
+    '/usage/requests/{}': { query?: { page?: number; page_size?: number }; answer: Page<T.UsageRequestDetails> };
     '/users': { query?: { workspace_id?: T.WorkspaceId; q?: string; page?: number; page_size?: number }; answer: Page<T.User> };
     '/users/me': { answer: T.User };
     '/users/me/export': { answer: T.Export };
@@ -262,6 +263,9 @@ export interface Calls {
     '/admin/budgets/key/{}': { answer: void };
     '/admin/budgets/user/{}': { answer: void };
     '/admin/budgets/workspace/{}': { answer: void };
+    '/admin/budgets/end_user/{}': { answer: void };
+    '/admin/budgets/model/{}': { answer: void };
+    '/admin/budgets/tag/{}': { answer: void };
     '/admin/conversations/{}': { body: T.DeleteAnyConversationRequest; answer: void };
     '/admin/invitations/{}': { answer: void };
     '/admin/jobs': { body?: T.DeleteJobsRequest; answer: T.DeletedJobs };
@@ -270,6 +274,9 @@ export interface Calls {
     '/admin/model_lists/key/{}': { answer: void };
     '/admin/model_lists/user/{}': { answer: void };
     '/admin/model_lists/workspace/{}': { answer: void };
+    '/admin/model_lists/end_user/{}': { answer: void };
+    '/admin/model_lists/model/{}': { answer: void };
+    '/admin/model_lists/tag/{}': { answer: void };
     '/admin/models/{}': { answer: void };
     '/admin/providers/{}': { answer: void };
     '/admin/users/{}': { answer: void };
@@ -322,9 +329,15 @@ export interface Calls {
     '/admin/budgets/key/{}': { body: T.PutBudgetRequest; answer: T.ScopedBudget };
     '/admin/budgets/user/{}': { body: T.PutBudgetRequest; answer: T.ScopedBudget };
     '/admin/budgets/workspace/{}': { body: T.PutBudgetRequest; answer: T.ScopedBudget };
+    '/admin/budgets/end_user/{}': { body: T.PutBudgetRequest; answer: T.ScopedBudget };
+    '/admin/budgets/model/{}': { body: T.PutBudgetRequest; answer: T.ScopedBudget };
+    '/admin/budgets/tag/{}': { body: T.PutBudgetRequest; answer: T.ScopedBudget };
     '/admin/model_lists/key/{}': { body: T.PutModelListRequest; answer: T.ModelList };
     '/admin/model_lists/user/{}': { body: T.PutModelListRequest; answer: T.ModelList };
     '/admin/model_lists/workspace/{}': { body: T.PutModelListRequest; answer: T.ModelList };
+    '/admin/model_lists/end_user/{}': { body: T.PutModelListRequest; answer: T.ModelList };
+    '/admin/model_lists/model/{}': { body: T.PutModelListRequest; answer: T.ModelList };
+    '/admin/model_lists/tag/{}': { body: T.PutModelListRequest; answer: T.ModelList };
     '/admin/models/{}': { body?: T.PutGatewayModelRequest; answer: T.GatewayModel };
     '/billing_details': { body?: T.ChangeBillingDetailsRequest; answer: T.BillingDetails };
     '/conversations/{}/draft': { body: T.PutDraftRequest; answer: T.Draft };

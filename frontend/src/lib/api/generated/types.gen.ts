@@ -604,6 +604,17 @@ export type AnswerSearchRequest = {
 export type ApiKey = {
     budget?: Budget | null;
     created_at: Timestamp;
+    end_user_budget?: BudgetLimit | null;
+    /**
+     * Budgets of single end users in place of `end_user_budget`.
+     */
+    end_user_budgets: {
+        [key: string]: BudgetLimit;
+    };
+    /**
+     * Source of the end user of a call.
+     */
+    end_users: EndUserSource;
     /**
      * Allowed endpoints of `/v1`; if empty, all.
      */
@@ -611,6 +622,12 @@ export type ApiKey = {
     expires_at?: Timestamp | null;
     id: ApiKeyId;
     last_used_at?: Timestamp | null;
+    /**
+     * Budgets for the calls of single models, by their names.
+     */
+    model_budgets: {
+        [key: string]: BudgetLimit;
+    };
     /**
      * Allowed models; if empty, all.
      */
@@ -635,6 +652,12 @@ export type ApiKey = {
      */
     rpm?: number | null;
     scopes: Array<Scope>;
+    /**
+     * Budgets for the calls with single tags.
+     */
+    tag_budgets: {
+        [key: string]: BudgetLimit;
+    };
     /**
      * Maximum tokens per minute; null for no limit.
      */
@@ -1152,7 +1175,7 @@ export type BudgetPeriod = 'day' | 'week' | 'month' | 'none';
 /**
  * Kind of object that a budget belongs to.
  */
-export type BudgetScope = 'key' | 'user' | 'workspace';
+export type BudgetScope = 'key' | 'user' | 'workspace' | 'end_user' | 'model' | 'tag';
 
 export type CancelSubscriptionRequest = {
     workspace_id?: WorkspaceId | null;
@@ -1232,11 +1255,27 @@ export type ChangeAccountsRequest = {
 
 export type ChangeApiKeyRequest = {
     budget?: BudgetLimit | null;
+    end_user_budget?: BudgetLimit | null;
+    /**
+     * Budgets of single end users in place of `end_user_budget`, by name; at most 100. Replaces
+     * all of them; null removes them.
+     */
+    end_user_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    end_users?: EndUserSource | null;
     /**
      * Allowed endpoints of `/v1`; null or empty for all.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
+    /**
+     * Budgets for the calls of single models, by name or alias; at most 100. Replaces all of them;
+     * null removes them.
+     */
+    model_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
     /**
      * Allowed models; null or empty for all.
      */
@@ -1256,6 +1295,13 @@ export type ChangeApiKeyRequest = {
      */
     rpm?: number | null;
     scopes?: Array<Scope> | null;
+    /**
+     * Budgets for the calls with single tags; at most 100. Replaces all of them; null removes
+     * them.
+     */
+    tag_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
     /**
      * Maximum tokens per minute; null for no limit.
      */
@@ -2139,11 +2185,25 @@ export type ConvertConversationRequest = {
 
 export type CreateApiKeyRequest = {
     budget?: BudgetLimit | null;
+    end_user_budget?: BudgetLimit | null;
+    /**
+     * Budgets of single end users in place of `end_user_budget`, by name; at most 100.
+     */
+    end_user_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    end_users?: EndUserSource | null;
     /**
      * Allowed endpoints of `/v1`; by default or if empty, all.
      */
     endpoints?: Array<GatewayEndpoint> | null;
     expires_at?: Timestamp | null;
+    /**
+     * Budgets for the calls of single models, by name or alias; at most 100.
+     */
+    model_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
     /**
      * Allowed models, by name or alias; by default or if empty, all.
      */
@@ -2171,6 +2231,12 @@ export type CreateApiKeyRequest = {
      * can be used for sign-in, API keys, sessions, or to delete the account.
      */
     scopes: Array<Scope>;
+    /**
+     * Budgets for the calls with single tags; at most 100.
+     */
+    tag_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
     /**
      * Maximum number of tokens per minute.
      */
@@ -2634,6 +2700,11 @@ export type EndDemoPaymentRequest = {
      */
     outcome: string;
 };
+
+/**
+ * Source of the end user of a call.
+ */
+export type EndUserSource = 'body' | 'headers';
 
 export type EnrolAuthenticatorRequest = {
     /**
@@ -7597,7 +7668,23 @@ export type UsableModel = {
 };
 
 /**
- * Usage of one day, model, key or user.
+ * Failed attempt of a request at a provider.
+ */
+export type UsageAttempt = {
+    duration_ms: number;
+    /**
+     * Error code, such as `provider_busy`.
+     */
+    error: string;
+    /**
+     * Provider's name of the model.
+     */
+    model: string;
+    provider: string;
+};
+
+/**
+ * Usage of one day, model, key, user, end user or tag.
  */
 export type UsageGroup = {
     cached_tokens: number;
@@ -7608,8 +7695,8 @@ export type UsageGroup = {
     failed: number;
     input_tokens: number;
     /**
-     * Date such as `2026-11-23`, name of a model, or id of an API key or user. Grouped by key, it
-     * is empty for answers in chats.
+     * Date such as `2026-11-23`, name of a model, end user or tag, or id of an API key or user. Grouped
+     * by key, it is empty for answers in chats; grouped by end user, for requests without one.
      */
     key: string;
     output_tokens: number;
@@ -7619,7 +7706,12 @@ export type UsageGroup = {
 /**
  * Grouping of the usage report.
  */
-export type UsageGrouping = 'day' | 'model' | 'key' | 'user';
+export type UsageGrouping = 'day' | 'model' | 'key' | 'user' | 'end_user' | 'tag';
+
+/**
+ * Reason why this server refused a request.
+ */
+export type UsageRefusal = 'requests_per_minute' | 'tokens_per_minute' | 'parallel_requests' | 'key_budget' | 'user_budget' | 'workspace_budget' | 'end_user_budget' | 'model_budget' | 'tag_budget' | 'credits' | 'quota' | 'no_price' | 'unavailable';
 
 /**
  * Request to a model.
@@ -7633,6 +7725,10 @@ export type UsageRequest = {
     created_at: Timestamp;
     deployment: string;
     duration_ms: number;
+    /**
+     * End user whom the caller named; null if it named none.
+     */
+    end_user?: string | null;
     /**
      * Endpoint of `/v1`, or `assistant` for an answer in a chat.
      */
@@ -7669,8 +7765,33 @@ export type UsageRequest = {
      * HTTP status of the response; 499 if the client disconnected.
      */
     status: number;
+    /**
+     * Tags that the caller set.
+     */
+    tags: Array<string>;
     tries: number;
     user_id: UserId;
+};
+
+/**
+ * Request to a model, and how it was answered.
+ */
+export type UsageRequestDetails = UsageRequest & {
+    /**
+     * Failed attempts before the last one, at most 10.
+     */
+    failed_attempts: Array<UsageAttempt>;
+    /**
+     * Name of the model on this server; null for requests of older versions.
+     */
+    model_name?: string | null;
+    price?: ModelPrice | null;
+    refusal?: UsageRefusal | null;
+    /**
+     * Settings by which the request was adapted after a provider's refusal, at most 10.
+     */
+    repairs: Array<string>;
+    workspace_id?: WorkspaceId | null;
 };
 
 export type UsePaymentMethodRequest = {
