@@ -54,8 +54,22 @@ async fn shows_a_key_once_and_lists_it_without_its_secret() {
     let item = listed.data()["items"][0].clone();
     let mut fields: Vec<&str> = item.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    let rules =
-        ["budget", "endpoints", "models", "parallel", "passthrough", "previous_until", "rpm", "tpm", "workspace_id"];
+    let rules = [
+        "budget",
+        "end_user_budget",
+        "end_user_budgets",
+        "end_users",
+        "endpoints",
+        "model_budgets",
+        "models",
+        "parallel",
+        "passthrough",
+        "previous_until",
+        "rpm",
+        "tag_budgets",
+        "tpm",
+        "workspace_id",
+    ];
     let mut expected = ["created_at", "expires_at", "id", "last_used_at", "name", "prefix", "scopes"].to_vec();
     expected.extend(rules);
     expected.sort_unstable();

@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use support::{Application, PASSWORD, Setup, Value, json, new_email};
+use support::{Application, Engine, PASSWORD, Setup, Value, json, new_email};
 
 /// Runs a command with the settings of the first instance.
 async fn run(app: &Application, arguments: &[&str]) -> Output {
@@ -268,8 +268,12 @@ async fn output_is_a_table_json_or_nothing() {
 #[tokio::test]
 async fn models_are_checked_by_real_calls() {
     let upstream = support::Upstream::start(support::UpstreamKind::OpenAi).await;
-    let setup = Setup::new().provider(&upstream).set("outgoing.allow", "127.0.0.1");
-    let app = setup.set("auth.key_encryption_secret", "a long random text that nobody guesses").start().await;
+    let mut setup = Setup::new().provider(&upstream).set("outgoing.allow", "127.0.0.1");
+    // With SQLite, the key for encryption is in a file.
+    if Engine::of_this_run() == Engine::Postgres {
+        setup = setup.set("auth.key_encryption_secret", "a long random text that nobody guesses");
+    }
+    let app = setup.start().await;
     let refusal = refused(&app, &["models", "check", "fake", "small"]).await;
     assert!(refusal.contains("8 calls") && refusal.contains("--yes"), "{refusal}");
     assert!(upstream.asked().is_empty(), "calls without a confirmation");

@@ -144,12 +144,13 @@ async fn paying_a_declined_period_manually_continues_the_subscription() {
     let team = json!({ "plan_id": plan_of(&app, "Team", "month").await, "gateway": "demo" });
     buy(&anna, team, "paid_once").await;
     lapse(&app).await;
-    let late = until(&anna, "", "it was declined", |held| held["failed_attempts"] == 1).await;
+    until(&anna, "", "it was declined", |held| held["failed_attempts"] == 1).await;
     let begun = anna.post("/r1/subscription/pay", json!({})).await.data_with(201);
     let again = anna.post("/r1/subscription/pay", json!({})).await.data_with(201);
     assert_eq!(begun["payment_id"], again["payment_id"], "one payment at a time");
     // While the payer is paying manually, nothing is charged.
     pass(&app, 1).await;
+    let late = held(&anna, "").await;
     let end = format!("/r1/payments/{}/demo", begun["payment_id"].as_str().unwrap());
     anna.post(&end, json!({ "outcome": "paid" })).await.data();
     let paid = held(&anna, "").await;

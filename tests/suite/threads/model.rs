@@ -63,6 +63,12 @@ impl Model {
         self.replies(root).map(|reply| reply.no).max().unwrap_or(0)
     }
 
+    /// Number of existing replies after the reply with this number.
+    fn unread(&self, root: usize, read_no: i64) -> i64 {
+        let unread = self.replies(root).filter(|reply| reply.no > read_no && !reply.is_deleted);
+        i64::try_from(unread.count()).unwrap()
+    }
+
     fn say(&mut self, by: usize, root: Option<usize>, no: i64) {
         let main_no = self.main_no;
         self.said.push(Said { by, root, no, main_no, is_deleted: false, reactions: Vec::new(), is_pinned: false });
@@ -286,7 +292,7 @@ impl Sequence<'_> {
                 here.map(|item| (item["root"]["id"].as_str().unwrap(), item["unread"].as_i64().unwrap())).collect();
             let own = model.following.iter().filter(|((root, by), _)| *by == who && model.last_no(*root) > 0);
             let due: BTreeMap<&str, i64> = own
-                .map(|((root, _), read)| (self.id(*root), model.last_no(*root) - read))
+                .map(|((root, _), read)| (self.id(*root), model.unread(*root, *read)))
                 .filter(|(_, unread)| *unread >= least)
                 .collect();
             assert_eq!(followed, due, "{filter}; {}", says());
@@ -296,7 +302,7 @@ impl Sequence<'_> {
             let replies: Vec<Value> = thread["items"].as_array().unwrap().iter().map(shown).collect();
             assert_eq!((shown(&thread["root"]), replies), (self.due(root), self.all_due(Some(root))), "{}", says());
             let read = model.following.get(&(root, who));
-            let unread = read.map_or(0, |read| model.last_no(root) - read);
+            let unread = read.map_or(0, |read| model.unread(root, *read));
             let own = json!({ "following": read.is_some(), "read_no": read.copied().unwrap_or(0), "unread": unread });
             assert_eq!(thread["own"], own, "{}", says());
         }

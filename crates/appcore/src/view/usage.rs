@@ -106,7 +106,7 @@ pub enum UsageGrouping {
     Key,
     User,
     EndUser,
-    /// By tag. Requests with several tags count for each, those without tags for none.
+    /// Requests with several tags count for each, those without tags for none.
     Tag,
 }
 
