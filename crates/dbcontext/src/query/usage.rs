@@ -300,7 +300,7 @@ pub async fn grouped<C: ConnectionTrait>(
     let backend = db.get_database_backend();
     let has_labels = filter.end_user.is_some() || filter.tag.is_some();
     let by_request = has_labels || matches!(by, UsageGrouping::EndUser | UsageGrouping::Tag);
-    let (source, end) = if by_request { (REQUESTS, end_of_day(filter.to)) } else { ("usage_days", filter.to) };
+    let (source, end) = if by_request { (REQUESTS, day_end(filter.to)) } else { ("usage_days", filter.to) };
     let each_tag = match (by, backend) {
         (UsageGrouping::Tag, DatabaseBackend::Postgres) => {
             " CROSS JOIN jsonb_array_elements_text(u.tags::jsonb) AS t(tag)"
@@ -370,7 +370,7 @@ fn json_string(text: &str) -> String {
 }
 
 /// End of the day that contains the last moment before `end`.
-fn end_of_day(end: Timestamp) -> Timestamp {
+fn day_end(end: Timestamp) -> Timestamp {
     Timestamp(end.0.saturating_sub(1).div_euclid(DAY).saturating_add(1).saturating_mul(DAY))
 }
 
