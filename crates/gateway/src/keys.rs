@@ -267,7 +267,7 @@ fn view(service: &GatewayService, row: api_key::Model, budget: Option<budget::Mo
         tpm: key_policy::parse_limit(row.tpm),
         parallel: key_policy::parse_limit(row.parallel),
         budget: budget.map(|row| budgets::view(service, id, row)),
-        end_users: key_policy::end_users(row.end_users.as_deref()),
+        end_users: key_policy::parse_end_users(row.end_users.as_deref()),
         end_user_budget: scoped_budgets.end_user,
         end_user_budgets: scoped_budgets.end_users,
         model_budgets: scoped_budgets.models,

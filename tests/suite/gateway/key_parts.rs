@@ -5,13 +5,13 @@ use support::{Caller, Value, json};
 
 use super::{Stage, budgets::spending, keys, question};
 
-async fn ask(caller: &Caller, path: &str, named: &Value) -> support::Answer {
+async fn send_named(caller: &Caller, path: &str, named: &Value) -> support::Answer {
     let mut body = question(false);
     body.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
     caller.post(path, body).await
 }
 
-async fn end_users(stage: &Stage) -> Vec<Value> {
+async fn recorded_end_users(stage: &Stage) -> Vec<Value> {
     let rows = stage.anna.get("/r1/usage/requests").await.data();
     rows["items"].as_array().unwrap().iter().map(|row| row["end_user"].clone()).collect()
 }
@@ -25,20 +25,20 @@ async fn reads_the_end_user_from_bodies_and_trusted_headers() {
         ("/v1/messages", json!({ "metadata": { "user_id": "ben" } })),
         ("/v1/chat/completions", json!({})),
     ] {
-        let answer = ask(&caller, path, &named).await;
+        let answer = send_named(&caller, path, &named).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    assert_eq!(end_users(&stage).await, [Value::Null, json!("ben"), json!("ben"), json!("ben")]);
+    assert_eq!(recorded_end_users(&stage).await, [Value::Null, json!("ben"), json!("ben"), json!("ben")]);
 
     let with_header = async || {
         let request = caller.request(Method::POST, "/v1/chat/completions").json(&question(false));
         caller.send(request.header("x-openwebui-user-email", "cleo@example.org")).await
     };
     assert_eq!(with_header().await.status, 200);
-    assert_eq!(end_users(&stage).await[0], Value::Null, "the key doesn't trust headers");
+    assert_eq!(recorded_end_users(&stage).await[0], Value::Null, "the key doesn't trust headers");
     stage.anna.patch(&keys::path(&key), json!({ "end_users": "headers" })).await.data();
     assert_eq!(with_header().await.status, 200);
-    assert_eq!(end_users(&stage).await[0], "cleo@example.org");
+    assert_eq!(recorded_end_users(&stage).await[0], "cleo@example.org");
 
     let groups = stage.anna.get("/r1/usage?group=end_user").await.data();
     let counts: Vec<_> =
@@ -54,7 +54,8 @@ async fn reads_the_end_user_from_bodies_and_trusted_headers() {
 async fn refuses_an_end_user_whose_budget_is_used_up() {
     let (stage, key, caller) = spending(1_000_000).await;
     let named = |name: &str| json!({ "user": name, "metadata": { "user_id": name } });
-    let cost = ask(&caller, "/v1/chat/completions", &named("ben")).await.header("x-natter-cost").unwrap().to_owned();
+    let cost =
+        send_named(&caller, "/v1/chat/completions", &named("ben")).await.header("x-natter-cost").unwrap().to_owned();
     let limit = json!({ "limit": cost.parse::<i64>().unwrap(), "period": "month" });
     let changed = stage.anna.patch(&keys::path(&key), json!({ "end_user_budget": limit })).await.data();
     assert_eq!(changed["end_user_budget"], limit);
@@ -63,13 +64,13 @@ async fn refuses_an_end_user_whose_budget_is_used_up() {
         ("/v1/responses", 429, "insufficient_quota"),
         ("/v1/messages", 402, "billing_error"),
     ] {
-        let refused = ask(&caller, path, &named("ben")).await;
+        let refused = send_named(&caller, path, &named("ben")).await;
         assert_eq!((refused.status, &refused.body["error"]["type"]), (status, &json!(kind)), "{refused:?}");
         assert!(refused.body["error"]["message"].as_str().unwrap().contains("end user"), "{refused:?}");
     }
     let single = json!({ "ben": { "limit": 1_000_000, "period": "month" } });
     stage.anna.patch(&keys::path(&key), json!({ "end_user_budgets": single })).await.data();
-    assert_eq!(ask(&caller, "/v1/chat/completions", &named("ben")).await.status, 200);
+    assert_eq!(send_named(&caller, "/v1/chat/completions", &named("ben")).await.status, 200);
     for (field, body) in [
         ("end_user_budget.limit", json!({ "end_user_budget": { "limit": -1, "period": "day" } })),
         ("end_user_budgets", json!({ "end_user_budgets": { " ben": { "limit": 1, "period": "day" } } })),
@@ -88,7 +89,7 @@ async fn counts_and_limits_calls_by_tag_and_model() {
     };
     let answer = tagged("billing, eu").await;
     let cost: i64 = answer.header("x-natter-cost").unwrap().parse().unwrap();
-    let in_body = ask(&caller, "/v1/messages", &json!({ "metadata": { "tags": "eu" } })).await;
+    let in_body = send_named(&caller, "/v1/messages", &json!({ "metadata": { "tags": "eu" } })).await;
     assert_eq!(in_body.status, 200, "{in_body:?}");
     let groups = stage.anna.get("/r1/usage?group=tag").await.data();
     let counts: Vec<_> =

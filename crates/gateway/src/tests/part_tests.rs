@@ -2,12 +2,16 @@
 
 use super::*;
 
-async fn ask_for(service: &Arc<GatewayService>, caller: &GatewayCaller, name: &str) -> Result<Admission, Refusal> {
+async fn authorize_for(
+    service: &Arc<GatewayService>,
+    caller: &GatewayCaller,
+    name: &str,
+) -> Result<Admission, Refusal> {
     let labels = RequestLabels { end_user: Some(name.to_owned()), tags: Vec::new() };
     authorize(service, caller, GatewayEndpoint::Chat, CallRequest { labels: &labels, ..request("small") }).await
 }
 
-async fn ask_tagged(
+async fn authorize_tagged(
     service: &Arc<GatewayService>,
     caller: &GatewayCaller,
     tags: &[&str],
@@ -17,7 +21,7 @@ async fn ask_tagged(
     authorize(service, caller, GatewayEndpoint::Chat, CallRequest { labels: &labels, ..request("small") }).await
 }
 
-fn end_users(each: Option<i64>, single: &[(&str, i64)]) -> PolicyChange {
+fn budgets_per_end_user(each: Option<i64>, single: &[(&str, i64)]) -> PolicyChange {
     let single = single.iter().map(|(name, limit)| ((*name).to_owned(), per(*limit, BudgetPeriod::Day)));
     PolicyChange {
         end_user_budget: Some(each.map(|limit| per(limit, BudgetPeriod::Day))),
@@ -35,7 +39,7 @@ async fn counts_usage_by_end_user() {
         let (_, secret) = key(&service, &anna, PolicyChange::default()).await;
         let caller = caller(&service, &secret).await;
         for name in ["ben", "cleo", "ben"] {
-            ask_for(&service, &caller, name).await.ok().unwrap().settle(used(100, 5));
+            authorize_for(&service, &caller, name).await.ok().unwrap().settle(used(100, 5));
         }
         ask(&service, &caller, "small").await.ok().unwrap().settle(used(100, 5));
         let query = UsageQuery { user_id: Some(anna.user_id), ..UsageQuery::default() };
@@ -63,13 +67,13 @@ async fn limits_each_end_user() {
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
         // A call costs 200 micro-credits.
-        let (id, secret) = key(&service, &anna, end_users(Some(200), &[("vip", 400)])).await;
+        let (id, secret) = key(&service, &anna, budgets_per_end_user(Some(200), &[("vip", 400)])).await;
         let program = caller(&service, &secret).await;
         for (name, calls) in [("ben", 1), ("cleo", 1), ("vip", 2)] {
             for _ in 0..calls {
-                ask_for(&service, &program, name).await.ok().unwrap().settle(used(100, 10));
+                authorize_for(&service, &program, name).await.ok().unwrap().settle(used(100, 10));
             }
-            match ask_for(&service, &program, name).await {
+            match authorize_for(&service, &program, name).await {
                 Err(Refusal::OutOfBudget(used_up)) => assert_eq!(used_up.scope, BudgetScope::EndUser),
                 _ => panic!("{name} has used up the budget"),
             }
@@ -83,17 +87,17 @@ async fn limits_each_end_user() {
             caller(&service, &secret).await
         };
         service.flush().await;
-        let program = change(end_users(Some(400), &[])).await;
-        ask_for(&service, &program, "ben").await.ok().unwrap().settle(used(100, 10));
-        assert!(ask_for(&service, &program, "ben").await.is_err());
-        assert!(ask_for(&service, &program, "vip").await.is_err());
-        let program = change(end_users(None, &[])).await;
-        assert!(ask_for(&service, &program, "ben").await.is_ok());
-        let program = change(end_users(Some(200), &[])).await;
+        let program = change(budgets_per_end_user(Some(400), &[])).await;
+        authorize_for(&service, &program, "ben").await.ok().unwrap().settle(used(100, 10));
+        assert!(authorize_for(&service, &program, "ben").await.is_err());
+        assert!(authorize_for(&service, &program, "vip").await.is_err());
+        let program = change(budgets_per_end_user(None, &[])).await;
+        assert!(authorize_for(&service, &program, "ben").await.is_ok());
+        let program = change(budgets_per_end_user(Some(200), &[])).await;
         service.flush().await;
-        assert!(ask_for(&service, &program, "ben").await.is_err());
+        assert!(authorize_for(&service, &program, "ben").await.is_err());
         stage.pass(86_400);
-        assert!(ask_for(&service, &program, "ben").await.is_ok(), "a new period starts the next day");
+        assert!(authorize_for(&service, &program, "ben").await.is_ok(), "a new period starts the next day");
         assert_eq!(service.delete_idle_budgets(10).await.unwrap(), 0, "the new period has begun");
         service.flush().await;
         stage.pass(2 * 86_400);
@@ -110,7 +114,7 @@ async fn counts_usage_by_tag() {
         let (_, secret) = key(&service, &anna, PolicyChange::default()).await;
         let caller = caller(&service, &secret).await;
         for tags in [&["a", "say \"b\""][..], &["a"], &["aa"], &[]] {
-            ask_tagged(&service, &caller, tags).await.ok().unwrap().settle(used(100, 5));
+            authorize_tagged(&service, &caller, tags).await.ok().unwrap().settle(used(100, 5));
         }
         let query = UsageQuery { user_id: Some(anna.user_id), ..UsageQuery::default() };
         let groups = usage::list_groups(&service, &anna, query, None, UsageGrouping::Tag, first_page()).await.unwrap();
@@ -145,10 +149,10 @@ async fn limits_models_and_tags() {
         let (id, secret) =
             key(&service, &anna, PolicyChange { tag_budgets: named("a", 200), ..PolicyChange::default() }).await;
         let program = caller(&service, &secret).await;
-        ask_tagged(&service, &program, &["b", "a"]).await.ok().unwrap().settle(used(100, 10));
-        let refused = ask_tagged(&service, &program, &["a"]).await;
+        authorize_tagged(&service, &program, &["b", "a"]).await.ok().unwrap().settle(used(100, 10));
+        let refused = authorize_tagged(&service, &program, &["a"]).await;
         assert!(matches!(refused, Err(Refusal::OutOfBudget(used_up)) if used_up.scope == BudgetScope::Tag));
-        ask_tagged(&service, &program, &["b"]).await.ok().unwrap().settle(used(100, 10));
+        authorize_tagged(&service, &program, &["b"]).await.ok().unwrap().settle(used(100, 10));
         service.flush().await;
         // The alias stands for the model, which has been called twice.
         let policy = PolicyChange { model_budgets: named("fast", 600), ..PolicyChange::default() };
@@ -177,7 +181,7 @@ async fn rejects_invalid_names_of_end_users() {
                 name: "A program".to_owned(),
                 scopes: [Scope::Gateway].into_iter().collect(),
                 expires_at: None,
-                policy: end_users(None, &[(name, 200)]),
+                policy: budgets_per_end_user(None, &[(name, 200)]),
             };
             let refused = keys::create(&service, &confirmed(&service, &anna).await, new).await.unwrap_err();
             assert_eq!(refused.code(), Code::Invalid, "{name:?}");

@@ -94,7 +94,7 @@ impl KeyPolicy {
                 parallel: parse_limit(row.parallel),
             },
             budgets: scopes.into_iter().filter_map(budget).collect(),
-            end_users: end_users(row.end_users.as_deref()),
+            end_users: parse_end_users(row.end_users.as_deref()),
             scoped_budgets: Arc::new(ScopedBudgets::parse(row.scoped_budgets.as_deref())),
         }
     }
@@ -113,7 +113,7 @@ pub fn passes(stored: Option<&str>) -> Option<Vec<RestrictedParameter>> {
 }
 
 /// Parses the source of end users. Names that this version doesn't know count as the default.
-pub fn end_users(stored: Option<&str>) -> EndUserSource {
+pub fn parse_end_users(stored: Option<&str>) -> EndUserSource {
     stored.and_then(|name| name.parse().ok()).unwrap_or_default()
 }
 
