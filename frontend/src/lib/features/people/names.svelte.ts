@@ -1,16 +1,22 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Api } from '#lib/api/client.ts';
+import { ApiError } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
+import type { App } from '#lib/app/app.ts';
+
+type Source = {
+  readonly api: Pick<App['api'], 'get'>;
+  readonly session: { readonly account: App['session']['account'] };
+};
 
 /** Names of accounts, each of which is loaded once. */
 export class NamesStore {
   /** Names by id; null for an account that was deleted. */
   readonly #names = new SvelteMap<Id, string | null>();
   readonly #requested = new Set<Id>();
-  readonly #api: Pick<Api, 'get'>;
+  readonly #source: Source;
 
-  constructor(api: Pick<Api, 'get'>) {
-    this.#api = api;
+  constructor(source: Source) {
+    this.#source = source;
   }
 
   /** Name of an account; null if it was deleted, undefined while it isn't loaded. */
@@ -24,10 +30,16 @@ export class NamesStore {
 
   async #find(id: Id): Promise<void> {
     this.#requested.add(id);
+    const { api, session } = this.#source;
+    // Other users see only people with whom they share a workspace.
+    const isAdmin = session.account?.role === 'admin';
     try {
-      this.#names.set(id, (await this.#api.get(`/users/${id}`)).display_name);
-    } catch {
-      this.#names.set(id, null);
+      const user = await (isAdmin ? api.get(`/admin/users/${id}`) : api.get(`/users/${id}`));
+      this.#names.set(id, user.display_name);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) this.#names.set(id, null);
+      // Requested again with the next list.
+      else this.#requested.delete(id);
     }
   }
 }
