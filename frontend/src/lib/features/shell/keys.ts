@@ -1,3 +1,5 @@
+import { shortcutKey } from '#lib/util/key-letter.ts';
+
 const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
 
 /** Label of the key for shortcuts. */
@@ -7,11 +9,11 @@ export const altKey = isApple ? '⌥' : 'Alt ';
 /** Whether a key event is the shortcut for searching in the page. On Apple devices that is only ⌘F, because Ctrl-F moves the caret there. */
 export function isFind(event: KeyboardEvent): boolean {
   const isCommand = isApple ? event.metaKey && !event.ctrlKey : event.ctrlKey && !event.metaKey;
-  return isCommand && !event.altKey && !event.shiftKey && event.key.toLowerCase() === 'f';
+  return isCommand && !event.altKey && !event.shiftKey && shortcutKey(event) === 'f';
 }
 
 /** Whether a key event is the shortcut of the command palette. */
 export function isPalette(event: KeyboardEvent): boolean {
   const isCommand = (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey;
-  return isCommand && event.key.toLowerCase() === 'k';
+  return isCommand && shortcutKey(event) === 'k';
 }

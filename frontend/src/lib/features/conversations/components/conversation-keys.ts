@@ -1,6 +1,7 @@
 /** Keyboard shortcuts of a conversation. */
 import { tick } from 'svelte';
 import type { VirtualizerHandle } from 'virtua/svelte';
+import { shortcutKey } from '#lib/util/key-letter.ts';
 import { isFind } from '#lib/features/shell/keys.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
 import { actionsOf, type Action } from '../logic/actions.ts';
@@ -54,12 +55,13 @@ export async function handleMessageKey(
   const rows = log.items;
   const at = article ? rows.findIndex((row) => row.key === article.dataset.key) : rows.length;
   const view = rows[at]?.view;
-  if (event.key.toLowerCase() === 'p' && view?.sender.kind === 'user' && view.sender.id) {
+  const key = shortcutKey(event);
+  if (key === 'p' && view?.sender.kind === 'user' && view.sender.id) {
     event.preventDefault();
     navigation.openPerson(view.sender.id);
     return;
   }
-  const action = ACTIONS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const action = ACTIONS[key];
   if (view && action && actionsOf(view, rights).includes(action)) {
     event.preventDefault();
     const messageActions = messageActionsOf(conversationView);
