@@ -111,6 +111,19 @@ export default ts.config(
     rules: { 'no-restricted-syntax': ['error', ...RESTRICTED] }
   },
   {
+    files: ['src/**'],
+    ignores: ['src/lib/{util/browser-storage,i18n/locale}.ts', 'src/lib/testing/**', '**/*.test.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...['localStorage', 'sessionStorage'].map((name) => ({
+          name,
+          message: 'Use #lib/util/browser-storage.ts, which works without access to the storage too.'
+        }))
+      ]
+    }
+  },
+  {
     files: ['src/**/*.svelte'],
     ignores: ['src/lib/features/people/avatar.svelte'],
     rules: {

@@ -15,6 +15,7 @@ import { SidebarStore } from '#lib/features/conversations/sidebar.svelte.ts';
 import { WorkspacesStore } from '#lib/features/workspaces/workspaces.svelte.ts';
 import { withBase } from '#lib/util/address.ts';
 import { painted } from '#lib/util/first-paint.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 import { onResume } from '#lib/util/resume.ts';
 
 /** Stores that live as long as the page does. */
@@ -37,7 +38,7 @@ export interface App {
 export const [useApp, provideApp] = createContext<App>();
 
 export function createApp(): App {
-  const storage = safeStorage();
+  const storage = persistentStorage;
   const api = new Api({
     locks: navigator.locks as Locks | undefined,
     storage,
@@ -90,14 +91,4 @@ export function createApp(): App {
       .catch(() => undefined);
   });
   return app;
-}
-
-/** Returns the local storage; undefined if the browser blocks it, so that nothing is remembered. */
-export function safeStorage(): Storage | undefined {
-  try {
-    localStorage.getItem('natter.theme');
-    return localStorage;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import type { Id } from '#lib/api/types.ts';
-import { safeStorage, type App } from '#lib/app/app.ts';
+import type { App } from '#lib/app/app.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 import { conversationName } from '#lib/features/conversations/conversation-name.ts';
 import { isChannel } from '#lib/features/conversations/kinds.ts';
 import { confirmed } from '#lib/ui/confirm/index.ts';
@@ -9,7 +10,7 @@ import { localStoresOf, unsentOf, type Unsent } from './clear-local-data.ts';
 /** Signs out. If unsent content would be lost, the user is asked first; returns false if they decide to stay. */
 export async function signOut(
   app: Pick<App, 'api' | 'session' | 'conversations'>,
-  places = localStoresOf(safeStorage())
+  places = localStoresOf(persistentStorage)
 ): Promise<boolean> {
   const { session } = app;
   const unsent = await unsentOf(session.user.id, places);

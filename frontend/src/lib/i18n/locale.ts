@@ -12,7 +12,7 @@ let current: Locale | undefined;
 export function getLocale(): Locale {
   if (!current) {
     current = preferred();
-    if (typeof window !== 'undefined') localStorage.setItem(KEY, current);
+    if (typeof window !== 'undefined') store(current);
   }
   return current;
 }
@@ -20,7 +20,7 @@ export function getLocale(): Locale {
 /** Stores the choice of a language and reloads the page if the language has changed. */
 export function setLocale(locale: Locale): void {
   const isOther = locale !== getLocale();
-  localStorage.setItem(KEY, locale);
+  store(locale);
   if (isOther) location.reload();
 }
 
@@ -29,12 +29,26 @@ export function overwriteLocale(locale: Locale): void {
   current = locale;
 }
 
+// Not by `persistentStorage`: a module that this one imports would bring all messages into the first load.
+function stored(): string | null {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
+}
+
+function store(locale: Locale): void {
+  try {
+    localStorage.setItem(KEY, locale);
+  } catch {
+    // If storage is full or blocked, the choice isn't remembered.
+  }
+}
+
 function preferred(): Locale {
   if (typeof window === 'undefined') return locales[0];
-  const languages = [
-    localStorage.getItem(KEY) ?? '',
-    ...navigator.languages.flatMap((tag) => [tag, tag.split('-')[0]])
-  ];
+  const languages = [stored() ?? '', ...navigator.languages.flatMap((tag) => [tag, tag.split('-')[0]])];
   for (const language of languages) {
     const known = locales.find((locale) => locale === language?.toLowerCase());
     if (known) return known;

@@ -7,6 +7,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { ClientFrame, Id, Message, ReceiptCommand, SendCommand } from '#lib/api/types.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
+import { tabStorage } from '#lib/util/browser-storage.ts';
 import type { Socket } from './socket.ts';
 
 const CONNECTING = 0;
@@ -158,12 +159,8 @@ export class StreamSocket implements Socket {
   #notifyBlocked(): void {
     if (StreamSocket.#isSaid) return;
     StreamSocket.#isSaid = true;
-    try {
-      if (sessionStorage.getItem(BLOCKED_KEY)) return;
-      sessionStorage.setItem(BLOCKED_KEY, '1');
-    } catch {
-      // Without storage, the notice is shown again after a reload.
-    }
+    if (tabStorage.getItem(BLOCKED_KEY)) return;
+    tabStorage.setItem(BLOCKED_KEY, '1');
     toast(m.live_blocked());
   }
 

@@ -1,3 +1,5 @@
+import { tabStorage } from '#lib/util/browser-storage.ts';
+
 const KEY = 'natter.joining';
 
 export function invitationPath(token: string): string {
@@ -12,20 +14,12 @@ export function invitationIn(path: string): string | null {
 
 /** Remembers across the sign-in that the user has chosen to join. */
 export function rememberJoining(token: string): void {
-  try {
-    sessionStorage.setItem(KEY, token);
-  } catch {
-    // If storage is blocked, the user has to choose again.
-  }
+  tabStorage.setItem(KEY, token);
 }
 
 /** Whether the user chose to join before the sign-in. Returns true only once. */
 export function consumeJoining(token: string): boolean {
-  try {
-    const isIt = sessionStorage.getItem(KEY) === token;
-    if (isIt) sessionStorage.removeItem(KEY);
-    return isIt;
-  } catch {
-    return false;
-  }
+  const isIt = tabStorage.getItem(KEY) === token;
+  if (isIt) tabStorage.removeItem(KEY);
+  return isIt;
 }

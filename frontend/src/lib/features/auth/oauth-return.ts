@@ -1,4 +1,5 @@
 /** Data that is kept in session storage during the redirect to an OAuth provider. */
+import { tabStorage } from '#lib/util/browser-storage.ts';
 
 export interface OAuthReturn {
   provider: string;
@@ -9,16 +10,12 @@ export interface OAuthReturn {
 const KEY = 'natter.detour';
 
 export function saveOAuthReturn(oauthReturn: OAuthReturn): void {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify(oauthReturn));
-  } catch {
-    // If storage is blocked, the user continues at the start page.
-  }
+  tabStorage.setItem(KEY, JSON.stringify(oauthReturn));
 }
 
 export function loadOAuthReturn(): OAuthReturn | null {
   try {
-    const value: unknown = JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
+    const value: unknown = JSON.parse(tabStorage.getItem(KEY) ?? 'null');
     if (typeof value !== 'object' || value === null || !('provider' in value) || !('next' in value)) return null;
     return { provider: String(value.provider), next: localPath(String(value.next)) };
   } catch {
@@ -27,11 +24,7 @@ export function loadOAuthReturn(): OAuthReturn | null {
 }
 
 export function clearOAuthReturn(): void {
-  try {
-    sessionStorage.removeItem(KEY);
-  } catch {
-    // Storage is blocked, so nothing is stored.
-  }
+  tabStorage.removeItem(KEY);
 }
 
 /** Returns the path if it is one of this origin, and the root otherwise. Prevents open redirects. */

@@ -4,6 +4,7 @@ import type { Timestamp } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
 import { Resource } from '#lib/api/resource.svelte.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 
 const STORAGE_KEY = 'natter.charging';
 
@@ -70,15 +71,7 @@ export function quotaOf({ api, connection, session }: App): QuotaStore {
   const account = session.account?.id;
   const found = known.get(connection);
   if (found?.account === account && found) return found.quota;
-  const quota = new QuotaStore(api, connection, browserStorage());
+  const quota = new QuotaStore(api, connection, persistentStorage);
   known.set(connection, { account, quota });
   return quota;
-}
-
-function browserStorage(): Storage | undefined {
-  try {
-    return localStorage;
-  } catch {
-    return undefined;
-  }
 }

@@ -10,6 +10,7 @@ import { TypingStore } from './stores/typing.svelte.ts';
 import { ComparisonStore } from './logic/comparing.svelte.ts';
 import { useDeliveryReports } from './logic/delivery-reports.svelte.ts';
 import { BrowserOutboxStorage } from '#lib/realtime/outbox-storage.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 
 /** Stores of conversations, which live from sign-in to sign-out. */
 export interface ConversationContext {
@@ -44,7 +45,7 @@ export function provideConversation({ api, connection, session, conversations, a
       return session.nameOf(me);
     }
   });
-  const drafts = new DraftsStore(browserStorage());
+  const drafts = new DraftsStore(persistentStorage);
   drafts.open(id);
   messages.isBegun = (key) => drafts.get(key) !== '';
   for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.drafts.set(key, text);
@@ -54,7 +55,7 @@ export function provideConversation({ api, connection, session, conversations, a
     const brought = await painted.then(() => import('./draft-sync.svelte.ts')).catch(() => undefined);
     if (!brought) return;
     const show = (key: string, text: string) => conversations.drafts.set(key, text);
-    sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());
+    sync ??= new brought.DraftSync(api, connection, drafts, id, show, persistentStorage);
     await sync.exchange();
   });
   const settle = () => drafts.flush();
@@ -75,12 +76,4 @@ export function provideConversation({ api, connection, session, conversations, a
     filesChannel.close();
   });
   return setChat({ messages, drafts, typing, people, files, comparing: new ComparisonStore() });
-}
-
-function browserStorage(): Storage | undefined {
-  try {
-    return localStorage;
-  } catch {
-    return undefined;
-  }
 }

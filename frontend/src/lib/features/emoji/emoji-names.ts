@@ -1,7 +1,7 @@
 /** Names of emoji in the reader's language, and common short codes. */
 import github from 'emojibase-data/en/shortcodes/github.json?url';
 import { fold } from '#lib/util/fold.ts';
-import { findEmoji, loadEmoji, recentEmoji, withSkinTone, toneOf, type Emoji } from './emoji.ts';
+import { findEmoji, loadEmoji, recentEmoji, withSkinTone, toneOf, type Emoji, type KeyValueStorage } from './emoji.ts';
 
 export interface NamedEmoji {
   readonly emoji: string;
@@ -31,7 +31,7 @@ async function shortNames(): Promise<Map<string, string[]>> {
 }
 
 /** Returns at most `most` emoji that match the typed text. Matches of short codes come before matches of keywords. */
-export function suggestEmoji(all: EmojiNames, typed: string, most: number, storage: Storage): NamedEmoji[] {
+export function suggestEmoji(all: EmojiNames, typed: string, most: number, storage: KeyValueStorage): NamedEmoji[] {
   const wanted = fold(typed);
   const [tone, recent] = [toneOf(storage), new Set(recentEmoji(storage))];
   const found = new Map<Emoji, { name: string; rank: number }>();
@@ -60,7 +60,7 @@ export function suggestEmoji(all: EmojiNames, typed: string, most: number, stora
 }
 
 /** Returns the emoji with exactly this short code; undefined if there is none. */
-export function findByShortCode(all: EmojiNames, name: string, storage: Storage): string | undefined {
+export function findByShortCode(all: EmojiNames, name: string, storage: KeyValueStorage): string | undefined {
   const found = all.find(({ names }) => names.includes(name.toLowerCase()));
   return found && withSkinTone(found.emoji, toneOf(storage));
 }

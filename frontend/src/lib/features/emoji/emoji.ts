@@ -81,7 +81,7 @@ const TONE_KEY = 'natter.emoji-tone';
 const MAX_RECENT = 16;
 const DEFAULT_EMOJI = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '😮'];
 
-type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
+export type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
 
 /** Recently used emoji, filled up with popular ones. */
 export function recentEmoji(storage: KeyValueStorage): string[] {

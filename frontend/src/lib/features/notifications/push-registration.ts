@@ -1,26 +1,19 @@
 /** Stores for which account push is turned on. The server sends notifications only as long as the session that registered the device lasts. */
 import type { Api } from '#lib/api/client.ts';
 import type { Id } from '#lib/api/types.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 import { registerDevice } from './push-device.ts';
 
 const STORAGE_KEY = 'natter.woken';
 
 /** Records the account for which push is on; null if it is off. */
 export function enablePush(account: Id | null): void {
-  try {
-    if (account === null) localStorage.removeItem(STORAGE_KEY);
-    else localStorage.setItem(STORAGE_KEY, account);
-  } catch {
-    // Recorded again when the settings are opened.
-  }
+  if (account === null) persistentStorage.removeItem(STORAGE_KEY);
+  else persistentStorage.setItem(STORAGE_KEY, account);
 }
 
 function isWokenFor(account: Id): boolean {
-  try {
-    return localStorage.getItem(STORAGE_KEY) === account;
-  } catch {
-    return false;
-  }
+  return persistentStorage.getItem(STORAGE_KEY) === account;
 }
 
 /** Registers the device again after a sign-in, because that has created a new session. */

@@ -1,5 +1,6 @@
 /** Recognises a message such as `+:tada:` or `+🎉`, which is not sent but reacts to the newest message. */
 import { getLocale } from '#lib/i18n/locale.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 import { formOf } from '#lib/features/emoji/emoji.ts';
 import { findByShortCode, loadNames } from '#lib/features/emoji/emoji-names.ts';
 import type { Name } from '#lib/features/conversations/mentions.ts';
@@ -11,5 +12,5 @@ export async function quickEmoji(text: string, own: readonly Name[]): Promise<st
   const [, emoji, name] = TYPED.exec(formOf(text.trim())) ?? [];
   if (emoji || !name) return emoji ?? null;
   if (own.some((one) => one.name === `${name}:`)) return `:${name}:`;
-  return findByShortCode(await loadNames(getLocale()), name, localStorage) ?? null;
+  return findByShortCode(await loadNames(getLocale()), name, persistentStorage) ?? null;
 }

@@ -1,17 +1,9 @@
 import { useApp } from '#lib/app/app.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 import { RecentSearchesStore } from './recent-searches.svelte.ts';
 
 /** Recent searches of the current account. */
 export function useRecent(): RecentSearchesStore {
   const { session } = useApp();
-  return new RecentSearchesStore(storage(), session.account?.id ?? '');
-}
-
-/** Local storage; undefined if the browser blocks it. */
-function storage(): Storage | undefined {
-  try {
-    return localStorage;
-  } catch {
-    return undefined;
-  }
+  return new RecentSearchesStore(persistentStorage, session.account?.id ?? '');
 }

@@ -1,6 +1,7 @@
 /** Notes that the user has dismissed, stored on this device. */
 import type { App } from '#lib/app/app.ts';
 import { perAccount } from '#lib/app/per-account.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 
 const STORAGE_KEY = 'natter.put-away';
 /** Maximum number of stored notes; the oldest ones are removed. */
@@ -54,13 +55,5 @@ function read(storage: KeyValueStorage | undefined): Record<string, number> {
 
 /** Dismissed notes of the current account. */
 export const dismissedNotesOf = perAccount(
-  ({ session }: Pick<App, 'session'>) => new DismissedNotesStore(session.account?.id ?? '', browserStorage())
+  ({ session }: Pick<App, 'session'>) => new DismissedNotesStore(session.account?.id ?? '', persistentStorage)
 );
-
-function browserStorage(): Storage | undefined {
-  try {
-    return localStorage;
-  } catch {
-    return undefined;
-  }
-}

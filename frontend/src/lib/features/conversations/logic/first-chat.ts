@@ -58,12 +58,3 @@ function parsed(text: string | null | undefined): StartedConversation | null {
     return null;
   }
 }
-
-/** Session storage; undefined if the browser blocks it. */
-export function tabStorage(): Storage | undefined {
-  try {
-    return sessionStorage;
-  } catch {
-    return undefined;
-  }
-}

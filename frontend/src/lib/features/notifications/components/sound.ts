@@ -1,3 +1,5 @@
+import { persistentStorage } from '#lib/util/browser-storage.ts';
+
 const STORAGE_KEY = 'natter.sound';
 
 /** Frequencies of the notes of each sound, in Hz. */
@@ -20,20 +22,12 @@ let last = 0;
 let context: AudioContext | undefined;
 
 export function chosenSound(): Sound {
-  try {
-    const kept = localStorage.getItem(STORAGE_KEY);
-    return SOUND_NAMES.find((name) => name === kept) ?? 'drop';
-  } catch {
-    return 'drop';
-  }
+  const stored = persistentStorage.getItem(STORAGE_KEY);
+  return SOUND_NAMES.find((name) => name === stored) ?? 'drop';
 }
 
 export function chooseSound(sound: Sound): void {
-  try {
-    localStorage.setItem(STORAGE_KEY, sound);
-  } catch {
-    // If storage is full or blocked, the choice isn't remembered.
-  }
+  persistentStorage.setItem(STORAGE_KEY, sound);
 }
 
 /** Plays the chosen sound in one of the tabs. Browsers allow sound only after the user has interacted with the page. */
@@ -52,12 +46,9 @@ export function chime(): void {
 
 /** Whether no tab has played a sound recently. If so, records that this one does now. */
 function isFirst(now: number): boolean {
-  try {
-    if (Math.abs(now - Number(localStorage.getItem(LAST_SOUND_KEY))) < MIN_SOUND_INTERVAL) return false;
-    localStorage.setItem(LAST_SOUND_KEY, String(now));
-  } catch {
-    // Without storage, every tab plays.
-  }
+  if (Math.abs(now - Number(persistentStorage.getItem(LAST_SOUND_KEY))) < MIN_SOUND_INTERVAL) return false;
+  // Without storage, every tab plays.
+  persistentStorage.setItem(LAST_SOUND_KEY, String(now));
   return true;
 }
 

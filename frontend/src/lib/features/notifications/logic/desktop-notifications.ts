@@ -1,6 +1,7 @@
 /** System notifications while the app is open but not visible. Push shows them while it is closed. */
 import { base } from '#lib/util/address.ts';
 import { isPageVisible } from '#lib/ui/page-visibility.ts';
+import { persistentStorage } from '#lib/util/browser-storage.ts';
 
 const STORAGE_KEY = 'natter.in-passing';
 /** Name of the lock that the tab holds which shows notifications. */
@@ -47,19 +48,11 @@ export function browserEnvironment(): Environment | null {
 
 /** Whether desktop notifications are turned on in this browser, as they are by default. */
 export function isDesktopNotificationsOn(): boolean {
-  try {
-    return localStorage.getItem(STORAGE_KEY) !== 'off';
-  } catch {
-    return true;
-  }
+  return persistentStorage.getItem(STORAGE_KEY) !== 'off';
 }
 
 export function setDesktopNotifications(isWanted: boolean): void {
-  try {
-    localStorage.setItem(STORAGE_KEY, isWanted ? 'on' : 'off');
-  } catch {
-    // If storage is full or blocked, the choice isn't remembered.
-  }
+  persistentStorage.setItem(STORAGE_KEY, isWanted ? 'on' : 'off');
 }
 
 export class DesktopNotifications {
