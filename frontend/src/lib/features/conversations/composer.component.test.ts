@@ -123,6 +123,19 @@ it('suggests the people that a mention may mean', async () => {
   await expect.element(page.getByRole('option')).not.toBeInTheDocument();
 });
 
+it('undoes what was inserted, and then what was typed', async () => {
+  await renderComposer();
+  await field.click();
+  await userEvent.keyboard('Ask @be');
+  await expect.element(page.getByRole('option', { name: /Ben Okafor/ })).toBeVisible();
+  await userEvent.keyboard('{Enter}');
+  await expect.element(field).toHaveValue('Ask @Ben Okafor ');
+  await userEvent.keyboard('{Control>}z{/Control}');
+  await expect.element(field).toHaveValue('Ask @be');
+  await userEvent.keyboard('{Control>}z{/Control}');
+  await expect.element(field).not.toHaveValue('Ask @be');
+});
+
 it('says that the connection is lost', async () => {
   const { app } = await renderComposer();
   app.connection.start();

@@ -174,20 +174,23 @@ export class ComposerState {
     this.suggestions.closePrompts();
     if (prompt.content.includes('{{')) this.filling = prompt;
     else if (prompt.make) void this.#useRendered(prompt.make);
-    else this.usePrompt(prompt.content);
+    else void this.usePrompt(prompt.content);
   }
 
   /** Asks the tool server to render a prompt that has no variables, and inserts the text. */
   async #useRendered(make: NonNullable<UsablePrompt['make']>): Promise<void> {
     const { attempt } = await import('#lib/ui/attempt.ts');
-    await attempt(async () => this.usePrompt(await make({})));
+    await attempt(async () => await this.usePrompt(await make({})));
   }
 
   /** Replaces the typed query by the prompt. The text after the query comes after the prompt. */
-  usePrompt(prompt: string): void {
+  async usePrompt(prompt: string): Promise<void> {
     const rest = this.text.slice(this.#typedForPrompt);
     this.filling = null;
-    this.write(rest.trim() ? `${prompt}\n\n${rest}` : prompt);
+    // Waits until the dialog has returned the focus to the field.
+    await tick();
+    if (rest.trim()) await this.#replaceRange(0, this.#typedForPrompt, `${prompt}\n\n`);
+    else await this.#replaceRange(0, this.text.length, prompt);
   }
 
   get #commandField() {
@@ -314,12 +317,16 @@ export class ComposerState {
 
   /** Replaces a range of the text and places the caret after the inserted words. */
   async #replaceRange(start: number, end: number, words: string): Promise<void> {
-    const rest = this.text.slice(end);
-    this.text = this.text.slice(0, start) + words + (words.endsWith(' ') ? rest.replace(/^ /, '') : rest);
-    this.#store();
     await tick();
-    this.field?.focus();
-    this.field?.setSelectionRange(start + words.length, start + words.length);
+    const { field } = this;
+    if (!field) return;
+    const isSpaced = words.endsWith(' ') && this.text[end] === ' ';
+    field.focus();
+    field.setSelectionRange(start, isSpaced ? end + 1 : end);
+    // Unlike an assignment, this can be undone, and what was typed before, too. The browser reports it as input.
+    if (words === '' ? document.execCommand('delete') : document.execCommand('insertText', false, words)) return;
+    field.setRangeText(words, field.selectionStart, field.selectionEnd, 'end');
+    field.dispatchEvent(new Event('input', { bubbles: true }));
   }
 
   get #selection(): { start: number; end: number } {
@@ -340,7 +347,6 @@ export class ComposerState {
     const { start, end } = this.#selection;
     const isWord = emoji.startsWith(':');
     await this.#replaceRange(start, end, isWord ? `${this.#spaceBefore(start)}${emoji} ` : emoji);
-    this.handleInput();
   }
 
   /** Inserts a transcript at the caret, so that the user can review it before sending. */
@@ -349,7 +355,6 @@ export class ComposerState {
     await tick();
     const { start, end } = this.#selection;
     await this.#replaceRange(start, end, `${this.#spaceBefore(start)}${transcript}`);
-    this.handleInput();
   }
 
   pasted(event: ClipboardEvent): void {
@@ -372,7 +377,8 @@ export class ComposerState {
   async sendAsFile(words: string): Promise<void> {
     if (!(await this.attachments?.attach([asFile(words)]))) return;
     this.largePaste = null;
-    this.write(this.text.replace(words, '').trim());
+    const at = this.text.indexOf(words);
+    if (at !== -1) await this.#replaceRange(at, at + words.length, '');
   }
 
   async #pasteTable(html: string, plain: string): Promise<void> {
@@ -385,7 +391,6 @@ export class ComposerState {
     // A Markdown table must start on a line of its own.
     const lead = made && start > 0 && this.text[start - 1] !== '\n' ? '\n\n' : '';
     await this.#replaceRange(start, end, made === null ? plain : `${lead}${made}\n`);
-    this.handleInput();
   }
 
   handleKeydown(event: KeyboardEvent): void {
