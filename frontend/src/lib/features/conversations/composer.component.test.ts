@@ -136,6 +136,18 @@ it('undoes what was inserted, and then what was typed', async () => {
   await expect.element(field).not.toHaveValue('Ask @be');
 });
 
+it('runs only commands that are typed whole or chosen', async () => {
+  const { view } = await renderComposer();
+  await field.click();
+  await userEvent.keyboard('/shr');
+  await expect.element(page.getByRole('option', { name: /shrug/ })).toBeVisible();
+  await userEvent.keyboard('{Enter}');
+  await expect.element(field).toHaveValue('/shrug ');
+  expect(view.log.items).toEqual([]);
+  await userEvent.keyboard('{Enter}');
+  await expect.poll(() => view.log.items.length).toBe(1);
+});
+
 it('says that the connection is lost', async () => {
   const { app } = await renderComposer();
   app.connection.start();

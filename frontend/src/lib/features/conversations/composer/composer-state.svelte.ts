@@ -213,6 +213,11 @@ export class ComposerState {
     }
   }
 
+  /** Completes the name of the command that is being typed. */
+  async completeCommand({ name }: Command): Promise<void> {
+    await this.#replaceRange(0, this.suggestions.promptQueryLength, `/${name} `);
+  }
+
   async runCommand(command: Command, words: string): Promise<void> {
     this.suggestions.closePrompts();
     await (await import('../commands.ts')).execute(this.#commandField, command, words);
