@@ -23,6 +23,7 @@ mod m0013_learned_model_settings;
 mod m0014_end_users;
 mod m0015_usage_details;
 mod m0016_usage_tags;
+mod m0017_service_accounts;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             m0014_end_users,
             m0015_usage_details,
             m0016_usage_tags,
+            m0017_service_accounts,
         ]
     }
 }

@@ -103,6 +103,11 @@ actions! {
     ProviderAdded = "gateway.provider_added";
     ProviderChanged = "gateway.provider_changed";
     ProviderRemoved = "gateway.provider_removed";
+    ServiceAccountCreated = "gateway.service_account_created";
+    ServiceAccountChanged = "gateway.service_account_changed";
+    ServiceAccountDisabled = "gateway.service_account_disabled";
+    ServiceAccountEnabled = "gateway.service_account_enabled";
+    ServiceAccountDeleted = "gateway.service_account_deleted";
     PlanChanged = "payment.plan_changed";
     PaymentRefunded = "payment.refunded";
     RefundDecided = "payment.refund_decided";

@@ -16,7 +16,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         gateway_responses::{self as rows, BackgroundResponseRow, BackgroundResponseState},
-        users,
+        service_accounts,
     },
 };
 use futures_util::{Stream, stream};
@@ -104,7 +104,7 @@ async fn insert(
     let as_error = |error: AppError| to_gateway_error(&error);
     let (id, user_id, now) = (row.id, row.user_id, row.created_at);
     let tx = service.db.begin().await.map_err(app_error).map_err(as_error)?;
-    let user = users::lock(&tx, user_id).await.map_err(as_error)?;
+    let user = service_accounts::lock_key_owner(&tx, user_id).await.map_err(as_error)?;
     user.ok_or_else(|| GatewayError::new(ErrorKind::Unauthenticated, "The owner of this key no longer exists."))?;
     if rows::count_active(&tx, user_id).await.map_err(as_error)? >= MAX_ACTIVE {
         let message =

@@ -15,7 +15,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         gateway_files::{self as rows, FilePage, GatewayFileRow, GatewayOwner, ReceivedFileData},
-        users,
+        service_accounts,
     },
 };
 use gateway::{GatewayCaller, authorize_endpoint};
@@ -96,7 +96,7 @@ pub(crate) async fn start_pending(
     service.files.uploads.store.check_space(reserved).await?;
     let (id, now) = (GatewayFileId::new(), service.clock.now());
     let tx = service.db.begin().await.map_err(app_error)?;
-    users::lock(&tx, owner.user_id).await?.ok_or(Code::Unauthenticated)?;
+    service_accounts::lock_key_owner(&tx, owner.user_id).await?.ok_or(Code::Unauthenticated)?;
     let used = rows::usage(&tx, owner.user_id).await?;
     if used.files >= MAX_FILES {
         let sentence = format!("You have {MAX_FILES} files. Delete some first.");

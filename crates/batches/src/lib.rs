@@ -31,7 +31,7 @@ use dbcontext::{
         gateway_batches::{self as rows, BatchRow},
         gateway_files::GatewayOwner,
         jobs::JobOwner,
-        users,
+        service_accounts,
     },
 };
 use gateway::{GatewayCaller, GatewayService};
@@ -84,7 +84,7 @@ async fn insert_batch(service: &BatchesService, row: BatchRow) -> Result<(), App
     let owner = GatewayOwner { user_id: row.user_id, workspace_id: row.workspace_id };
     let (job, now) = (BatchJob { batch_id: row.id }, row.created_at);
     let tx = service.db.begin().await.map_err(app_error)?;
-    users::lock(&tx, owner.user_id).await?.ok_or(Code::Unauthenticated)?;
+    service_accounts::lock_key_owner(&tx, owner.user_id).await?.ok_or(Code::Unauthenticated)?;
     if rows::count_active(&tx, owner.user_id).await? >= MAX_ACTIVE_BATCHES {
         let sentence = format!("You have {MAX_ACTIVE_BATCHES} batches in progress. Wait until one of them has ended.");
         return Err(AppError::refused(Code::WrongState, sentence));

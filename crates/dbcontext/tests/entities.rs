@@ -192,6 +192,7 @@ fn entities(backend: DatabaseBackend) -> BTreeMap<String, Table> {
         search_reindex_queue,
         search_request,
         section,
+        service_account,
         signing_key,
         slow_mode_post,
         subscription,

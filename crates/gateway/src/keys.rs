@@ -1,5 +1,5 @@
-//! API keys of a user: creation, changes, rotation, listing. Their permissions are their
-//! [policy](super::policy).
+//! API keys of users and [service accounts](super::service_accounts): creation, changes, rotation,
+//! listing. Their permissions are their [policy](super::policy).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -16,7 +16,7 @@ use dbcontext::{
     query::{
         api_keys as rows,
         budgets::{self as budget_rows, BudgetId, BudgetSubject},
-        users,
+        service_accounts, users,
     },
 };
 use identity::accounts::{
@@ -37,6 +37,44 @@ const MAX_KEYS: u64 = 100;
 /// Maximum time for which the previous secret is accepted after a rotation.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 86_400);
 
+/// Owner of API keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyOwner {
+    User(UserId),
+    ServiceAccount(UserId),
+}
+
+impl KeyOwner {
+    const fn id(self) -> UserId {
+        match self {
+            Self::User(id) | Self::ServiceAccount(id) => id,
+        }
+    }
+
+    /// Locks the account of the owner until the transaction ends.
+    async fn lock<C: sea_orm::ConnectionTrait>(self, tx: &C) -> Result<(), AppError> {
+        match self {
+            Self::User(id) => drop(users::lock(tx, id).await?.ok_or(Code::Unauthenticated)?),
+            Self::ServiceAccount(id) => drop(service_accounts::lock(tx, id).await?.ok_or(Code::NotFound)?),
+        }
+        Ok(())
+    }
+
+    /// Checks that `by` may give these scopes to a key of the owner.
+    fn check_scopes(self, by: &Confirmed, scopes: Scopes) -> Result<(), AppError> {
+        if scopes.is_empty() {
+            return Err(AppError::field("scopes", "required", "Choose at least one permission."));
+        }
+        if scopes.contains(Scope::Admin) && !by.is_admin() {
+            return Err(AppError::field("scopes", "forbidden", "Only admins can give a key the admin permission."));
+        }
+        if matches!(self, Self::ServiceAccount(_)) && scopes != scopes.only(Scope::Gateway) {
+            return Err(AppError::field("scopes", "forbidden", "Service accounts can only call models."));
+        }
+        Ok(())
+    }
+}
+
 /// API key to create.
 pub struct NewApiKey {
     pub name: String,
@@ -56,15 +94,25 @@ pub struct KeyChange {
 
 /// Creates a key for the caller. The secret is returned once and not stored.
 pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
+    create_for(service, by, KeyOwner::User(by.user_id), new).await
+}
+
+/// [`create`] for another owner.
+pub(crate) async fn create_for(
+    service: &GatewayService,
+    by: &Confirmed,
+    owner: KeyOwner,
+    new: NewApiKey,
+) -> Result<(ApiKey, Secret), AppError> {
     let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;
-    check_scopes(by, new.scopes)?;
+    owner.check_scopes(by, new.scopes)?;
     let now = service.clock.now();
     check_expiry(new.expires_at, now)?;
     new.policy.check(service, by).await?;
     let key = generate()?;
     let mut row = api_key::Model {
         id: ApiKeyId::new(),
-        user_id: by.user_id,
+        user_id: owner.id(),
         name,
         prefix: prefix(&key),
         key_hash: token::hash_token(&key),
@@ -88,11 +136,11 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
     let budget = new.policy.budget.flatten();
     new.policy.apply(service, &mut row)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    if rows::count(&tx, by.user_id).await? >= MAX_KEYS {
+    owner.lock(&tx).await?;
+    if rows::count(&tx, owner.id()).await? >= MAX_KEYS {
         return Err(AppError::refused(
             Code::WrongState,
-            format!("You've reached the limit of {MAX_KEYS} API keys. Revoke one you don't use."),
+            format!("The limit of {MAX_KEYS} API keys has been reached. Revoke one that isn't used."),
         ));
     }
     rows::insert(&tx, row.clone()).await?;
@@ -112,13 +160,24 @@ pub async fn update(
     id: ApiKeyId,
     change: KeyChange,
 ) -> Result<ApiKey, AppError> {
+    update_for(service, by, KeyOwner::User(by.user_id), id, change).await
+}
+
+/// [`update`] for another owner.
+pub(crate) async fn update_for(
+    service: &GatewayService,
+    by: &Confirmed,
+    owner: KeyOwner,
+    id: ApiKeyId,
+    change: KeyChange,
+) -> Result<ApiKey, AppError> {
     let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
-    change.scopes.map_or(Ok(()), |scopes| check_scopes(by, scopes))?;
+    change.scopes.map_or(Ok(()), |scopes| owner.check_scopes(by, scopes))?;
     let now = service.clock.now();
     check_expiry(change.expires_at.flatten(), now)?;
     change.policy.check(service, by).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut row = find_locked(&tx, by, id).await?;
+    let mut row = find_locked(&tx, owner, id).await?;
     if let Some(name) = name {
         row.name = name;
     }
@@ -158,6 +217,17 @@ pub async fn rotate(
     id: ApiKeyId,
     grace: Duration,
 ) -> Result<(ApiKey, Secret), AppError> {
+    rotate_for(service, by, KeyOwner::User(by.user_id), id, grace).await
+}
+
+/// [`rotate`] for another owner.
+pub(crate) async fn rotate_for(
+    service: &GatewayService,
+    by: &Confirmed,
+    owner: KeyOwner,
+    id: ApiKeyId,
+    grace: Duration,
+) -> Result<(ApiKey, Secret), AppError> {
     if grace > MAX_GRACE {
         let message = format!("At most {} seconds.", MAX_GRACE.as_secs());
         return Err(AppError::field("grace_seconds", "too_large", message));
@@ -165,7 +235,7 @@ pub async fn rotate(
     let now = service.clock.now();
     let key = generate()?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let mut row = find_locked(&tx, by, id).await?;
+    let mut row = find_locked(&tx, owner, id).await?;
     if row.expires_at.is_some_and(|expires_at| expires_at <= now) {
         return Err(AppError::refused(Code::WrongState, "This key has expired. Change its expiration date first."));
     }
@@ -182,28 +252,18 @@ pub async fn rotate(
     Ok((view(service, row, budget), key.into()))
 }
 
-/// Loads one of the caller's keys and locks it until the end of the transaction.
+/// Loads a key of the owner and locks it until the end of the transaction.
 async fn find_locked<C: sea_orm::ConnectionTrait>(
     tx: &C,
-    by: &Principal,
+    owner: KeyOwner,
     id: ApiKeyId,
 ) -> Result<api_key::Model, AppError> {
-    users::lock(tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    Ok(rows::find(tx, by.user_id, id).await?.ok_or(Code::NotFound)?)
+    owner.lock(tx).await?;
+    Ok(rows::find(tx, owner.id(), id).await?.ok_or(Code::NotFound)?)
 }
 
 const fn own_budget(id: ApiKeyId) -> BudgetId {
     BudgetId { scope: BudgetScope::Key, id: id.0 }
-}
-
-fn check_scopes(by: &Confirmed, scopes: Scopes) -> Result<(), AppError> {
-    if scopes.is_empty() {
-        return Err(AppError::field("scopes", "required", "Choose at least one permission."));
-    }
-    if scopes.contains(Scope::Admin) && !by.is_admin() {
-        return Err(AppError::field("scopes", "forbidden", "Only admins can give a key the admin permission."));
-    }
-    Ok(())
 }
 
 fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), AppError> {
@@ -236,7 +296,11 @@ pub async fn list_for_user(
     list_of(service, owner, page).await
 }
 
-async fn list_of(service: &GatewayService, owner: UserId, page: PageRequest) -> Result<Page<ApiKey>, AppError> {
+pub(crate) async fn list_of(
+    service: &GatewayService,
+    owner: UserId,
+    page: PageRequest,
+) -> Result<Page<ApiKey>, AppError> {
     let (keys, total) = rows::list(service.db.reader(), owner, page).await?;
     let ids: Vec<Uuid> = keys.iter().map(|key| key.id.0).collect();
     let budgets = budget_rows::of_keys(service.db.reader(), &ids).await?;

@@ -32,6 +32,7 @@ pub mod providers;
 mod reservations;
 mod response_cache;
 mod response_store;
+pub mod service_accounts;
 #[cfg(test)]
 mod tests;
 mod transcribe;

@@ -154,7 +154,7 @@ pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope
     announce_lists_changed(service).await
 }
 
-async fn announce_lists_changed(service: &GatewayService) -> Result<(), AppError> {
+pub(super) async fn announce_lists_changed(service: &GatewayService) -> Result<(), AppError> {
     service.reload().await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
     Ok(())

@@ -1,12 +1,15 @@
 //! CSV export of requests to models.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use appcore::{AppError, Timestamp, auth::Principal};
+use appcore::{AppError, Timestamp, UserId, auth::Principal};
 use bytes::Bytes;
 use dbcontext::{
     entity::usage_request,
-    query::usage::{self as rows, UsageFilter},
+    query::{
+        service_accounts,
+        usage::{self as rows, UsageFilter},
+    },
 };
 use futures_util::{Stream, StreamExt as _, stream};
 use platform::csv::{encode, escape_formula, format_credits};
@@ -20,7 +23,7 @@ use crate::{
 
 /// Maximum number of requests read per query.
 const CHUNK_SIZE: u64 = 1_000;
-const COLUMNS: usize = 25;
+const COLUMNS: usize = 26;
 const HEADER: [&str; COLUMNS] = [
     "time",
     "request_id",
@@ -47,6 +50,7 @@ const HEADER: [&str; COLUMNS] = [
     "first_token_ms",
     "duration_ms",
     "tries",
+    "service_account",
 ];
 
 /// Exports requests as CSV, the oldest first. Requests during the export are left out.
@@ -62,21 +66,27 @@ pub async fn export(
     let is_empty = [end_user, tag].into_iter().flatten().any(is_unstorable);
     wait_for_pending(&service).await;
     let start = (!is_empty).then_some((from, Uuid::nil()));
+    // No other caller sees the usage of service accounts.
+    let sees_all = by.may_administer();
+    let names = if sees_all { service_accounts::names(service.db.reader()).await? } else { HashMap::new() };
+    let names = Arc::new(names);
     let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
-    let chunks = stream::try_unfold((service, labels, start), move |(service, labels, after)| async move {
-        let Some(after) = after else { return Ok(None) };
-        let (end_user, tag) = (labels.0.as_deref(), labels.1.as_deref());
-        let filter = UsageFilter { user_id, key_id, end_user, tag, from, to };
-        let found = rows::list_after(service.db.reader(), filter, after, CHUNK_SIZE).await?;
-        let is_last = (found.len() as u64) < CHUNK_SIZE;
-        let next = found.last().map(|row| (row.created_at, row.id)).filter(|_| !is_last);
-        let chunk = encode(found.into_iter().map(csv_row).collect())?;
-        Ok::<_, AppError>(Some((chunk, (service, labels, next))))
-    });
+    let chunks =
+        stream::try_unfold((service, labels, names, start), move |(service, labels, names, after)| async move {
+            let Some(after) = after else { return Ok(None) };
+            let (end_user, tag) = (labels.0.as_deref(), labels.1.as_deref());
+            let filter = UsageFilter { user_id, key_id, end_user, tag, from, to };
+            let found = rows::list_after(service.db.reader(), filter, after, CHUNK_SIZE).await?;
+            let is_last = (found.len() as u64) < CHUNK_SIZE;
+            let next = found.last().map(|row| (row.created_at, row.id)).filter(|_| !is_last);
+            let chunk = encode(found.into_iter().map(|row| csv_row(row, &names)).collect())?;
+            Ok::<_, AppError>(Some((chunk, (service, labels, names, next))))
+        });
     Ok(header.chain(chunks))
 }
 
-fn csv_row(row: usage_request::Model) -> [String; COLUMNS] {
+/// Columns of a request. `names` are those of the service accounts.
+fn csv_row(row: usage_request::Model, names: &HashMap<UserId, String>) -> [String; COLUMNS] {
     [
         row.created_at.to_string(),
         escape_formula(row.request_id),
@@ -103,5 +113,6 @@ fn csv_row(row: usage_request::Model) -> [String; COLUMNS] {
         row.first_token_ms.map(|millis| millis.to_string()).unwrap_or_default(),
         row.duration_ms.to_string(),
         row.attempts.to_string(),
+        escape_formula(names.get(&row.user_id).cloned().unwrap_or_default()),
     ]
 }

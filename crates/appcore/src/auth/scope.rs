@@ -51,6 +51,12 @@ impl Scopes {
         self.0 == 0
     }
 
+    /// Returns the set without all scopes but this one.
+    #[must_use]
+    pub const fn only(self, scope: Scope) -> Self {
+        Self(self.0 & scope.bit())
+    }
+
     pub fn iter(self) -> impl Iterator<Item = Scope> {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
@@ -98,6 +104,8 @@ mod tests {
         assert_eq!(scopes.to_string(), "read,gateway");
         assert_eq!(Scopes::parse("read,gateway"), scopes);
         assert!(!scopes.contains(Scope::Write));
+        assert_eq!(scopes.only(Scope::Gateway).to_string(), "gateway");
+        assert!(scopes.only(Scope::Admin).is_empty());
         assert!(Scopes::parse("everything,readwrite,").is_empty());
         assert_eq!(serde_json::to_string(&scopes).unwrap(), r#"["read","gateway"]"#);
     }

@@ -29,6 +29,7 @@ mod notification;
 mod poll;
 mod scheduling;
 mod search;
+mod service_account;
 mod share;
 mod thread;
 mod tool;
@@ -108,6 +109,7 @@ pub use search::{
     CatchUp, FoundConversation, FoundInFile, SearchAnswer, SearchCorrection, SearchDayFacet, SearchFacet, SearchFacets,
     SearchHas, SearchHasFacet, SearchHit, SearchResults, SearchSort, SearchSource, SearchTotal, SearchType,
 };
+pub use service_account::{ServiceAccount, ServiceAccountContact};
 pub use share::{Share, SharedChat, SharedMessage, Sharer};
 pub use thread::{FollowedThread, Neighbours, SavedMessage, SavedState, Thread, ThreadPosition};
 pub use tool::{

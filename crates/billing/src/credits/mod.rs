@@ -11,7 +11,7 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::{ledger as rows, users, workspaces},
+    query::{ledger as rows, service_accounts, workspaces},
 };
 use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
@@ -71,7 +71,8 @@ pub async fn adjust_balance(
         return Err(AppError::field("amount", "invalid", "Enter an amount other than 0, up to a million credits."));
     }
     match holder {
-        AccountHolder::Person(id) => drop(users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
+        AccountHolder::Person(id) if service_accounts::is_key_owner(service.db.reader(), id).await? => {}
+        AccountHolder::Person(_) => return Err(Code::NotFound.into()),
         AccountHolder::Workspace(id) => drop(workspaces::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
     }
     let tx = service.db.begin().await.map_err(app_error)?;

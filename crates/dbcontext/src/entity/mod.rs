@@ -91,6 +91,7 @@ pub mod scheduled_upload;
 pub mod search_reindex_queue;
 pub mod search_request;
 pub mod section;
+pub mod service_account;
 pub mod signing_key;
 pub mod slow_mode_post;
 pub mod subscription;

@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{Expr, Query},
 };
 
-use super::{raw, rows::padded_to_power_of_two};
+use super::{raw, rows::padded_to_power_of_two, service_accounts};
 use crate::{
     constraint::app_error,
     entity::{
@@ -28,6 +28,8 @@ pub struct ApiKeyStatus {
     pub key_hash: Vec<u8>,
     pub user_id: UserId,
     pub role: UserRole,
+    /// True if the owner is a service account.
+    pub is_service_account: bool,
     pub scopes: String,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
@@ -46,7 +48,8 @@ pub struct ApiKeyStatus {
     pub budgets: i64,
 }
 
-/// Returns the usable keys with these hashes whose owners' accounts are active.
+/// Returns the usable keys with these hashes whose owners' accounts, of people or services, are
+/// active.
 pub async fn statuses<C: ConnectionTrait>(
     db: &C,
     hashes: &[Vec<u8>],
@@ -78,6 +81,8 @@ async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<A
         .columns([Column::WorkspaceId, Column::Models, Column::Endpoints, Column::Rpm, Column::Tpm, Column::Parallel])
         .columns([Column::Passes, Column::PreviousHash, Column::PreviousUntil, Column::EndUsers, Column::ScopedBudgets])
         .column(user::Column::Role)
+        // Of the deleted accounts, only service accounts own usable keys.
+        .column_as(user::Column::IsDeleted, "is_service_account")
         .column_as(Expr::cust(BUDGETS), "budgets")
         .into_model()
         .all(db)
@@ -193,7 +198,7 @@ fn unrevoked_keys(user_id: UserId) -> Select<Entity> {
 fn usable_keys(now: Timestamp) -> Select<Entity> {
     Entity::find()
         .join(JoinType::InnerJoin, to_user())
-        .filter(user::Column::IsDeleted.eq(false))
+        .filter(service_accounts::owns_keys())
         .filter(user::Column::SuspendedAt.is_null())
         .filter(Column::RevokedAt.is_null())
         .filter(Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now)))
@@ -201,8 +206,10 @@ fn usable_keys(now: Timestamp) -> Select<Entity> {
 }
 
 /// Condition that the owner is still a member of the key's workspace; otherwise the key is invalid.
-const IS_MEMBER: &str = "EXISTS (SELECT 1 FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
-    WHERE m.workspace_id = api_keys.workspace_id AND m.user_id = api_keys.user_id AND NOT m.is_deleted)";
+/// The workspace of a service account's key only has to exist.
+const IS_MEMBER: &str = "EXISTS (SELECT 1 FROM workspaces w WHERE w.id = api_keys.workspace_id AND NOT w.is_deleted \
+    AND (users.is_deleted OR EXISTS (SELECT 1 FROM workspace_members m \
+      WHERE m.workspace_id = w.id AND m.user_id = api_keys.user_id AND NOT m.is_deleted)))";
 
 fn to_user() -> RelationDef {
     Entity::belongs_to(user::Entity).from(Column::UserId).to(user::Column::Id).into()

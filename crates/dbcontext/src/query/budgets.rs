@@ -406,11 +406,20 @@ pub async fn quotas_of<C: ConnectionTrait>(
 }
 
 pub async fn of_keys<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Model>, AppError> {
+    of_scope(db, BudgetScope::Key, ids).await
+}
+
+/// Returns the budgets of these users or service accounts.
+pub async fn of_users<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Model>, AppError> {
+    of_scope(db, BudgetScope::User, ids).await
+}
+
+async fn of_scope<C: ConnectionTrait>(db: &C, scope: BudgetScope, ids: &[Uuid]) -> Result<Vec<Model>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     Entity::find()
-        .filter(Column::Scope.eq(BudgetScope::Key.as_str()))
+        .filter(Column::Scope.eq(scope.as_str()))
         .filter(Column::ScopeId.is_in(super::rows::padded_to_power_of_two(ids)))
         .all(db)
         .await

@@ -72,6 +72,7 @@ pub mod scheduled;
 pub mod search;
 pub mod second_factors;
 pub mod sections;
+pub mod service_accounts;
 pub mod sessions;
 pub mod shares;
 pub mod signing_keys;

@@ -34,7 +34,14 @@ pub struct NewUser {
 
 /// Inserts an account; its email address must be unused.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Model, AppError> {
-    let row = user::ActiveModel {
+    active_model(new)
+        .insert(db)
+        .await
+        .map_err(|error| if unique_violation(&error) { Code::EmailTaken.into() } else { app_error(error) })
+}
+
+pub(super) fn active_model(new: NewUser) -> user::ActiveModel {
+    user::ActiveModel {
         id: Set(new.id),
         email: Set(new.email),
         search_name: Set(::search::fold_name(&new.display_name)),
@@ -56,10 +63,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         timezone: Set(None),
         show_timezone: Set(true),
         chosen_presence: Set(None),
-    };
-    row.insert(db)
-        .await
-        .map_err(|error| if unique_violation(&error) { Code::EmailTaken.into() } else { app_error(error) })
+    }
 }
 
 /// True if no account was ever created.

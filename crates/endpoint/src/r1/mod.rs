@@ -52,6 +52,7 @@ mod reminders;
 mod search;
 mod second_factor;
 mod sections;
+mod service_accounts;
 mod setup;
 mod shares;
 mod subscriptions;
@@ -113,6 +114,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     gateway_models::ENDPOINTS,
     budgets::ENDPOINTS,
     model_lists::ENDPOINTS,
+    service_accounts::ENDPOINTS,
     providers::ENDPOINTS,
     entitlements::ENDPOINTS,
     credits::ENDPOINTS,

@@ -127,12 +127,12 @@ pub async fn remove(service: &GatewayService, by: &Principal, scope: BudgetScope
     Ok(())
 }
 
-/// True if the user or workspace exists. False for other scopes, whose budgets are set by the owners
+/// True if the user, service account or workspace exists. False for other scopes, whose budgets are set by the owners
 /// of the keys.
 pub(crate) async fn exists(service: &GatewayService, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
     match scope {
         BudgetScope::Key | BudgetScope::EndUser | BudgetScope::Model | BudgetScope::Tag => Ok(false),
-        BudgetScope::User => Ok(query::users::by_id(service.db.reader(), UserId(id)).await?.is_some()),
+        BudgetScope::User => query::service_accounts::is_key_owner(service.db.reader(), UserId(id)).await,
         BudgetScope::Workspace => Ok(query::workspaces::name(service.db.reader(), WorkspaceId(id)).await?.is_some()),
     }
 }

@@ -3,7 +3,8 @@
 //! A key is 256 random bits with the prefix `nk_`; only its fingerprint and its first characters,
 //! by which the owner recognises it, are stored. The permissions of a key are checked at each use,
 //! by [`Principal::require_scope`]; operations on credentials never accept an API key, so that the
-//! thief of a key can't gain permanent access.
+//! thief of a key can't gain permanent access. The keys of service accounts have no other scope than
+//! `gateway`, whatever is stored.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -193,11 +194,12 @@ async fn record_use(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<
 }
 
 fn read(row: &rows::ApiKeyStatus) -> CachedKey {
+    let scopes = Scopes::parse(&row.scopes);
     CachedKey {
         id: row.id,
         user_id: row.user_id,
         role: row.role,
-        scopes: Scopes::parse(&row.scopes),
+        scopes: if row.is_service_account { scopes.only(Scope::Gateway) } else { scopes },
         expires_at: row.expires_at.unwrap_or(Timestamp(i64::MAX)),
         policy: Arc::new(KeyPolicy::from_row(row)),
     }
