@@ -25,6 +25,7 @@ mod refusals;
 mod responses;
 mod samples;
 mod secrets;
+mod service_accounts;
 mod translation;
 mod tries;
 mod usage;

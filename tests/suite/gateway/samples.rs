@@ -15,7 +15,7 @@ fn new_model_list() -> Value {
 }
 
 pub(crate) fn sample_calls() -> Vec<SampleCall> {
-    [administration(), programs()].into_iter().flatten().collect()
+    [administration(), super::service_accounts::sample_calls(), programs()].into_iter().flatten().collect()
 }
 
 fn administration() -> Vec<SampleCall> {
