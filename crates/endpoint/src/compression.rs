@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 const MIN_SIZE: usize = 1_024;
 /// Paths whose responses contain credentials and are never compressed. If an attacker can add data
 /// to such a response, its compressed length would reveal the credentials (BREACH).
-const SECRET_PATHS: [&str; 2] = ["/r1/auth", "/r1/api_keys"];
+const SECRET_PATHS: [&str; 3] = ["/r1/auth", "/r1/api_keys", "/r1/admin/service_accounts"];
 
 /// Compresses the body with gzip if it is large enough and the client accepts it.
 pub(crate) fn compress(http: &HttpRequest, path: &str, body: &[u8]) -> Option<Vec<u8>> {
@@ -56,7 +56,9 @@ mod tests {
         let body = vec![b'a'; 5_000];
         assert!(compress(&asked("gzip"), "/r1/users", &body).is_some());
         assert!(compress(&asked("gzip"), "/r1/users", &body[..1_000]).is_none());
-        for path in ["/r1/auth/signin", "/r1/auth/refresh", "/r1/api_keys"] {
+        for path in
+            ["/r1/auth/signin", "/r1/auth/refresh", "/r1/api_keys", "/r1/admin/service_accounts/0/api_keys/0/rotate"]
+        {
             assert!(compress(&asked("gzip"), path, &body).is_none(), "{path}");
         }
         for accepted in ["", "identity", "br", "gzip;q=0", "nonsense;;;"] {
