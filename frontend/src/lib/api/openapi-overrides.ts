@@ -15,6 +15,7 @@ export type {
   MailTest,
   QuestionTest,
   SentLink,
+  ServiceAccount,
   Setup
 } from '#lib/features/console/api.ts';
 export type { WorkspaceEmoji } from '#lib/features/emoji/api.ts';

@@ -34,6 +34,9 @@ export interface Calls {
     '/admin/reports': { query?: { status?: 'open' | 'taken' | 'closed'; reason?: T.ReportReason; author_id?: T.UserId; page?: number; page_size?: number }; answer: Page<T.Report> };
     '/admin/reports/{}': { answer: T.ReportDetails };
     '/admin/revenue': { query?: { from?: T.Timestamp; to?: T.Timestamp; group?: T.RevenueGrouping }; answer: T.Revenue };
+    '/admin/service_accounts': { query?: { q?: string; page?: number; page_size?: number }; answer: Page<T.ServiceAccount> };
+    '/admin/service_accounts/{}': { answer: T.ServiceAccount };
+    '/admin/service_accounts/{}/api_keys': { query?: { page?: number; page_size?: number }; answer: Page<T.ApiKey> };
     '/admin/settings': { answer: T.SettingVec };
     '/admin/setup': { answer: T.Setup };
     '/admin/subscriptions': { query?: { status?: T.SubscriptionStatus; page?: number; page_size?: number }; answer: Page<T.AdminSubscription> };
@@ -165,6 +168,9 @@ export interface Calls {
     '/admin/reports/{}/release': { answer: T.Report };
     '/admin/reports/{}/resolve': { body: T.ResolveReportRequest; answer: T.Report };
     '/admin/reports/{}/take': { answer: T.Report };
+    '/admin/service_accounts': { body: T.CreateServiceAccountRequest; answer: T.ServiceAccount };
+    '/admin/service_accounts/{}/api_keys': { body: T.CreateServiceAccountKeyRequest; answer: T.NewKey };
+    '/admin/service_accounts/{}/api_keys/{}/rotate': { body?: T.RotateServiceAccountKeyRequest; answer: T.NewKey };
     '/admin/setup/mail': { answer: T.MailTest };
     '/admin/setup/question': { answer: T.QuestionTest };
     '/admin/users': { body: T.InviteAccountRequest; answer: T.InvitedUser };
@@ -279,6 +285,8 @@ export interface Calls {
     '/admin/model_lists/tag/{}': { answer: void };
     '/admin/models/{}': { answer: void };
     '/admin/providers/{}': { answer: void };
+    '/admin/service_accounts/{}': { answer: void };
+    '/admin/service_accounts/{}/api_keys/{}': { answer: void };
     '/admin/users/{}': { answer: void };
     '/admin/users/{}/api_keys/{}': { answer: void };
     '/admin/users/{}/second-factor': { answer: void };
@@ -366,6 +374,8 @@ export interface Calls {
     '/admin/mcp_servers/{}': { body?: T.ChangeMcpServerRequest; answer: T.McpServer };
     '/admin/pricing_plans/{}': { body?: T.ChangePlanRequest; answer: T.PricingPlan };
     '/admin/providers/{}': { body?: T.ChangeProviderRequest; answer: T.AiProvider };
+    '/admin/service_accounts/{}': { body?: T.ChangeServiceAccountRequest; answer: T.ServiceAccount };
+    '/admin/service_accounts/{}/api_keys/{}': { body?: T.ChangeServiceAccountKeyRequest; answer: T.ApiKey };
     '/admin/setup': { body: T.FinishSetupRequest; answer: T.Setup };
     '/admin/users/{}': { body?: T.ChangeAccountRequest; answer: T.AdminUser };
     '/admin/workspaces/{}': { body: T.ChangeOwnerRequest; answer: T.AdminWorkspace };

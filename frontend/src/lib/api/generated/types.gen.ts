@@ -829,7 +829,7 @@ export type Audience = {
 /**
  * Audited action.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_settings_forgotten' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_settings_forgotten' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'gateway.service_account_created' | 'gateway.service_account_changed' | 'gateway.service_account_disabled' | 'gateway.service_account_enabled' | 'gateway.service_account_deleted' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
  * Entry of the audit log.
@@ -1593,6 +1593,72 @@ export type ChangeSectionRequest = {
      * Zero-based position; the others move.
      */
     position?: number | null;
+};
+
+export type ChangeServiceAccountKeyRequest = {
+    budget?: BudgetLimit | null;
+    end_user_budget?: BudgetLimit | null;
+    /**
+     * Budgets of single end users in place of `end_user_budget`, by name; at most 100. Replaces
+     * all of them; null removes them.
+     */
+    end_user_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    end_users?: EndUserSource | null;
+    /**
+     * Allowed endpoints of `/v1`; null or empty for all.
+     */
+    endpoints?: Array<GatewayEndpoint> | null;
+    expires_at?: Timestamp | null;
+    /**
+     * Budgets for the calls of single models, by name or alias; at most 100. Replaces all of them;
+     * null removes them.
+     */
+    model_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    /**
+     * Allowed models; null or empty for all.
+     */
+    models?: Array<string> | null;
+    name?: string | null;
+    /**
+     * Maximum concurrent requests; null for no limit.
+     */
+    parallel?: number | null;
+    /**
+     * Restricted parameters to pass through, as far as the provider's settings allow; null for
+     * all, empty for none.
+     */
+    passthrough?: Array<GatewayPass> | null;
+    /**
+     * Maximum requests per minute; null for no limit.
+     */
+    rpm?: number | null;
+    /**
+     * Budgets for the calls with single tags; at most 100. Replaces all of them; null removes
+     * them.
+     */
+    tag_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    /**
+     * Maximum tokens per minute; null for no limit.
+     */
+    tpm?: number | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type ChangeServiceAccountRequest = {
+    budget?: BudgetLimit | null;
+    contact_id?: UserId | null;
+    description?: string | null;
+    /**
+     * False refuses all keys until it is true again.
+     */
+    enabled?: boolean | null;
+    name?: string | null;
 };
 
 export type ChangeStatusRequest = {
@@ -2417,6 +2483,68 @@ export type CreateSectionRequest = {
      * Zero-based position; by default at the end.
      */
     position?: number | null;
+};
+
+export type CreateServiceAccountKeyRequest = {
+    budget?: BudgetLimit | null;
+    end_user_budget?: BudgetLimit | null;
+    /**
+     * Budgets of single end users in place of `end_user_budget`, by name; at most 100.
+     */
+    end_user_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    end_users?: EndUserSource | null;
+    /**
+     * Allowed endpoints of `/v1`; by default or if empty, all.
+     */
+    endpoints?: Array<GatewayEndpoint> | null;
+    expires_at?: Timestamp | null;
+    /**
+     * Budgets for the calls of single models, by name or alias; at most 100.
+     */
+    model_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    /**
+     * Allowed models, by name or alias; by default or if empty, all.
+     */
+    models?: Array<string> | null;
+    /**
+     * Label of the key.
+     */
+    name: string;
+    /**
+     * Maximum number of concurrent requests.
+     */
+    parallel?: number | null;
+    /**
+     * Restricted parameters to pass through, as far as the provider's settings allow; by default
+     * all; if empty, none.
+     */
+    passthrough?: Array<GatewayPass> | null;
+    /**
+     * Maximum number of requests per minute.
+     */
+    rpm?: number | null;
+    /**
+     * Budgets for the calls with single tags; at most 100.
+     */
+    tag_budgets?: {
+        [key: string]: BudgetLimit;
+    } | null;
+    /**
+     * Maximum number of tokens per minute.
+     */
+    tpm?: number | null;
+    workspace_id?: WorkspaceId | null;
+};
+
+export type CreateServiceAccountRequest = {
+    budget?: BudgetLimit | null;
+    contact_id?: UserId | null;
+    description?: string | null;
+    name: string;
 };
 
 export type CreateTaskRequest = {
@@ -6242,6 +6370,13 @@ export type RotateApiKeyRequest = {
     grace_seconds?: number | null;
 };
 
+export type RotateServiceAccountKeyRequest = {
+    /**
+     * Seconds for which the previous secret stays valid; by default 0.
+     */
+    grace_seconds?: number | null;
+};
+
 /**
  * Message that the user has saved.
  */
@@ -6668,6 +6803,39 @@ export type SentMessage = Message | Scheduled;
  * Any frame sent by the server.
  */
 export type ServerFrame = MessageCreatedFrame | MessageUpdatedFrame | MessageDeletedFrame | MessageCompletedFrame | MessageFailedFrame | ReactionAddedFrame | ReactionRemovedFrame | MessagePinnedFrame | MessagePreviewsFrame | MessageUnpinnedFrame | PollUpdatedFrame | MemberAddedFrame | MemberRemovedFrame | MemberUpdatedFrame | ConversationUpdatedFrame | ConversationArchivedFrame | ConversationUnarchivedFrame | ConversationDeletedFrame | PollOwnFrame | ThreadUpdatedFrame | ThreadOwnFrame | SavedUpdatedFrame | DraftUpdatedFrame | ScheduledUpdatedFrame | ConversationOwnFrame | ConversationUnreadFrame | SectionsChangedFrame | ConversationCreatedFrame | ReceiptFrame | ReceiptsFrame | ConversationCountFrame | MessageDeltaFrame | MessageThoughtFrame | MessageToolCallFrame | MessageComparedFrame | TypingFrame | PresenceFrame | PresencesFrame | WorkspaceChangedFrame | AssistantsChangedFrame | KnowledgeChangedFrame | QuotaUpdatedFrame | CreditsLowFrame | WarningFrame | PromptsChangedFrame | EmojiChangedFrame | TaskCreatedFrame | TaskUpdatedFrame | TaskDeletedFrame | ColumnCreatedFrame | ColumnUpdatedFrame | ColumnDeletedFrame | NoteChangedFrame | ExportProgressFrame | ExportEndedFrame | TasksOwnFrame | RemindersOwnFrame | AccountOwnFrame | UserChangedFrame | NotificationFrame | NotificationsReadFrame | NotificationsWithdrawnFrame | BroadcastFrame | BroadcastDismissedFrame | HelloFrame | AckFrame | PongFrame | ErrorFrame | ResyncFrame | SyncDoneFrame;
+
+/**
+ * Owner of API keys that is not a person.
+ */
+export type ServiceAccount = {
+    budget?: Budget | null;
+    contact?: ServiceAccountContact | null;
+    created_at: Timestamp;
+    description: string;
+    /**
+     * False if all keys are refused.
+     */
+    enabled: boolean;
+    /**
+     * Id in the place of a user's in usage, budgets, model lists and the ledger.
+     */
+    id: UserId;
+    /**
+     * Number of API keys.
+     */
+    keys: number;
+    last_used_at?: Timestamp | null;
+    name: string;
+};
+
+/**
+ * Person who is responsible for a service account.
+ */
+export type ServiceAccountContact = {
+    display_name: string;
+    email: string;
+    id: UserId;
+};
 
 /**
  * A sign-in on one device. It has a family of refresh tokens, and is the `sid` of its access
