@@ -2,6 +2,7 @@
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always } from '#lib/api/types.ts';
 import type { Api } from '#lib/api/client.ts';
+import type { Budget } from '#lib/features/gateway/api.ts';
 
 export type FiguresRange = Described.FiguresRange;
 
@@ -66,6 +67,15 @@ export type AdminConversation = Described.AdminConversation;
 
 /** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: without the guests of a workspace. */
 export type AdminMember = Described.AdminWorkspaceMember;
+
+/** `GET /r1/admin/service_accounts` */
+export type ServiceAccount = Omit<Always<Described.ServiceAccount, 'contact' | 'last_used_at'>, 'budget'> & {
+  budget: Budget | null;
+};
+
+export type ServiceAccountInput = Described.CreateServiceAccountRequest;
+
+export type ServiceAccountChange = Described.ChangeServiceAccountRequest;
 
 export type SettingSource = Described.SettingSource;
 

@@ -1,6 +1,7 @@
 /** Pages of the console in menu order. They share one route, because every route makes the first load of the app larger. */
 import Activity from '@lucide/svelte/icons/activity';
 import type { LucideProps } from '@lucide/svelte';
+import Bot from '@lucide/svelte/icons/bot';
 import Boxes from '@lucide/svelte/icons/boxes';
 import ChartColumn from '@lucide/svelte/icons/chart-column';
 import CreditCard from '@lucide/svelte/icons/credit-card';
@@ -48,6 +49,12 @@ export const SECTIONS: readonly Section[] = [
   },
   { name: 'models', label: m.admin_models, icon: Boxes, load: () => import('#lib/features/gateway/models.svelte') },
   { name: 'providers', label: m.providers, icon: Plug, load: () => import('#lib/features/gateway/providers.svelte') },
+  {
+    name: 'service-accounts',
+    label: m.service_accounts,
+    icon: Bot,
+    load: () => import('./service-accounts/service-accounts.svelte')
+  },
   {
     name: 'usage',
     label: m.budget_usage,

@@ -8,7 +8,7 @@ type Source = {
   readonly session: { readonly account: App['session']['account'] };
 };
 
-/** Names of accounts, each of which is loaded once. */
+/** Names of people and, for admins, of service accounts. Each is loaded once. */
 export class NamesStore {
   /** Names by id; null for an account that was deleted. */
   readonly #names = new SvelteMap<Id, string | null>();
@@ -30,16 +30,28 @@ export class NamesStore {
 
   async #find(id: Id): Promise<void> {
     this.#requested.add(id);
-    const { api, session } = this.#source;
-    // Other users see only people with whom they share a workspace.
-    const isAdmin = session.account?.role === 'admin';
     try {
-      const user = await (isAdmin ? api.get(`/admin/users/${id}`) : api.get(`/users/${id}`));
-      this.#names.set(id, user.display_name);
+      this.#names.set(id, await this.#read(id));
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) this.#names.set(id, null);
+      if (isMissing(error)) this.#names.set(id, null);
       // Requested again with the next list.
       else this.#requested.delete(id);
     }
   }
+
+  async #read(id: Id): Promise<string> {
+    const { api, session } = this.#source;
+    // Other users see only people with whom they share a workspace.
+    if (session.account?.role !== 'admin') return (await api.get(`/users/${id}`)).display_name;
+    try {
+      return (await api.get(`/admin/users/${id}`)).display_name;
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      return (await api.get(`/admin/service_accounts/${id}`)).name;
+    }
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
 }
