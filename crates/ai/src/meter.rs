@@ -83,7 +83,8 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct State {
     reported: Option<Usage>,
-    /// Usage of earlier requests for the same answer.
+    /// Usage of earlier requests for the same answer. Their provider has answered them, so they are
+    /// billed even if a later one fails.
     earlier: Usage,
     /// Web searches that the gateway has run for the answer.
     gateway_searches: u64,
@@ -113,11 +114,6 @@ impl State {
                 span.set_attribute(name, i64::try_from(tokens).unwrap_or(i64::MAX));
             }
         }
-    }
-
-    /// Removes what a failed attempt has used: its result is lost.
-    fn clear_earlier(&mut self) {
-        (self.earlier, self.gateway_searches) = (Usage::default(), 0);
     }
 
     /// True if the last report is complete.
@@ -254,7 +250,6 @@ impl Meter {
         state.attempt_started_at = Some(Instant::now());
         (state.reported, state.is_closed) = (None, false);
         state.asked_at = None;
-        state.clear_earlier();
         state.searches = searches_always(model);
         let served = &mut state.served;
         for (field, value) in [(&mut served.provider, provider), (&mut served.model, model)] {
@@ -291,7 +286,6 @@ impl Meter {
         };
         state.history.record_failure(failed);
         state.asked_at = None;
-        state.clear_earlier();
     }
 
     /// Records the settings by which a request was adapted after a refusal.
@@ -524,9 +518,13 @@ mod tests {
         let used = meter.usage();
         assert_eq!((used.input, used.output, used.gateway_searches), (Some(400), Some(30), Some(1)));
         assert_eq!(used.extra, ExtraCalls { input: 100, output: 10, longest: 100, ..ExtraCalls::default() });
+        meter.start_round();
         meter.record_attempt_failure(&AiError::Timeout);
+        assert_eq!(meter.usage().total(), 430, "a failed request costs nothing, the earlier ones are billed");
         meter.start_attempt("other", "small", None);
-        assert_eq!(meter.usage(), usage(0, 0), "a failed attempt costs nothing");
+        meter.record_usage(usage(100, 10));
+        meter.close();
+        assert_eq!((meter.usage().total(), meter.usage().gateway_searches), (540, Some(1)));
     }
 
     #[test]

@@ -150,6 +150,21 @@ async fn reserves_and_charges_searches_of_the_installation() {
 }
 
 #[tokio::test]
+async fn charges_the_rounds_before_a_failed_one() {
+    for stream in [false, true] {
+        let engine = search_engine().await;
+        let (stage, key, caller) = spending_with(searching(&engine), 200_000).await;
+        stage.upstream.then(Behaviour::CallTools(vec![search()]));
+        stage.upstream.always(Behaviour::Refuse(503, None));
+        let answer = caller.post(API_STYLES[0], asked_to_search(API_STYLES[0], stream)).await;
+        // A streamed answer has started with the first round.
+        assert_eq!(answer.status >= 500, !stream, "{answer:?}");
+        let spent = spent(&stage, &key).await;
+        assert!((5_001..=5_030).contains(&spent), "the search and the first round: {spent}");
+    }
+}
+
+#[tokio::test]
 async fn leaves_a_search_out_that_nobody_can_run() {
     let stage = Stage::start().await;
     for style in API_STYLES {
