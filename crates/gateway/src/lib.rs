@@ -48,7 +48,7 @@ use std::{
     time::Duration,
 };
 
-use ::ai::KeyStateChange;
+use ::ai::{GatewayError, KeyStateChange};
 use appcore::{
     ApiKeyId, AppError, Code, UserId,
     auth::{Credential, Principal},
@@ -349,6 +349,12 @@ async fn handle_signals(gateway: Weak<GatewayService>, mut listener: Listener, b
                     }
                     false
                 }
+                Some(BusMessage::Signal(Signal::ResponseDeleted { key_id, id })) => {
+                    if let Some(gateway) = gateway.upgrade() {
+                        gateway.ai.remove_response(key_id, &id);
+                    }
+                    false
+                }
                 Some(BusMessage::Signal(Signal::ProviderKeyObserved { by, provider, key, model, fate })) => {
                     if let Some(gateway) = gateway.upgrade().filter(|gateway| gateway.id != by) {
                         gateway.ai.apply_key_state(&KeyStateChange { provider, key, model, fate });
@@ -441,6 +447,13 @@ pub fn models(service: &GatewayService, caller: &GatewayCaller) -> Vec<UsableMod
 pub fn may_call(service: &GatewayService, caller: &GatewayCaller, name: &str) -> bool {
     let table = service.table();
     table.find(name).is_some_and(|model| service.lists_for_key(&table, caller, &model))
+}
+
+/// Deletes a stored response on every instance.
+pub async fn delete_response(service: &GatewayService, key_id: ApiKeyId, id: &str) -> Result<(), GatewayError> {
+    service.ai.delete_response(key_id, id).await?;
+    drop(service.bus.publish(vec![BusMessage::Signal(Signal::ResponseDeleted { key_id, id: id.to_owned() })]));
+    Ok(())
 }
 
 /// Stores the answer to a request in the response cache.

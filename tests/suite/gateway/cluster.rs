@@ -182,6 +182,13 @@ async fn shows_and_deletes_stored_responses_on_every_instance() {
     let deleted = callers[1].delete(&path).await;
     assert_eq!((deleted.status, &deleted.body), (200, &json!({ "id": id, "object": "response", "deleted": true })));
     for caller in &callers {
+        // The other instance learns of the deletion from the bus, and has the response in memory until then.
+        wait_until("the response can't be continued", async || {
+            let more = json!({ "model": "small", "input": "More?", "previous_response_id": id });
+            let continued = caller.post("/v1/responses", more).await;
+            continued.body["error"]["code"] == "previous_response_not_found"
+        })
+        .await;
         let gone = caller.get(&path).await;
         assert_eq!((gone.status, &gone.body["error"]["type"]), (404, &json!("invalid_request_error")), "{gone:?}");
     }

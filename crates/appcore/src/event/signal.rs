@@ -57,6 +57,8 @@ pub enum Signal {
     ProviderKeyPaused { provider: String, key: String, until: Option<Timestamp> },
     /// An administrator asked to forget the settings that were learned about a provider's model.
     ProviderSettingsForgotten { provider: String, model: String },
+    /// A program deleted a response that instances may have in memory.
+    ResponseDeleted { key_id: ApiKeyId, id: String },
     /// The gateway of instance `by` observed a change of a provider key's state. `key` is the key's
     /// index in the configuration. Without a model, the change applies to all models.
     #[serde(rename = "ProviderKeyLearned")]

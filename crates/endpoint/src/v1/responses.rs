@@ -80,7 +80,7 @@ impl Endpoint for DeleteResponse {
         let delete = async |caller: &GatewayCaller| {
             match background_responses::parse_id(&request.id) {
                 Some(id) => background_responses::delete(ctx.batches(), caller, id).await,
-                None => ctx.app().gateway.ai().delete_response(caller.key_id, &request.id).await,
+                None => gateway::delete_response(ctx.gateway(), caller.key_id, &request.id).await,
             }?;
             Ok(json!({ "id": request.id, "object": "response", "deleted": true }))
         };

@@ -259,6 +259,7 @@ impl Shard {
                 | Signal::SearchIndexStale
                 | Signal::ProviderKeyPaused { .. }
                 | Signal::ProviderSettingsForgotten { .. }
+                | Signal::ResponseDeleted { .. }
                 | Signal::ProviderKeyObserved { .. },
             ) => {}
         }
