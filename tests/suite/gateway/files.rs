@@ -112,3 +112,16 @@ async fn inserts_stored_files_into_requests() {
         assert_eq!(stage.upstream.asked().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn the_export_of_a_person_lists_their_files() {
+    let stage = Stage::start().await;
+    let stored = upload(&stage.program, &[("purpose", "user_data")], "one").await;
+    assert_eq!(stored.status, 200, "{stored:?}");
+    let other = stage.app.sign_up("Ben").await.program(&["gateway"]).await;
+    upload(&other, &[("purpose", "batch")], "{}").await;
+    let export = stage.anna.get("/r1/users/me/export").await.data();
+    let files = export["gateway_files"].as_array().unwrap();
+    assert_eq!(files.len(), 1, "{files:?}");
+    assert_eq!((&files[0]["name"], &files[0]["bytes"]), (&json!("a.jsonl"), &json!(3)));
+}

@@ -19,6 +19,8 @@ pub struct Export {
     pub identities: Vec<ExportedIdentity>,
     pub passkeys: Vec<ExportedPasskey>,
     pub api_keys: Vec<ApiKey>,
+    /// Files that the user's programs have stored by `/v1/files`, without their contents.
+    pub gateway_files: Vec<ExportedGatewayFile>,
     /// Accounts that the user has connected with tool servers.
     pub tool_connections: Vec<ExportedToolConnection>,
     pub workspaces: Vec<Workspace>,
@@ -59,6 +61,17 @@ pub struct ExportedPasskey {
     pub name: String,
     pub created_at: Timestamp,
     pub last_used_at: Option<Timestamp>,
+}
+
+/// File that a program of the user has stored.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExportedGatewayFile {
+    pub name: String,
+    pub purpose: String,
+    /// Size in bytes.
+    pub bytes: i64,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Tool server account that the user has connected.

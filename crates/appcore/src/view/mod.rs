@@ -77,8 +77,8 @@ pub use conversation_kind::{Capabilities, ConversationCapabilities, Conversation
 pub use emoji::WorkspaceEmoji;
 pub use event::LoggedEvent;
 pub use export::{
-    Export, ExportFormat, ExportedConversation, ExportedDevice, ExportedIdentity, ExportedPasskey, ExportedSection,
-    ExportedToolConnection,
+    Export, ExportFormat, ExportedConversation, ExportedDevice, ExportedGatewayFile, ExportedIdentity, ExportedPasskey,
+    ExportedSection, ExportedToolConnection,
 };
 pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, EndUserSource, GatewayEndpoint, GatewayModel,

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use appcore::{
-    AppError, Code, ConversationId,
+    AppError, Code, ConversationId, GatewayFileId,
     auth::Principal,
     page::{MAX_PAGE_SIZE, PageRequest},
-    view::{ExportedDevice, ExportedIdentity, ExportedPasskey, Message},
+    view::{ExportedDevice, ExportedGatewayFile, ExportedIdentity, ExportedPasskey, Message},
 };
-use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
+use dbcontext::query::{exports, gateway_files, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
 use gateway::keys;
 use identity::accounts::{identities, passkeys, session_tokens, sessions};
@@ -188,6 +188,18 @@ async fn write(
         last_used_at: item.last_used_at,
     });
     pages!(out, "api_keys", |page| keys::list(&service.gateway, by, page));
+    out.begin("gateway_files");
+    let mut after = GatewayFileId(Uuid::nil());
+    loop {
+        let part = gateway_files::of_user(db, by.user_id, after, MAX_PAGE_SIZE).await?;
+        let Some(last) = part.last() else { break };
+        after = last.id;
+        for file in part {
+            let gateway_files::GatewayFileRow { name, purpose, bytes, created_at, expires_at, .. } = file;
+            out.item(&ExportedGatewayFile { name, purpose, bytes, created_at, expires_at }).await?;
+        }
+    }
+    out.text("]");
     out.begin("tool_connections");
     for connection in mcp_connections::exported(db, by.user_id).await? {
         out.item(&connection).await?;

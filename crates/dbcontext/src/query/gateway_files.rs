@@ -91,6 +91,25 @@ pub async fn find<C: ConnectionTrait>(
     readable(owner, now).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
+/// Lists the files of a user in all workspaces, without internal ones, by id after `after`.
+pub async fn of_user<C: ConnectionTrait>(
+    db: &C,
+    user_id: UserId,
+    after: GatewayFileId,
+    most: u64,
+) -> Result<Vec<GatewayFileRow>, AppError> {
+    Entity::find()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::State.eq(GatewayFileState::Ready))
+        .filter(Column::IsInternal.eq(false))
+        .filter(Column::Id.gt(after))
+        .order_by_asc(Column::Id)
+        .limit(most)
+        .all(db)
+        .await
+        .map_err(app_error)
+}
+
 /// Lists the files that their owner may read now, without internal ones.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
