@@ -268,13 +268,13 @@ async fn set_budget(
     id: UserId,
     limit: Option<BudgetLimit>,
 ) -> Result<(), AppError> {
-    let action = match limit {
-        Some(limit) => {
-            budgets::upsert(tx, BudgetSubject::User(id), limit, service.clock.now()).await?;
-            Action::BudgetChanged
-        }
-        None if budget_rows::remove(tx, own_budget(id)).await? => Action::BudgetRemoved,
-        None => return Ok(()),
+    let action = if let Some(limit) = limit {
+        budgets::upsert(tx, BudgetSubject::User(id), limit, service.clock.now()).await?;
+        Action::BudgetChanged
+    } else if budget_rows::remove(tx, own_budget(id)).await? {
+        Action::BudgetRemoved
+    } else {
+        return Ok(());
     };
     let target = format!("{}:{id}", BudgetScope::User);
     audit::record(tx, NewAuditEntry::by_principal(by, action, Some(target))).await

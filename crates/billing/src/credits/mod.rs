@@ -71,8 +71,11 @@ pub async fn adjust_balance(
         return Err(AppError::field("amount", "invalid", "Enter an amount other than 0, up to a million credits."));
     }
     match holder {
-        AccountHolder::Person(id) if service_accounts::is_key_owner(service.db.reader(), id).await? => {}
-        AccountHolder::Person(_) => return Err(Code::NotFound.into()),
+        AccountHolder::Person(id) => {
+            if !service_accounts::is_key_owner(service.db.reader(), id).await? {
+                return Err(Code::NotFound.into());
+            }
+        }
         AccountHolder::Workspace(id) => drop(workspaces::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
     }
     let tx = service.db.begin().await.map_err(app_error)?;
