@@ -1,8 +1,8 @@
 //! AI gateway: access to models, limits, cost and usage.
 //!
-//! Owns the tables of models, providers, key policies, budgets, usage and stored responses. Calls
-//! providers through the crate `ai` and reserves credits through `billing`. Used by assistants and
-//! by the endpoints under `/v1`.
+//! Owns the tables of service accounts, models, providers, key policies, budgets, usage and stored
+//! responses. Calls providers through the crate `ai` and reserves credits through `billing`. Used by
+//! assistants and by the endpoints under `/v1`.
 //!
 //! A call is [authorized](authorize) before it is sent, which yields an [`Admission`] with the
 //! route to the model, and [settled](Admission::settle) when it has ended in any way. For known
