@@ -17,6 +17,17 @@ describe('NamesStore', () => {
     expect(get).toHaveBeenCalledExactlyOnceWith('/admin/users/u1');
   });
 
+  it('names service accounts for an administrator, and calls the others deleted', async () => {
+    const { get, names } = store('admin');
+    const missing = () => Promise.reject(new ApiError(404, 'not_found', 'no such account'));
+    get.mockImplementation((path: string) =>
+      path === '/admin/service_accounts/s1' ? Promise.resolve({ name: 'Nightly report' }) : missing()
+    );
+    names.load(['s1', 'u1']);
+    await expect.poll(() => names.of('s1')).toBe('Nightly report');
+    await expect.poll(() => names.of('u1')).toBeNull();
+  });
+
   it('calls only missing accounts deleted, and requests the others again', async () => {
     const { get, names } = store('user');
     get.mockRejectedValueOnce(new ApiError(404, 'not_found', 'no such user'));
