@@ -43,6 +43,8 @@ actions! {
     IdentityUnlinked = "auth.identity_unlinked";
     PasswordReset = "auth.password_reset";
     EmailVerified = "auth.email_verified";
+    EmailChangeRequested = "auth.email_change_requested";
+    EmailChanged = "auth.email_changed";
     Exported = "user.exported";
     Deleted = "user.deleted";
     SessionEnded = "auth.session_ended";

@@ -17,10 +17,21 @@ pub enum Purpose {
     Invitation,
     /// Claims an account whose email address is not verified, for the user who receives the email.
     Claim,
+    /// Confirms a change of the email address at the current address.
+    EmailChangeCurrent,
+    /// Confirms a change of the email address at the new address.
+    EmailChangeNew,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Verification, Self::PasswordReset, Self::Invitation, Self::Claim];
+    const ALL: [Self; 6] = [
+        Self::Verification,
+        Self::PasswordReset,
+        Self::Invitation,
+        Self::Claim,
+        Self::EmailChangeCurrent,
+        Self::EmailChangeNew,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -28,6 +39,8 @@ impl Purpose {
             Self::PasswordReset => "password_reset",
             Self::Invitation => "invitation",
             Self::Claim => "claim",
+            Self::EmailChangeCurrent => "email_change_current",
+            Self::EmailChangeNew => "email_change_new",
         }
     }
 }

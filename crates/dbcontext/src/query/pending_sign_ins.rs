@@ -1,7 +1,9 @@
 //! Multi-step sign-ins in progress, keyed by the hash of a handle that only the client has.
 
 use appcore::{AppError, Timestamp, UserId};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait as _, QueryFilter, Set, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait as _, QueryFilter, QueryOrder, Set, sea_query::Expr,
+};
 use uuid::Uuid;
 
 use crate::{constraint::app_error, entity::pending_sign_in};
@@ -66,6 +68,45 @@ pub async fn by_id<C: ConnectionTrait>(
         .one(db)
         .await
         .map_err(app_error)
+}
+
+/// Returns the user's latest unexpired entry of this kind.
+pub async fn of_user<C: ConnectionTrait>(
+    db: &C,
+    kind: &str,
+    user_id: UserId,
+    now: Timestamp,
+) -> Result<Option<pending_sign_in::Model>, AppError> {
+    pending_sign_in::Entity::find()
+        .filter(pending_sign_in::Column::UserId.eq(user_id))
+        .filter(pending_sign_in::Column::Kind.eq(kind))
+        .filter(pending_sign_in::Column::ExpiresAt.gt(now))
+        .order_by_desc(pending_sign_in::Column::Id)
+        .one(db)
+        .await
+        .map_err(app_error)
+}
+
+/// Replaces the state of an entry.
+pub async fn set_state<C: ConnectionTrait>(db: &C, id: Uuid, state: Vec<u8>) -> Result<(), AppError> {
+    pending_sign_in::Entity::update_many()
+        .col_expr(pending_sign_in::Column::State, Expr::value(state))
+        .filter(pending_sign_in::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
+}
+
+/// Deletes the user's entries of this kind; returns `false` if there were none.
+pub async fn delete_kind<C: ConnectionTrait>(db: &C, kind: &str, user_id: UserId) -> Result<bool, AppError> {
+    let done = pending_sign_in::Entity::delete_many()
+        .filter(pending_sign_in::Column::UserId.eq(user_id))
+        .filter(pending_sign_in::Column::Kind.eq(kind))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// True if the user has a sign-in of this kind that was started after `since`.

@@ -272,6 +272,19 @@ pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Re
     Ok(done.rows_affected > 0)
 }
 
+/// Sets an email address that has been verified. Fails with `email_taken` if another account has it.
+pub async fn set_email<C: ConnectionTrait>(db: &C, id: UserId, email: &str, at: Timestamp) -> Result<(), AppError> {
+    let row = user::ActiveModel {
+        email: Set(email.to_owned()),
+        email_verified_at: Set(Some(at)),
+        updated_at: Set(at),
+        ..Default::default()
+    };
+    let changed = user::Entity::update_many().set(row).filter(user::Column::Id.eq(id)).exec(db).await;
+    changed.map_err(|error| if unique_violation(&error) { Code::EmailTaken.into() } else { app_error(error) })?;
+    Ok(())
+}
+
 /// Sets whether a sign-in requires a code of an authenticator app.
 pub async fn set_second_factor<C: ConnectionTrait>(
     db: &C,

@@ -20,6 +20,7 @@ mod console;
 mod conversations;
 mod credits;
 mod drafts;
+mod email_change;
 mod emoji;
 mod entitlements;
 mod events;
@@ -82,6 +83,7 @@ const RESOURCES: &[&[EndpointDef]] = &[
     identities::ENDPOINTS,
     passkeys::ENDPOINTS,
     mailbox::ENDPOINTS,
+    email_change::ENDPOINTS,
     policy::ENDPOINTS,
     users::ENDPOINTS,
     usersessions::ENDPOINTS,

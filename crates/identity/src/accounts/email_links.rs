@@ -24,7 +24,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    Device, api_keys::announce_revoked, hashing::QueuedCaller, identities, login_throttle,
+    Device, api_keys::announce_revoked, email_change, hashing::QueuedCaller, identities, login_throttle,
     password_hash::PasswordCheck, sessions::announce_ended, signin,
 };
 use crate::IdentityService;
@@ -169,6 +169,7 @@ pub async fn reset_password_by_token(
         identities::remove_other_methods(&tx, service, account.id).await?;
     }
     mail_tokens::remove(&tx, account.id.0).await?;
+    email_change::cancel_all(&tx, account.id).await?;
     let ended = sessions::end_all(&tx, account.id, None, now).await?;
     let revoked = api_keys::revoke_all(&tx, account.id, now).await?;
     audit::record(&tx, entry(Action::PasswordReset, account.id, address)).await?;
@@ -184,7 +185,8 @@ fn entry(action: Action, user_id: UserId, address: Option<IpAddr>) -> NewAuditEn
     NewAuditEntry { action, actor: Some(user_id), target: None, address }
 }
 
-fn fingerprint(shown: &str) -> Result<Vec<u8>, AppError> {
+/// Hash of a presented token. One that is too long is invalid.
+pub(super) fn fingerprint(shown: &str) -> Result<Vec<u8>, AppError> {
     if shown.len() > MAX_TOKEN_BYTES {
         return Err(Code::TokenInvalid.into());
     }

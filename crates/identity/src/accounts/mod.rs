@@ -22,6 +22,7 @@ mod authenticate;
 mod change_events;
 mod credential_status;
 mod device;
+mod email_change;
 mod email_links;
 mod hashing;
 pub mod identities;
@@ -52,6 +53,9 @@ pub use administer::{create_admin, operator_token, reset_password};
 pub use authenticate::authenticate;
 pub use change_events::announce_user_change;
 pub use device::Device;
+pub use email_change::{
+    ChangeAddress, EmailChange, cancel_email_change, confirm_email_change, email_change, request_email_change,
+};
 pub use email_links::{forgot_password, resend_verification, reset_password_by_token, verify_email};
 pub use keys::rotate as rotate_keys;
 pub use picture::{pictures, remove_picture, set_picture};

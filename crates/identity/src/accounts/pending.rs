@@ -30,6 +30,8 @@ pub enum PendingKind {
     Claim,
     /// Connection of an account to a tool server.
     ToolServer,
+    /// Change of the email address until both addresses have confirmed it.
+    EmailChange,
 }
 
 impl PendingKind {
@@ -41,6 +43,7 @@ impl PendingKind {
             Self::PasskeySignIn => "passkey_sign_in",
             Self::Claim => "claim",
             Self::ToolServer => "tool_server",
+            Self::EmailChange => "email_change",
         }
     }
 }

@@ -19,8 +19,8 @@ use platform::{
 };
 
 use super::{
-    Device, change_events::announce_user_change, hashing::QueuedCaller, login_throttle, password_hash::PasswordCheck,
-    session_tokens, sessions::announce_ended, signup::parse_name,
+    Device, change_events::announce_user_change, email_change, hashing::QueuedCaller, login_throttle,
+    password_hash::PasswordCheck, session_tokens, sessions::announce_ended, signup::parse_name,
 };
 use crate::IdentityService;
 use crate::{
@@ -106,6 +106,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
         users::set_password(&tx, by.user_id, &hash, now).await?;
         ended = rows::end_all(&tx, by.user_id, own, now).await?;
         mail_tokens::remove(&tx, by.user_id.0).await?;
+        email_change::cancel_all(&tx, by.user_id).await?;
         mail::enqueue(&tx, now, Recipient::User(by.user_id), MailContent::PasswordChanged { at: now }).await?;
         audit::record(&tx, NewAuditEntry::by_principal(by, Action::PasswordChanged, None)).await?;
     }

@@ -93,7 +93,14 @@ fn values(letter: &MailContent, host: &str) -> Value {
         | MailContent::Welcome
         | MailContent::Test
         | MailContent::SignUpAttempt
+        | MailContent::EmailChangeNew { .. }
         | MailContent::Restored => context! { host },
+        MailContent::EmailChangeCurrent { new_address, .. } => {
+            context! { host, new_address => new_address.as_str() }
+        }
+        MailContent::EmailChanged { at, new_address } => {
+            context! { host, new_address => new_address.as_str(), time => time(*at) }
+        }
         MailContent::Invitation { workspace, inviter, expires_at, .. } => {
             context! { host, workspace => quotable(workspace), inviter => quotable(inviter), time => time(*expires_at) }
         }

@@ -29,6 +29,8 @@ pub use transport::{Mailer, sends_password_in_clear, server_address};
 
 /// Lifetime of a verification link.
 const VERIFICATION_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// Lifetime of a change of the email address and of its links.
+pub const EMAIL_CHANGE_TTL: Duration = Duration::from_secs(24 * 3_600);
 pub const PASSWORD_RESET_TTL: Duration = Duration::from_secs(3_600);
 /// Lifetime of the link to set the first password of an account created by an administrator.
 pub const WELCOME_TTL: Duration = Duration::from_secs(7 * 86_400);
@@ -90,6 +92,22 @@ pub enum MailContent {
     },
     PasswordChanged {
         at: Timestamp,
+    },
+    /// Link for the new address that confirms a change of the email address.
+    EmailChangeNew {
+        /// Id of the pending change.
+        pending: Uuid,
+    },
+    /// Link for the current address that confirms a change of the email address.
+    EmailChangeCurrent {
+        /// Id of the pending change.
+        pending: Uuid,
+        new_address: Email,
+    },
+    /// Notice to the previous address.
+    EmailChanged {
+        at: Timestamp,
+        new_address: Email,
     },
     /// Notice that an administrator has suspended the account.
     Suspended {
@@ -200,6 +218,9 @@ impl MailContent {
             Self::Claim { .. } => "claim",
             Self::NewDevice { .. } => "new_device",
             Self::PasswordChanged { .. } => "password_changed",
+            Self::EmailChangeNew { .. } => "email_change_new",
+            Self::EmailChangeCurrent { .. } => "email_change_current",
+            Self::EmailChanged { .. } => "email_changed",
             Self::Suspended { .. } => "suspended",
             Self::Restored => "restored",
             Self::SecondFactorRemoved { .. } => "second_factor_removed",
@@ -243,6 +264,12 @@ impl MailContent {
         let of_user = |purpose, page, lifetime| {
             user.map(|user| MailLink { purpose, subject: user.0, page, expires_at: now.plus(lifetime) })
         };
+        let of_change = |purpose, pending| MailLink {
+            purpose,
+            subject: pending,
+            page: "confirm-email",
+            expires_at: now.plus(EMAIL_CHANGE_TTL),
+        };
         match self {
             Self::Verification => of_user(Purpose::Verification, "verify-email", VERIFICATION_TTL),
             Self::PasswordReset => of_user(Purpose::PasswordReset, "reset-password", PASSWORD_RESET_TTL),
@@ -259,6 +286,8 @@ impl MailContent {
                 page: "verify-email",
                 expires_at: now.plus(PASSWORD_RESET_TTL),
             }),
+            Self::EmailChangeNew { pending } => Some(of_change(Purpose::EmailChangeNew, *pending)),
+            Self::EmailChangeCurrent { pending, .. } => Some(of_change(Purpose::EmailChangeCurrent, *pending)),
             _ => None,
         }
     }

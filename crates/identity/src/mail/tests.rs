@@ -1,6 +1,6 @@
 //! Tests of mail composition.
 
-use appcore::{GeoLocation, Language, Timestamp, view::StoppedTopUp};
+use appcore::{GeoLocation, Language, Timestamp, auth::Email, view::StoppedTopUp};
 use uuid::Uuid;
 
 use super::{MailContent, compose};
@@ -24,6 +24,9 @@ fn letters() -> Vec<MailContent> {
         },
         MailContent::NewDevice { user_agent: None, address: None, place: None, at },
         MailContent::PasswordChanged { at },
+        MailContent::EmailChangeNew { pending: Uuid::nil() },
+        MailContent::EmailChangeCurrent { pending: Uuid::nil(), new_address: new_address() },
+        MailContent::EmailChanged { at, new_address: new_address() },
         MailContent::Suspended { at },
         MailContent::Restored,
         MailContent::SecondFactorRemoved { at },
@@ -59,6 +62,10 @@ fn letters() -> Vec<MailContent> {
 
 fn text(text: &str) -> String {
     text.to_owned()
+}
+
+fn new_address() -> Email {
+    Email::parse("anna@example.net").unwrap()
 }
 
 fn page() -> String {

@@ -89,6 +89,37 @@ pub(super) const TEXTS: Texts = Texts {
             "Wenn nicht, setze dein Passwort sofort auf der Anmeldeseite zurück.",
         ],
     },
+    email_change_new: Text {
+        subject: "Bestätige deine neue E-Mail-Adresse",
+        before: &["Du möchtest diese E-Mail-Adresse für dein Konto auf {{ host }} verwenden. Bestätige sie:"],
+        action: "E-Mail-Adresse bestätigen",
+        after: &[
+            "Der Link funktioniert einmal und läuft in 24 Stunden ab. Wenn deine bisherige Adresse bestätigt ist, muss die Änderung auch dort bestätigt werden.",
+            "Wenn du das nicht warst, ignoriere diese E-Mail.",
+        ],
+    },
+    email_change_current: Text {
+        subject: "Bestätige die Änderung deiner E-Mail-Adresse",
+        before: &[
+            "Du möchtest die E-Mail-Adresse deines Kontos auf {{ host }} in {{ new_address }} ändern. Wenn du das warst, bestätige es auch hier:",
+        ],
+        action: "Änderung bestätigen",
+        after: &[
+            "Der Link funktioniert einmal und läuft in 24 Stunden ab.",
+            "Wenn du das nicht warst, öffne den Link nicht. Ändere sofort dein Passwort in den Einstellungen: Das bricht die Änderung ab.",
+        ],
+    },
+    email_changed: Text {
+        subject: "Deine E-Mail-Adresse wurde geändert",
+        before: &[
+            "Die E-Mail-Adresse deines Kontos auf {{ host }} wurde am {{ time }} in {{ new_address }} geändert. Ab jetzt gehen E-Mails dorthin, und du meldest dich damit an.",
+        ],
+        action: "",
+        after: &[
+            "Wenn du das warst, musst du nichts tun.",
+            "Wenn nicht, wende dich sofort an einen Admin von {{ host }}.",
+        ],
+    },
     suspended: Text {
         subject: "Dein Konto ist gesperrt",
         before: &[

@@ -83,6 +83,37 @@ pub(super) const TEXTS: Texts = Texts {
             "If it wasn't you, reset your password on the sign-in page right away.",
         ],
     },
+    email_change_new: Text {
+        subject: "Confirm your new email address",
+        before: &["You asked to use this email address for your account on {{ host }}. Confirm it:"],
+        action: "Confirm email address",
+        after: &[
+            "This link works once and expires in 24 hours. If your current address is verified, it has to confirm the change too.",
+            "If it wasn't you, ignore this email.",
+        ],
+    },
+    email_change_current: Text {
+        subject: "Confirm the change of your email address",
+        before: &[
+            "You asked to change the email address of your account on {{ host }} to {{ new_address }}. If that was you, confirm it here too:",
+        ],
+        action: "Confirm the change",
+        after: &[
+            "This link works once and expires in 24 hours.",
+            "If it wasn't you, don't open the link. Change your password in Settings right away: that cancels the change.",
+        ],
+    },
+    email_changed: Text {
+        subject: "Your email address was changed",
+        before: &[
+            "The email address of your account on {{ host }} was changed to {{ new_address }} on {{ time }}. From now on, emails go there, and you sign in with it.",
+        ],
+        action: "",
+        after: &[
+            "If that was you, you don't need to do anything.",
+            "If it wasn't you, tell an admin of {{ host }} right away.",
+        ],
+    },
     suspended: Text {
         subject: "Your account is suspended",
         before: &[

@@ -85,6 +85,37 @@ pub(super) const TEXTS: Texts = Texts {
             "Nếu không phải bạn, hãy đặt lại mật khẩu ngay ở trang đăng nhập.",
         ],
     },
+    email_change_new: Text {
+        subject: "Xác nhận địa chỉ email mới của bạn",
+        before: &["Bạn muốn dùng địa chỉ email này cho tài khoản của mình trên {{ host }}. Hãy xác nhận:"],
+        action: "Xác nhận địa chỉ email",
+        after: &[
+            "Liên kết này dùng được một lần và hết hạn sau 24 giờ. Nếu địa chỉ hiện tại đã được xác minh, địa chỉ đó cũng phải xác nhận.",
+            "Nếu không phải bạn, hãy bỏ qua email này.",
+        ],
+    },
+    email_change_current: Text {
+        subject: "Xác nhận việc đổi địa chỉ email",
+        before: &[
+            "Bạn muốn đổi địa chỉ email của tài khoản trên {{ host }} thành {{ new_address }}. Nếu đó là bạn, hãy xác nhận cả ở đây:",
+        ],
+        action: "Xác nhận thay đổi",
+        after: &[
+            "Liên kết này dùng được một lần và hết hạn sau 24 giờ.",
+            "Nếu không phải bạn, đừng mở liên kết. Hãy đổi mật khẩu ngay trong Cài đặt: việc đó sẽ hủy thay đổi này.",
+        ],
+    },
+    email_changed: Text {
+        subject: "Địa chỉ email của bạn đã được đổi",
+        before: &[
+            "Địa chỉ email của tài khoản bạn trên {{ host }} đã được đổi thành {{ new_address }} vào {{ time }}. Từ bây giờ, email được gửi đến đó và bạn đăng nhập bằng địa chỉ đó.",
+        ],
+        action: "",
+        after: &[
+            "Nếu đó là bạn, bạn không cần làm gì.",
+            "Nếu không phải bạn, hãy báo ngay cho quản trị viên của {{ host }}.",
+        ],
+    },
     suspended: Text {
         subject: "Tài khoản của bạn đã bị đình chỉ",
         before: &[
