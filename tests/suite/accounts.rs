@@ -4,6 +4,7 @@ mod browser;
 mod cluster;
 mod confirm;
 mod devices;
+mod email_change;
 mod guesses;
 mod local_time;
 mod mail;

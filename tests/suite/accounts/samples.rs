@@ -65,6 +65,9 @@ fn profiles() -> Vec<SampleCall> {
     vec![
         plain(&["ShowMe", "ExportMe", "ReadStorage", "RemovePicture", "ShowInstructions", "ListPictures", "ListUsers"]),
         sample(&["ShowUser"], async |world| Args::id(&world.owner.id)),
+        plain(&["ShowEmailChange", "CancelEmailChange"]),
+        sample(&["RequestEmailChange"], async |_| Args::body(json!({ "email": new_email("changed") }))),
+        sample(&["ConfirmEmailChange"], async |_| Args::body(json!({ "token": "not this one" }))),
         sample(&["ChangeMe"], async |_| Args::body(json!({ "display_name": "Somebody", "language": "en" }))),
         // The password is wrong, so the account isn't deleted.
         sample(&["DeleteMe"], async |_| Args::body(json!({ "password": "not this one" }))),

@@ -16,7 +16,7 @@ use dbcontext::{
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
-    keys, password_hash, session_tokens,
+    email_change, keys, password_hash, session_tokens,
     signup::{self, Newcomer, SignUp},
 };
 
@@ -76,6 +76,7 @@ pub async fn reset_password(
     let user = users::by_email(&tx, email.as_str()).await?;
     let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "No account found with this email."))?;
     users::set_password(&tx, user.id, &hash, now).await?;
+    email_change::cancel_all(&tx, user.id).await?;
     rows::end_all(&tx, user.id, None, now).await?;
     audit::record(&tx, operator_entry(Action::PasswordReset, user.id)).await?;
     tx.commit().await.map_err(app_error)?;

@@ -15,6 +15,8 @@ export type PasskeyJson = Described.PasskeyChallenge['publicKey'];
 /** Authenticator app that is being set up, before its first code is confirmed. */
 export type TotpSetup = Described.Authenticator;
 
+export type EmailChange = Described.EmailChange;
+
 export type KeyScope = Described.Scope;
 
 /** API key without its secret; people recognise it by its prefix. */

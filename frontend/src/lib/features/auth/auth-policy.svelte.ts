@@ -1,6 +1,7 @@
 import { base } from '#lib/util/address.ts';
 import type { Api } from '#lib/api/client.ts';
 import type { Id, InvitationPreview, PasswordPolicy, Policy, Provider, TextLimits } from '#lib/api/types.ts';
+import type { EmailChange } from './api.ts';
 
 const DEFAULT_POLICY: Policy = {
   signup: 'open',
@@ -90,6 +91,11 @@ export class AuthPolicyStore {
 
   async resendVerification(email: string): Promise<void> {
     await this.#api.post('/auth/resend-verification', { email });
+  }
+
+  /** Confirms a change of an email address by the token of a mailed link. */
+  confirmEmailChange(token: string): Promise<EmailChange> {
+    return this.#api.post('/auth/confirm-email-change', { token });
   }
 
   async forgotPassword(email: string): Promise<void> {

@@ -11,6 +11,8 @@ const NAMES: Record<AuditAction, () => string> = {
   'auth.session_ended': m.audit_auth_session_ended,
   'auth.refresh_reused': m.audit_auth_refresh_reused,
   'auth.confirmed': m.audit_auth_confirmed,
+  'auth.email_change_requested': m.audit_auth_email_change_requested,
+  'auth.email_changed': m.audit_auth_email_changed,
   'auth.email_verified': m.audit_auth_email_verified,
   'auth.password_changed': m.audit_auth_password_changed,
   'auth.password_reset': m.audit_auth_password_reset,
