@@ -285,3 +285,42 @@ async fn invitation_links_use_the_address_their_creator_visits() {
         assert_eq!(from(origin).await, origin);
     }
 }
+
+#[tokio::test]
+async fn invites_many_addresses_at_once_and_names_those_that_cannot_be_invited() {
+    let app = apart().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let team = create(&anna, "Team").await;
+    let path = format!("/r1/workspaces/{team}/invitations");
+    let batch = format!("{path}/batch");
+    let (cleo, dora) = (new_email("cleo"), new_email("dora"));
+    let wanted = json!({ "emails": [cleo, "no address", anna.email, cleo.to_uppercase(), dora], "role": "guest" });
+    anna.post(&batch, wanted.clone()).await.refused(403, "forbidden");
+    app.verify(&anna).await;
+    ben.post(&batch, wanted.clone()).await.refused(404, "not_found");
+    let done = anna.post(&batch, wanted.clone()).await.data();
+    let invited: Vec<&Value> = done["invited"].as_array().unwrap().iter().map(|one| &one["email"]).collect();
+    assert_eq!(invited, [&json!(cleo), &json!(dora)]);
+    assert_eq!(done["invited"][0]["role"], "guest");
+    let skipped = json!([
+        { "email": "no address", "code": "invalid" },
+        { "email": anna.email, "code": "already_member" },
+    ]);
+    assert_eq!(done["skipped"], skipped);
+    app.outbox(&cleo, "/invite?token=").await;
+    app.outbox(&dora, "/invite?token=").await;
+    // Sending the same list again mails nobody twice.
+    let again = anna.post(&batch, wanted).await.data();
+    assert_eq!(again["invited"], json!([]));
+    let codes: Vec<&Value> = again["skipped"].as_array().unwrap().iter().map(|one| &one["code"]).collect();
+    assert_eq!(codes, ["invalid", "wrong_state", "already_member", "wrong_state"]);
+    for wrong in [json!([]), json!(vec!["a@example.test"; 101]), json!("a@example.test")] {
+        anna.post(&batch, json!({ "emails": wrong })).await.names_field("emails");
+    }
+    // The daily limit ends the list, and the rest is named.
+    let many: Vec<String> = (0..60).map(|_| new_email("stranger")).collect();
+    let done = anna.post(&batch, json!({ "emails": many })).await.data();
+    assert_eq!(done["invited"].as_array().unwrap().len(), 48);
+    let skipped = done["skipped"].as_array().unwrap();
+    assert!(skipped.len() == 12 && skipped.iter().all(|one| one["code"] == "rate_limited"), "{skipped:?}");
+}

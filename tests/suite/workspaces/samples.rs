@@ -1,4 +1,4 @@
-use support::{Value, json, new_id};
+use support::{Value, json, new_email, new_id};
 
 use crate::{
     endpoints::{Args, SampleCall, World, create, plain, sample},
@@ -58,6 +58,9 @@ fn workspaces() -> Vec<SampleCall> {
 fn invitations() -> Vec<SampleCall> {
     vec![
         sample(&["ListInvitations"], async |world| Args::id(&world.workspace)),
+        sample(&["CreateInvitations"], async |world| {
+            Args::id(&world.workspace).with_body(json!({ "emails": [new_email("invited")] }))
+        }),
         sample(&["CreateInvitation"], async |world| Args::id(&world.workspace).with_body(json!({ "max_uses": 3 }))),
         sample(&["RevokeInvitation"], async |world| {
             let invitation = invitation(world, &world.workspace).await;

@@ -37,9 +37,11 @@ const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3_600);
 const MAX_USES: i64 = 10_000;
 /// Maximum number of open invitations per workspace.
 const MAX_OPEN: u64 = 1_000;
-/// Maximum number of emailed invitations per user in [`A_DAY`], across all workspaces. They are
+/// Maximum number of emailed invitations per user in [`DAY`], across all workspaces. They are
 /// limited because they go to strangers.
-const MAX_MAILS_PER_DAY: usize = 50;
+const MAX_MAILS_PER_DAY: u32 = 50;
+/// The same for administrators, who invite whole companies.
+const MAX_ADMIN_MAILS_PER_DAY: u32 = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Request for an invitation: by email to one address, or as a link with a maximum number of uses.
@@ -123,6 +125,61 @@ pub async fn create(
     Ok(created)
 }
 
+/// Invitations by email to several addresses with one role.
+pub struct NewInvitations {
+    pub emails: Vec<String>,
+    pub role: Option<WorkspaceRole>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Result of [`create_many`].
+#[derive(Default)]
+pub struct CreatedInvitations {
+    pub invited: Vec<Invitation>,
+    /// Addresses that were not invited, and why.
+    pub skipped: Vec<(String, Code)>,
+}
+
+/// Invites each address on its own, so that one that can't be invited doesn't prevent the others. An
+/// address with an open invitation is skipped.
+pub async fn create_many(
+    service: &ConversationsService,
+    by: &Principal,
+    workspace_id: WorkspaceId,
+    new: NewInvitations,
+    base_url: &str,
+) -> Result<CreatedInvitations, AppError> {
+    let mut done = CreatedInvitations::default();
+    let mut addresses: Vec<Email> = Vec::new();
+    for text in new.emails {
+        match Email::parse(&text) {
+            Ok(email) if addresses.contains(&email) => {}
+            Ok(email) => addresses.push(email),
+            Err(_) => done.skipped.push((text, Code::Invalid)),
+        }
+    }
+    let open = rows::open_addresses(service.db.reader(), workspace_id, &addresses, service.clock.now()).await?;
+    for email in addresses {
+        let email = email.as_str().to_owned();
+        if open.contains(&email) {
+            done.skipped.push((email, Code::WrongState));
+            continue;
+        }
+        let one =
+            NewInvitation { email: Some(email.clone()), max_uses: None, role: new.role, expires_at: new.expires_at };
+        match create(service, by, workspace_id, one, base_url).await {
+            Ok(created) => done.invited.push(created.invitation),
+            // The caller may not invite at all, or not with this role.
+            Err(AppError::Refused { code: code @ (Code::Forbidden | Code::NotFound), message, retry_after }) => {
+                return Err(AppError::Refused { code, message, retry_after });
+            }
+            Err(AppError::Refused { code, .. }) => done.skipped.push((email, code)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
 /// Checks that a member with this role fits into the plan of the workspace, and that it may have
 /// another invitation.
 pub(super) async fn check_room<C: ConnectionTrait>(
@@ -200,14 +257,14 @@ async fn check_may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timesta
         let message = "Verify your email before you invite people by email, or share an invitation link.";
         return Err(AppError::refused(Code::Forbidden, message));
     }
-    let mailed = rows::mailed_since(db, by.user_id, now.minus(DAY), MAX_MAILS_PER_DAY as u64).await?;
-    let Some(oldest) = mailed.last().filter(|_| mailed.len() >= MAX_MAILS_PER_DAY) else { return Ok(account) };
+    let limit = if by.role == UserRole::Admin { MAX_ADMIN_MAILS_PER_DAY } else { MAX_MAILS_PER_DAY };
+    let mailed = rows::mailed_since(db, by.user_id, now.minus(DAY), limit.into()).await?;
+    let Some(oldest) = mailed.last().filter(|_| mailed.len() >= limit as usize) else { return Ok(account) };
     let wait = oldest.plus(DAY).millis() - now.millis();
     Err(AppError::Refused {
         code: Code::RateLimited,
         message: Some(
-            format!("You can email up to {MAX_MAILS_PER_DAY} invitations a day. Share an invitation link instead.")
-                .into(),
+            format!("You can email up to {limit} invitations a day. Share an invitation link instead.").into(),
         ),
         retry_after: Some(Duration::from_secs(u64::try_from(wait).unwrap_or_default().div_ceil(1_000).max(1))),
     })

@@ -2,6 +2,7 @@
 
 use appcore::{
     AppError, InvitationId, Timestamp, UserId, WorkspaceId,
+    auth::Email,
     page::PageRequest,
     view::{WorkspaceKind, WorkspaceRole},
 };
@@ -62,6 +63,18 @@ pub async fn list_all<C: ConnectionTrait>(
 
 fn to_workspace() -> RelationDef {
     Entity::belongs_to(workspace::Entity).from(Column::WorkspaceId).to(workspace::Column::Id).into()
+}
+
+/// Returns those of these addresses that have a valid invitation to the workspace.
+pub async fn open_addresses<C: ConnectionTrait>(
+    db: &C,
+    id: WorkspaceId,
+    addresses: &[Email],
+    now: Timestamp,
+) -> Result<Vec<String>, AppError> {
+    let addresses = addresses.iter().map(Email::as_str);
+    let query = valid_query(id, now).filter(Column::Email.is_in(addresses)).select_only().column(Column::Email);
+    query.into_tuple().all(db).await.map_err(app_error)
 }
 
 /// Number of a workspace's valid invitations.

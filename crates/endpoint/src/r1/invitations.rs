@@ -15,6 +15,7 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, R
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListInvitations>(),
     EndpointDef::of::<CreateInvitation>(),
+    EndpointDef::of::<CreateInvitations>(),
     EndpointDef::of::<RevokeInvitation>(),
     EndpointDef::of::<PreviewInvitation>(),
     EndpointDef::of::<AcceptInvitation>(),
@@ -91,6 +92,53 @@ impl Endpoint for CreateInvitation {
         };
         let made = invitations::create(ctx.conversations(), ctx.user()?, request.id, wanted, &ctx.base_url()).await?;
         Ok(Reply::of(made.into()))
+    }
+}
+
+#[dto(request)]
+pub struct CreateInvitationsRequest {
+    #[from(path)]
+    pub id: WorkspaceId,
+    /// E-mail addresses. Repeated ones count once.
+    #[validate(length(min = 1, max = 100))]
+    pub emails: Vec<String>,
+    /// Role; by default `member`.
+    pub role: Option<WorkspaceRole>,
+    /// Time of expiry, at most one year from now; by default in one week.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Result of inviting several addresses.
+#[dto(response)]
+pub struct CreatedInvitations {
+    pub invited: Vec<Invitation>,
+    pub skipped: Vec<SkippedAddress>,
+}
+
+/// Address that was not invited.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SkippedAddress {
+    pub email: String,
+    /// `invalid` for an address that can't exist, `already_member`, `wrong_state` if an
+    /// invitation is open already, or another error code of `POST /r1/workspaces/{id}/invitations`.
+    pub code: String,
+}
+
+/// Invite several people by e-mail
+///
+/// Each address is invited on its own; those that can't be invited are in the response.
+#[endpoint(POST "/r1/workspaces/{id}/invitations/batch", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write)]
+impl Endpoint for CreateInvitations {
+    type Request = CreateInvitationsRequest;
+    type Response = CreatedInvitations;
+
+    async fn handle(ctx: &Ctx, request: CreateInvitationsRequest) -> Result<Reply<CreatedInvitations>, AppError> {
+        let CreateInvitationsRequest { id, emails, role, expires_at } = request;
+        let wanted = invitations::NewInvitations { emails, role, expires_at };
+        let made = invitations::create_many(ctx.conversations(), ctx.user()?, id, wanted, &ctx.base_url()).await?;
+        let skipped = made.skipped.into_iter();
+        let skipped = skipped.map(|(email, code)| SkippedAddress { email, code: code.as_str().to_owned() });
+        Ok(Reply::of(CreatedInvitations { invited: made.invited, skipped: skipped.collect() }))
     }
 }
 
