@@ -57,6 +57,9 @@ export type Invitation = Always<Described.Invitation, 'email'>;
 /** Invitation with its link, which only the response to its creation contains. */
 export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' | 'url'>;
 
+/** Address that wasn't invited, with an error code. */
+export type SkippedAddress = Described.SkippedAddress;
+
 /** Banned address. If `created_by` is null, the firewall has banned it. */
 export type Ban = Always<Described.Ban, 'created_by'>;
 

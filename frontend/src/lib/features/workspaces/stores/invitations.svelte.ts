@@ -1,7 +1,8 @@
 import type { Api } from '#lib/api/client.ts';
-import type { Invitation, NewInvitation } from '#lib/features/auth/api.ts';
+import type { Invitation, NewInvitation, SkippedAddress } from '#lib/features/auth/api.ts';
 import type { Id, WorkspaceRole } from '#lib/api/types.ts';
 import { PagedResource } from '#lib/api/paged-resource.svelte.ts';
+import { BATCH_SIZE } from '../addresses.ts';
 
 export type InvitationInput =
   { email: string; role: WorkspaceRole } | { max_uses: number; days: number; role: WorkspaceRole };
@@ -36,6 +37,19 @@ export class InvitationsStore {
     const made = await this.#api.post(this.#path, body);
     this.fresh = made;
     this.list.upsert(made, ({ id }) => id === made.id);
+  }
+
+  /** Invites each address by email. Returns how many were invited, and the others with the reason. */
+  async createMany(emails: string[], role: WorkspaceRole): Promise<{ invited: number; skipped: SkippedAddress[] }> {
+    const done = { invited: 0, skipped: [] as SkippedAddress[] };
+    for (let start = 0; start < emails.length; start += BATCH_SIZE) {
+      const body = { emails: emails.slice(start, start + BATCH_SIZE), role };
+      const { invited, skipped } = await this.#api.post(`${this.#path}/batch`, body);
+      for (const made of invited) this.list.upsert(made, ({ id }) => id === made.id);
+      done.invited += invited.length;
+      done.skipped.push(...skipped);
+    }
+    return done;
   }
 
   async revoke(id: Id): Promise<void> {
