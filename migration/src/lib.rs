@@ -24,6 +24,7 @@ mod m0014_end_users;
 mod m0015_usage_details;
 mod m0016_usage_tags;
 mod m0017_service_accounts;
+mod m0018_profile_fields;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             m0015_usage_details,
             m0016_usage_tags,
             m0017_service_accounts,
+            m0018_profile_fields,
         ]
     }
 }

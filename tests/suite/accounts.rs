@@ -12,6 +12,7 @@ mod names;
 mod oauth;
 mod picture;
 mod places;
+mod profile;
 mod removal;
 mod samples;
 mod second_factor;

@@ -43,6 +43,14 @@ pub struct User {
     #[serde(default)]
     #[schema(required)]
     pub timezone: Option<String>,
+    /// Job title; null if none is set.
+    #[serde(default)]
+    #[schema(required)]
+    pub title: Option<String>,
+    /// Pronouns, such as "she/her"; null if none are set.
+    #[serde(default)]
+    #[schema(required)]
+    pub pronouns: Option<String>,
     pub created_at: Timestamp,
 }
 

@@ -224,6 +224,8 @@ fn view(row: MemberRow) -> WorkspaceMember {
         last_seen: None,
         custom_status: None,
         timezone: row.timezone.filter(|_| row.show_timezone),
+        title: row.title,
+        pronouns: row.pronouns,
         created_at: row.created_at,
     };
     WorkspaceMember { user, role }

@@ -28,6 +28,9 @@ pub struct Model {
     pub status_until: Option<Timestamp>,
     pub timezone: Option<String>,
     pub show_timezone: bool,
+    /// Job title.
+    pub title: Option<String>,
+    pub pronouns: Option<String>,
     /// Presence that the user has set by hand.
     pub chosen_presence: Option<ChosenPresence>,
     pub created_at: Timestamp,

@@ -55,7 +55,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     let sql = "UPDATE users SET email = $2, display_name = $3, search_name = $4, password_hash = NULL, email_verified_at = NULL, \
                language = 'en', role = 'user', second_factor = FALSE, suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, \
                status_emoji = NULL, status_text = NULL, status_until = NULL, timezone = NULL, show_timezone = TRUE, chosen_presence = NULL, \
-               updated_at = $5, is_deleted = TRUE WHERE id = $1";
+               title = NULL, pronouns = NULL, updated_at = $5, is_deleted = TRUE WHERE id = $1";
     // The address is not deliverable, and unique per account.
     let email = format!("{id}@deleted.invalid");
     let values = vec![id.into(), email.into(), name.into(), ::search::fold_name(name).into(), now.into()];

@@ -62,6 +62,8 @@ pub(super) fn active_model(new: NewUser) -> user::ActiveModel {
         status_until: Set(None),
         timezone: Set(None),
         show_timezone: Set(true),
+        title: Set(None),
+        pronouns: Set(None),
         chosen_presence: Set(None),
     }
 }
@@ -228,6 +230,23 @@ pub async fn set_timezone<C: ConnectionTrait>(
     let row = user::ActiveModel {
         timezone: timezone.map_or(NotSet, Set),
         show_timezone: is_shown.map_or(NotSet, Set),
+        updated_at: Set(at),
+        ..Default::default()
+    };
+    update(db, id, row).await
+}
+
+/// Sets the job title and the pronouns; `None` leaves a value unchanged.
+pub async fn set_profile_fields<C: ConnectionTrait>(
+    db: &C,
+    id: UserId,
+    title: Option<Option<String>>,
+    pronouns: Option<Option<String>>,
+    at: Timestamp,
+) -> Result<(), AppError> {
+    let row = user::ActiveModel {
+        title: title.map_or(NotSet, Set),
+        pronouns: pronouns.map_or(NotSet, Set),
         updated_at: Set(at),
         ..Default::default()
     };

@@ -194,6 +194,8 @@ pub struct MemberRow {
     pub created_at: Timestamp,
     pub timezone: Option<String>,
     pub show_timezone: bool,
+    pub title: Option<String>,
+    pub pronouns: Option<String>,
     pub member_role: WorkspaceRole,
 }
 
@@ -388,6 +390,8 @@ fn with_names(query: Select<workspace_member::Entity>) -> Select<workspace_membe
         .column(user::Column::DisplayName)
         .column(user::Column::Timezone)
         .column(user::Column::ShowTimezone)
+        .column(user::Column::Title)
+        .column(user::Column::Pronouns)
         .column(user::Column::Role)
         .column(user::Column::CreatedAt)
         .column_as(workspace_member::Column::Role, "member_role")

@@ -57,6 +57,12 @@ pub struct ChangeMeRequest {
     pub timezone: Option<Option<String>>,
     /// True (the default) if others can see the time zone.
     pub show_timezone: Option<bool>,
+    /// Job title; null to clear it.
+    #[schema(max_length = 80)]
+    pub title: Option<Option<String>>,
+    /// Pronouns, such as "she/her"; null to clear them.
+    #[schema(max_length = 40)]
+    pub pronouns: Option<Option<String>>,
     /// Presence to show while the caller is connected; `online` for the actual one.
     pub chosen_presence: Option<ChosenPresence>,
     /// New password. Requires `current_password`.
@@ -66,7 +72,7 @@ pub struct ChangeMeRequest {
     pub current_password: Option<String>,
 }
 
-/// Change your name, language, time zone, presence or password
+/// Change your profile, language, presence or password
 ///
 /// Omitted fields stay unchanged. A new password signs out all other devices.
 #[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
@@ -89,6 +95,8 @@ impl Endpoint for ChangeMe {
             language: request.language,
             timezone: request.timezone,
             show_timezone: request.show_timezone,
+            title: request.title,
+            pronouns: request.pronouns,
             chosen_presence: request.chosen_presence,
             password,
         };

@@ -5,7 +5,7 @@ use appcore::{
     auth::{Email, Password, Permission, Principal},
     event::{BusMessage, Signal},
     page::{Page, PageRequest},
-    text_field::validate_search_text,
+    text_field::{self, validate_search_text},
     view::{ChosenPresence, User},
 };
 use dbcontext::{
@@ -28,6 +28,9 @@ use crate::{
     membership, presence,
 };
 
+const MAX_TITLE_CHARS: usize = 80;
+const MAX_PRONOUNS_CHARS: usize = 40;
+
 /// Changes to the caller's profile.
 #[derive(Default)]
 pub struct ProfileChange {
@@ -38,6 +41,10 @@ pub struct ProfileChange {
     pub timezone: Option<Option<String>>,
     /// True to show the time zone to others.
     pub show_timezone: Option<bool>,
+    /// Job title; an inner `None` clears it.
+    pub title: Option<Option<String>>,
+    /// Pronouns; an inner `None` clears them.
+    pub pronouns: Option<Option<String>>,
     /// Presence that is shown for all devices of the user.
     pub chosen_presence: Option<ChosenPresence>,
     pub password: Option<PasswordChange>,
@@ -83,12 +90,14 @@ pub async fn search(
     Ok(Page::new(items, page, total))
 }
 
-/// Changes the caller's name, language, time zone, chosen presence and password. If one change is
+/// Changes the caller's profile, language, chosen presence and password. If one change is
 /// refused, none is made.
 pub async fn update_me(service: &IdentityService, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
     let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
     let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
     let timezone = change.timezone.map(|name| name.as_deref().map(parse_timezone).transpose()).transpose()?;
+    let title = change.title.map(|text| parse_profile_field("title", text, MAX_TITLE_CHARS)).transpose()?;
+    let pronouns = change.pronouns.map(|text| parse_profile_field("pronouns", text, MAX_PRONOUNS_CHARS)).transpose()?;
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let hash = match change.password {
         Some(password) => Some(new_password_hash(service, &account, password).await?),
@@ -119,6 +128,9 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
     if timezone.is_some() || change.show_timezone.is_some() {
         users::set_timezone(&tx, by.user_id, timezone, change.show_timezone, now).await?;
     }
+    if title.is_some() || pronouns.is_some() {
+        users::set_profile_fields(&tx, by.user_id, title, pronouns, now).await?;
+    }
     if let Some(chosen) = change.chosen_presence {
         users::set_chosen_presence(&tx, by.user_id, chosen, now).await?;
     }
@@ -137,6 +149,16 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
     }
     service.notify_account_changed(by.user_id)?;
     Ok(with_presence(service, session_tokens::own_view(&user)).await)
+}
+
+/// Parses an optional line of the profile. An empty text clears it.
+fn parse_profile_field(
+    field: &'static str,
+    text: Option<String>,
+    max_chars: usize,
+) -> Result<Option<String>, AppError> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    text.map(|text| text_field::parse_name(field, &text, max_chars)).transpose()
 }
 
 /// Canonical name of a time zone. Case is ignored.

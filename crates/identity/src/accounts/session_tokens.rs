@@ -122,6 +122,8 @@ pub(super) fn others_view(user: &user::Model) -> view::User {
         last_seen: None,
         custom_status: None,
         timezone: user.timezone.clone().filter(|_| user.show_timezone),
+        title: user.title.clone(),
+        pronouns: user.pronouns.clone(),
         created_at: user.created_at,
     }
 }

@@ -190,8 +190,8 @@ export class SessionStore {
     this.#clear();
   }
 
-  async rename(displayName: string): Promise<void> {
-    this.#setAccount(await this.#api.patch('/users/me', { display_name: displayName }));
+  async updateProfile(profile: Pick<Account, 'display_name' | 'title' | 'pronouns'>): Promise<void> {
+    this.#setAccount(await this.#api.patch('/users/me', profile));
   }
 
   async setCustomStatus(status: { emoji: string | null; text: string | null; until: string | null }): Promise<void> {
