@@ -4,14 +4,14 @@ use support::{Answer, Application, Member, PASSWORD, Value, json, new_email, wai
 
 use super::NEW_PASSWORD;
 
-const PATH: &str = "/r1/users/me/email-change";
+const PATH: &str = "/r1/users/me/email_change";
 
 async fn request(member: &Member, email: &str) -> Answer {
     member.put(PATH, json!({ "email": email })).await
 }
 
 async fn confirm(app: &Application, token: &str) -> Answer {
-    app.anonymous().post("/r1/auth/confirm-email-change", json!({ "token": token })).await
+    app.anonymous().post("/r1/auth/confirm_email_change", json!({ "token": token })).await
 }
 
 async fn email_of(member: &Member) -> Value {

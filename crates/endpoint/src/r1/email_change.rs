@@ -47,7 +47,7 @@ impl From<accounts::EmailChange> for EmailChange {
 /// Show the change of your e-mail address that waits for confirmation
 ///
 /// 404 if there is none.
-#[endpoint(GET "/r1/users/me/email-change", tag = "users", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
+#[endpoint(GET "/r1/users/me/email_change", tag = "users", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ShowEmailChange {
     type Request = NoInput;
     type Response = EmailChange;
@@ -69,7 +69,7 @@ pub struct RequestEmailChangeRequest {
 /// E-mails a link to the new address and, if it is verified, to the current one. The change takes
 /// effect when all of them have confirmed it, within 24 hours; then the previous address gets a
 /// notice. Replaces an earlier change that waits. A new password cancels it.
-#[endpoint(PUT "/r1/users/me/email-change", tag = "users", access = Access::User, rate = RateGroup::Auth, requires = Confirmed, status = 202, errors(EmailTaken))]
+#[endpoint(PUT "/r1/users/me/email_change", tag = "users", access = Access::User, rate = RateGroup::Auth, requires = Confirmed, status = 202, errors(EmailTaken))]
 impl Endpoint for RequestEmailChange {
     type Request = RequestEmailChangeRequest;
     type Response = EmailChange;
@@ -85,7 +85,7 @@ impl Endpoint for RequestEmailChange {
 }
 
 /// Cancel the change of your e-mail address
-#[endpoint(DELETE "/r1/users/me/email-change", tag = "users", access = Access::User, rate = RateGroup::Write, errors(NotFound))]
+#[endpoint(DELETE "/r1/users/me/email_change", tag = "users", access = Access::User, rate = RateGroup::Write, errors(NotFound))]
 impl Endpoint for CancelEmailChange {
     type Request = NoInput;
     type Response = NoData;
@@ -105,7 +105,7 @@ pub struct ConfirmEmailChangeRequest {
 /// Confirm a change of an e-mail address
 ///
 /// The token of the link is sufficient; no session is required.
-#[endpoint(POST "/r1/auth/confirm-email-change", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid, EmailTaken))]
+#[endpoint(POST "/r1/auth/confirm_email_change", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid, EmailTaken))]
 impl Endpoint for ConfirmEmailChange {
     type Request = ConfirmEmailChangeRequest;
     type Response = EmailChange;

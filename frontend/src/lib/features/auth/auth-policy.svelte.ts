@@ -95,7 +95,7 @@ export class AuthPolicyStore {
 
   /** Confirms a change of an email address by the token of a mailed link. */
   confirmEmailChange(token: string): Promise<EmailChange> {
-    return this.#api.post('/auth/confirm-email-change', { token });
+    return this.#api.post('/auth/confirm_email_change', { token });
   }
 
   async forgotPassword(email: string): Promise<void> {

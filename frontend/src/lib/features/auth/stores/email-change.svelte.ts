@@ -13,7 +13,7 @@ export class EmailChangeStore {
 
   async load(): Promise<void> {
     try {
-      this.pending = await this.#api.get('/users/me/email-change');
+      this.pending = await this.#api.get('/users/me/email_change');
     } catch (error) {
       if (!(error instanceof ApiError && error.status === 404)) throw error;
       this.pending = null;
@@ -22,11 +22,11 @@ export class EmailChangeStore {
 
   /** Mails the links to both addresses; replaces an earlier change. */
   async request(email: string): Promise<void> {
-    this.pending = await this.#api.put('/users/me/email-change', { email });
+    this.pending = await this.#api.put('/users/me/email_change', { email });
   }
 
   async cancel(): Promise<void> {
-    await this.#api.delete('/users/me/email-change');
+    await this.#api.delete('/users/me/email_change');
     this.pending = null;
   }
 }
