@@ -74,6 +74,10 @@ test('reacts by +emoji and sends a long text as a file', async ({ arrive }) => {
   await shoot(page, 'composer-long-text');
   await page.getByRole('button', { name: 'Send it as a file' }).click();
   await expect(composer).toHaveValue('What is wrong here?');
+  await composer.press('ControlOrMeta+z');
+  await expect(composer).toHaveValue(`What is wrong here?\n${trace}`);
+  await composer.press('ControlOrMeta+Shift+z');
+  await expect(composer).toHaveValue('What is wrong here?');
   await composer.press('Enter');
   await ben.sees('What is wrong here?');
   await expect(ben.log.getByRole('link', { name: /^Download pasted\.txt/ })).toBeVisible();
@@ -265,8 +269,25 @@ test('runs slash commands', async ({ arrive }) => {
   await anna.expectFlawless('the commands');
   await composer.pressSequentially('sta');
   await expect(commands.getByRole('option')).toHaveCount(1);
+  // Enter completes a part of a name, and runs a command that was typed whole or chosen from the list.
+  const status = page.getByRole('dialog', { name: 'Your status' });
   await composer.press('Enter');
-  await expect(page.getByRole('dialog', { name: 'Your status' })).toBeVisible();
+  await expect(composer).toHaveValue('/status ');
+  await expect(status).toHaveCount(0);
+  await composer.press('Enter');
+  await expect(status).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(composer).toHaveValue('');
+  await composer.pressSequentially('/sta');
+  await expect(commands.getByRole('option', { selected: true })).toHaveText(/status/);
+  await composer.press('ArrowDown');
+  await composer.press('Enter');
+  await expect(status).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(composer).toHaveValue('');
+  await composer.pressSequentially('/sta');
+  await commands.getByRole('option', { name: '/status' }).click();
+  await expect(status).toBeVisible();
   await page.keyboard.press('Escape');
   await expect(composer).toHaveValue('');
 

@@ -136,6 +136,22 @@ it('undoes what was inserted, and then what was typed', async () => {
   await expect.element(field).not.toHaveValue('Ask @be');
 });
 
+it('removes a long text that is sent as a file, and restores it by undo', async () => {
+  await renderComposer();
+  const long = 'at step\n'.repeat(60);
+  await field.click();
+  await userEvent.keyboard('Why?{Shift>}{Enter}{/Shift}');
+  const clipboardData = new DataTransfer();
+  clipboardData.setData('text/plain', long);
+  elementOf(field).dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  document.execCommand('insertText', false, long);
+  await expect.element(field).toHaveValue(`Why?\n${long}`);
+  await page.getByRole('button', { name: 'Send it as a file' }).click();
+  await expect.element(field).toHaveValue('Why?');
+  await userEvent.keyboard('{Control>}z{/Control}');
+  await expect.element(field).toHaveValue(`Why?\n${long}`);
+});
+
 it('runs only commands that are typed whole or chosen', async () => {
   const { view } = await renderComposer();
   await field.click();

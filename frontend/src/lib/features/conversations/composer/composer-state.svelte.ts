@@ -378,12 +378,17 @@ export class ComposerState {
     event.preventDefault();
   }
 
-  /** Attaches a long text as a file and removes it from the field. */
+  /** Attaches a long text as a file and removes it from the field. At the end of the text, the space before it is removed, too. */
   async sendAsFile(words: string): Promise<void> {
     if (!(await this.attachments?.attach([asFile(words)]))) return;
     this.largePaste = null;
-    const at = this.text.indexOf(words);
-    if (at !== -1) await this.#replaceRange(at, at + words.length, '');
+    const start = this.text.indexOf(words);
+    if (start === -1) return;
+    const end = start + words.length;
+    const isLast = this.text.slice(end).trim() === '';
+    await (isLast
+      ? this.#replaceRange(this.text.slice(0, start).trimEnd().length, this.text.length, '')
+      : this.#replaceRange(start, end, ''));
   }
 
   async #pasteTable(html: string, plain: string): Promise<void> {
