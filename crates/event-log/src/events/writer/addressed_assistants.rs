@@ -208,7 +208,7 @@ fn name_candidates(text: &str) -> BTreeSet<String> {
         let ends = after.char_indices().map(|(end, next)| (end, Some(next))).chain([(after.len(), None)]);
         for (end, next) in ends.take(MAX_NAME + 1) {
             let name = &after[..end];
-            if end > 0 && (may_end_before(&after[end..]) || after[end..].starts_with('@')) && name.trim() == name {
+            if end > 0 && (may_end_before(&after[end..]) || starts_mention(&after[end..])) && name.trim() == name {
                 names.insert(name.to_owned());
             }
             words += usize::from(!next.is_some_and(is_word_character) && last.is_some_and(is_word_character));
@@ -223,6 +223,7 @@ fn name_candidates(text: &str) -> BTreeSet<String> {
 
 /// Returns the position and name of each mention in a folded text. If several names match at a
 /// position, the longest one wins. Combining marks may be omitted if the name is still unambiguous.
+/// A slash may separate two mentions.
 fn find_names<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     // Searches backwards from the end, because names may follow each other without a space.
     let mut whole: BTreeMap<usize, NameMatch<'a>> = BTreeMap::new();
@@ -235,7 +236,8 @@ fn find_names<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
             let exact = after.strip_prefix(name);
             let Some(rest) = exact.or_else(|| strip_letters(after, letters)) else { continue };
             let fit = NameMatch { name, end: text.len() - rest.len(), is_exact: exact.is_some(), is_clear: true };
-            if may_end_before(rest) || whole.contains_key(&fit.end) {
+            let next_mention = fit.end + usize::from(rest.starts_with('/'));
+            if may_end_before(rest) || whole.contains_key(&next_mention) {
                 best = Some(best.map_or(fit, |best| best.better_of(fit)));
             }
         }
@@ -246,7 +248,8 @@ fn find_names<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     let mut named = Vec::new();
     let mut ended = None;
     for (at, NameMatch { name, end, .. }) in whole {
-        if ended == Some(at) || may_start_after(&text[..at]) {
+        let gap = ended.and_then(|last| text.get(last..at));
+        if matches!(gap, Some("" | "/")) || may_start_after(&text[..at]) {
             named.push((at, name));
             ended = Some(end);
         }
@@ -326,6 +329,12 @@ fn may_start_after(before: &str) -> bool {
 /// True if a name may start after the text `before`, or after another name at the end of `before`.
 fn may_start_mention_after(before: &str) -> bool {
     may_start_after(before) || before.chars().rev().take(MAX_NAME).any(|letter| letter == '@')
+}
+
+/// True if the text starts with the sign of a mention, which a slash may separate from the name
+/// before it.
+fn starts_mention(text: &str) -> bool {
+    text.strip_prefix('/').unwrap_or(text).starts_with('@')
 }
 
 /// True if the text ends within a URL. URLs contain no spaces; non-ASCII letters don't count as

@@ -154,6 +154,8 @@ describe('mentions', () => {
     expect(mentionQueryAt('ask @Mai Tr', 11)).toEqual({ at: 4, query: 'Mai Tr' });
     expect(mentionQueryAt('问@小', 3)).toEqual({ at: 1, query: '小' });
     expect(mentionQueryAt('ask ＠qu', 7)).toEqual({ at: 4, query: 'qu' });
+    expect(mentionQueryAt('(@Mai Tr\u1ea7n/@qu', 14)).toEqual({ at: 11, query: 'qu' });
+    expect(mentionQueryAt('example.org/@qu', 15)).toBeNull();
     expect(mentionQueryAt('me@qu', 5)).toBeNull();
     expect(mentionQueryAt('@qu\nnext', 8)).toBeNull();
     expect(mentionQueryAt('plain', 5)).toBeNull();

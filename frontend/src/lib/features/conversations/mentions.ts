@@ -79,8 +79,9 @@ export function cutMentions(text: string, names: readonly Name[]): Piece[] {
   let plainFrom = 0;
   for (let at = 0; at < text.length; at++) {
     const sign = text[at] === '＠' ? '@' : (text[at] ?? '');
-    // A mention may follow another one without a space.
-    const isBehind = sign === '@' && at > 0 && at === plainFrom;
+    // A mention may follow another one without a space, or after a slash.
+    const mentionEnd = text[at - 1] === '/' ? at - 1 : at;
+    const isBehind = sign === '@' && mentionEnd > 0 && (plainFrom === at || plainFrom === mentionEnd);
     if (!SIGN.test(sign) || !(isBehind || mayBegin(text, at, sign))) continue;
     const found = whole.get(at) ?? (sign === '@' ? null : nameAt(text, at, sign, names, whole));
     if (!found) continue;
@@ -167,7 +168,8 @@ function nameAt(
     const end = exact === -1 ? nameEndIgnoringAccents(one.letters, text, at + 1) : exact;
     // The longest match wins; of equally long ones, that with the exact diacritics.
     const rank = 2 * end + Number(end === exact);
-    if (end === -1 || rank < most || !(mayEnd(text, end, sign) || whole.has(end))) continue;
+    const isBefore = whole.has(end) || (text[end] === '/' && whole.has(end + 1));
+    if (end === -1 || rank < most || !(mayEnd(text, end, sign) || isBefore)) continue;
     isClear = rank > most || (isClear && one.text === best?.text);
     if (rank > most) best = one;
     most = rank;

@@ -37,10 +37,14 @@ const MARKS = /[\\`*~\]<$|]|&(?=[#\w]+;)|(?<![\p{L}\p{N}]_*)_|_(?!_*[\p{L}\p{N}]
 /** Escapes the Markdown characters of a name. */
 export const escapeName = (name: string): string => name.replace(MARKS, String.raw`\$&`);
 
+/** Text that ends with a name and the slash that separates it from the next mention. */
+const MENTION_AND_SLASH = /(?:^|[\s(])[@＠][^\n@＠/]{1,60}\/$/u;
+
 /** Returns the mention that is being typed before the caret; null if there is none. */
 export function mentionQueryAt(text: string, caret: number): MentionQuery | null {
   const at = Math.max(text.lastIndexOf('@', caret - 1), text.lastIndexOf('＠', caret - 1));
-  if (at === -1 || !mayBegin(text, at, '@')) return null;
+  if (at === -1) return null;
+  if (!mayBegin(text, at, '@') && !MENTION_AND_SLASH.test(text.slice(Math.max(0, at - 63), at))) return null;
   const query = text.slice(at + 1, caret);
   return query.length > 30 || /[\n@＠]|\s{2}|^\s/.test(query) ? null : { at, query };
 }
