@@ -1,6 +1,6 @@
 // Composer: completions, reactions, mentions, drafts and commands.
 
-import { apiOf, DESKTOP, expect, shoot, test } from './people.mjs';
+import { apiOf, DESKTOP, expect, PHONE, shoot, test } from './people.mjs';
 
 test('completes emoji and channels while typing', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];
@@ -321,6 +321,77 @@ test('runs slash commands', async ({ arrive }) => {
   await composer.press('Enter');
   await expect(page).toHaveURL(/\/search\?q=folder/);
   expect(carl.problems).toEqual([]);
+});
+
+test('formats messages by keyboard', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna', { viewport: { ...DESKTOP, width: 1440 } }), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page, composer, log } = anna;
+  await expect(page.getByRole('toolbar', { name: 'Formatting' })).toBeVisible();
+
+  // Typing reaches the composer when no field has the focus.
+  await composer.blur();
+  await page.keyboard.type('Ask ');
+  await expect(composer).toBeFocused();
+  await page.keyboard.type(`@${ben.name.slice(0, 3)}`);
+  await expect(page.getByRole('option', { name: ben.name })).toBeVisible();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('ControlOrMeta+b');
+  await page.keyboard.type('now');
+  await page.keyboard.press('ControlOrMeta+b');
+  await page.keyboard.type(' or ');
+  await page.keyboard.press('ControlOrMeta+i');
+  await page.keyboard.type('later');
+  await page.keyboard.press('ControlOrMeta+i');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('```');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('tide = 6');
+  const written = `Ask @${ben.name} **now** or _later_\n\`\`\`\ntide = 6\n\`\`\``;
+  await expect(composer).toHaveValue(written);
+  await anna.expectFlawless('a formatted text that is being written');
+  await shoot(page, 'composer-formatted-1440');
+  await page.keyboard.press('ControlOrMeta+z');
+  await expect(composer).not.toHaveValue(written);
+  await page.keyboard.press('ControlOrMeta+Shift+z');
+  await expect(composer).toHaveValue(written);
+  await page.keyboard.press('ControlOrMeta+Enter');
+  await expect(composer).toHaveValue('');
+  const article = log.getByRole('article').filter({ hasText: 'tide = 6' });
+  await expect(article.locator('strong')).toHaveText('now');
+  await expect(article.locator('em')).toHaveText('later');
+
+  // With a selection the key of the palette makes a link.
+  await page.keyboard.type('the plans');
+  await page.keyboard.press('Shift+Control+ArrowLeft');
+  await page.keyboard.press('ControlOrMeta+k');
+  await page.keyboard.type('https://a.example/plans');
+  await expect(composer).toHaveValue('the [plans](https://a.example/plans)');
+  await page.keyboard.press('ControlOrMeta+k');
+  await expect(page.getByRole('dialog')).toBeVisible();
+});
+
+test('formats messages on a phone', async ({ arrive }) => {
+  const [anna, ben] = [await arrive('Anna', PHONE), await arrive('Ben')];
+  await anna.openChatWith(ben);
+  const { page, composer } = anna;
+  const toolbar = page.getByRole('toolbar', { name: 'Formatting' });
+  await composer.fill('See tides');
+  await expect(toolbar).toHaveCount(0);
+  await page.getByRole('button', { name: 'Formatting' }).tap();
+  await expect(toolbar).toBeVisible();
+  await composer.evaluate((field) => field.setSelectionRange(4, 9));
+  await toolbar.getByRole('button', { name: 'Bold' }).tap();
+  await expect(composer).toHaveValue('See **tides**');
+  await anna.expectFlawless('the buttons for formatting on a phone');
+  await shoot(page, 'composer-formatted-390');
+
+  // The choice is remembered on this device.
+  await page.reload();
+  await expect(toolbar).toBeVisible();
+  await page.getByRole('button', { name: 'Formatting' }).tap();
+  await expect(toolbar).toHaveCount(0);
+  await shoot(page, 'composer-plain-390');
 });
 
 test('inserts an emoji at the caret', { tag: '@gate' }, async ({ arrive, register }) => {

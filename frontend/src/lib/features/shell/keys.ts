@@ -1,6 +1,6 @@
 import { shortcutKey } from '#lib/util/key-letter.ts';
 
-const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
+export const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
 
 /** Label of the key for shortcuts. */
 export const commandKey = isApple ? '⌘' : 'Ctrl ';

@@ -2,7 +2,6 @@ import { tick, untrack } from 'svelte';
 import { errorMessage } from '#lib/api/error-messages.ts';
 import type { App } from '#lib/app/app.ts';
 import type { ChosenFile } from '#lib/features/files/attachments.svelte.ts';
-import { pastedFiles } from '#lib/features/files/file-choices.ts';
 import { isBlank, withoutControls } from '#lib/features/markdown/blank-text.ts';
 import type { UsablePrompt } from '#lib/features/prompts/templates.ts';
 import { MAX_GROWN_CHARS } from '#lib/ui/grow-field.ts';
@@ -17,10 +16,12 @@ import { isAssistantChat } from '../kinds.ts';
 import type { Name } from '../mentions.ts';
 import { senderOf, type MessageSender } from '../message-sender.svelte.ts';
 import { failureReason } from '../messages/message-labels.ts';
+import { ComposerFormatting } from './composer-formatting.ts';
+import { ComposerPaste } from './composer-paste.svelte.ts';
 import { ComposerSuggestions } from './composer-suggestions.svelte.ts';
-import { asFile, isLargePaste } from './large-paste.ts';
 import { remaining } from './message-length.ts';
 import { escapeName } from './mention-query.ts';
+import { replaceText } from './text-edits.ts';
 import { unsentText } from './unsent-text.ts';
 
 /** Text and state of a composer: a message, a reply, or an edit of a message. */
@@ -38,10 +39,10 @@ export class ComposerState {
   isPickingEmoji = $state(false);
   /** State of the voice recorder. While its component is `loading`, the text field stays. */
   recording = $state<'off' | 'loading' | 'on'>('off');
-  /** Long text that was just pasted and can be sent as a file instead; null if there is none. */
-  largePaste = $state.raw<string | null>(null);
 
   readonly suggestions: ComposerSuggestions;
+  readonly paste = new ComposerPaste(this);
+  readonly formatting = new ComposerFormatting(() => this.field);
   readonly #app: App;
   readonly #chat: ConversationContext;
   readonly #view: ConversationView;
@@ -189,8 +190,8 @@ export class ComposerState {
     this.filling = null;
     // Waits until the dialog has returned the focus to the field.
     await tick();
-    if (rest.trim()) await this.#replaceRange(0, this.#typedForPrompt, `${prompt}\n\n`);
-    else await this.#replaceRange(0, this.text.length, prompt);
+    if (rest.trim()) await this.replaceRange(0, this.#typedForPrompt, `${prompt}\n\n`);
+    else await this.replaceRange(0, this.text.length, prompt);
   }
 
   get #commandField() {
@@ -215,7 +216,7 @@ export class ComposerState {
 
   /** Completes the name of the command that is being typed. */
   async completeCommand({ name }: Command): Promise<void> {
-    await this.#replaceRange(0, this.suggestions.promptQueryLength, `/${name} `);
+    await this.replaceRange(0, this.suggestions.promptQueryLength, `/${name} `);
   }
 
   async runCommand(command: Command, words: string): Promise<void> {
@@ -309,7 +310,7 @@ export class ComposerState {
     if (!this.#target.editing) this.#chat.drafts.addPickedMention(key, named);
     const { at, query } = mention;
     this.suggestions.mention = null;
-    await this.#replaceRange(at, at + 1 + query.length, `@${escapeName(named.name)} `);
+    await this.replaceRange(at, at + 1 + query.length, `@${escapeName(named.name)} `);
   }
 
   /** Replaces the emoji or channel name that is being typed. */
@@ -317,24 +318,18 @@ export class ComposerState {
     const { completing } = this.suggestions;
     if (!completing) return;
     this.suggestions.completing = null;
-    await this.#replaceRange(completing.at, completing.end, words);
+    await this.replaceRange(completing.at, completing.end, words);
   }
 
-  /** Replaces a range of the text and places the caret after the inserted words. */
-  async #replaceRange(start: number, end: number, words: string): Promise<void> {
+  /** Replaces a range of the text and places the caret after the inserted words. Doesn't double the space after them. */
+  async replaceRange(start: number, end: number, words: string): Promise<void> {
     await tick();
-    const { field } = this;
-    if (!field) return;
+    if (!this.field) return;
     const isSpaced = words.endsWith(' ') && this.text[end] === ' ';
-    field.focus();
-    field.setSelectionRange(start, isSpaced ? end + 1 : end);
-    // Unlike an assignment, this can be undone, and what was typed before, too. The browser reports it as input.
-    if (words === '' ? document.execCommand('delete') : document.execCommand('insertText', false, words)) return;
-    field.setRangeText(words, field.selectionStart, field.selectionEnd, 'end');
-    field.dispatchEvent(new Event('input', { bubbles: true }));
+    replaceText(this.field, start, isSpaced ? end + 1 : end, words);
   }
 
-  get #selection(): { start: number; end: number } {
+  get selection(): { start: number; end: number } {
     const { selectionStart: start = 0, selectionEnd: end = 0 } = this.field ?? {};
     return { start, end };
   }
@@ -349,64 +344,31 @@ export class ComposerState {
     this.isPickingEmoji = false;
     // Waits until the emoji picker has returned the focus to the field.
     await tick();
-    const { start, end } = this.#selection;
+    const { start, end } = this.selection;
     const isWord = emoji.startsWith(':');
-    await this.#replaceRange(start, end, isWord ? `${this.#spaceBefore(start)}${emoji} ` : emoji);
+    await this.replaceRange(start, end, isWord ? `${this.#spaceBefore(start)}${emoji} ` : emoji);
+  }
+
+  /** Inserts the sign of a mention at the caret, so that people are suggested. */
+  async startMention(): Promise<void> {
+    const { start, end } = this.selection;
+    await this.replaceRange(start, end, `${this.#spaceBefore(start)}@`);
   }
 
   /** Inserts a transcript at the caret, so that the user can review it before sending. */
   async insertTranscript(transcript: string): Promise<void> {
     this.recording = 'off';
     await tick();
-    const { start, end } = this.#selection;
-    await this.#replaceRange(start, end, `${this.#spaceBefore(start)}${transcript}`);
-  }
-
-  pasted(event: ClipboardEvent): void {
-    const data = event.clipboardData;
-    if (!data) return;
-    const html = data.getData('text/html');
-    const pictures = pastedFiles(data);
-    if (html.includes('<table')) void this.#pasteTable(html, data.getData('text/plain'));
-    else if (pictures && this.attachments) void this.attachments.attach(pictures);
-    else {
-      // Converts line breaks to those of the text field.
-      const words = data.getData('text/plain').replaceAll(/\r\n?/g, '\n');
-      if (isLargePaste(words)) this.largePaste = words;
-      return;
-    }
-    event.preventDefault();
-  }
-
-  /** Attaches a long text as a file and removes it from the field. At the end of the text, the space before it is removed, too. */
-  async sendAsFile(words: string): Promise<void> {
-    if (!(await this.attachments?.attach([asFile(words)]))) return;
-    this.largePaste = null;
-    const start = this.text.indexOf(words);
-    if (start === -1) return;
-    const end = start + words.length;
-    const isLast = this.text.slice(end).trim() === '';
-    await (isLast
-      ? this.#replaceRange(this.text.slice(0, start).trimEnd().length, this.text.length, '')
-      : this.#replaceRange(start, end, ''));
-  }
-
-  async #pasteTable(html: string, plain: string): Promise<void> {
-    const made = await import('./table-paste.ts').then(
-      ({ tableFrom }) => tableFrom(html),
-      () => null
-    );
-    this.field?.focus();
-    const { start, end } = this.#selection;
-    // A Markdown table must start on a line of its own.
-    const lead = made && start > 0 && this.text[start - 1] !== '\n' ? '\n\n' : '';
-    await this.#replaceRange(start, end, made === null ? plain : `${lead}${made}\n`);
+    const { start, end } = this.selection;
+    await this.replaceRange(start, end, `${this.#spaceBefore(start)}${transcript}`);
   }
 
   handleKeydown(event: KeyboardEvent): void {
     // During the composition of a character, Enter belongs to the input method.
     if (isComposing(event)) return;
-    if (this.suggestions.handleKeydown(event) || this.#handleKeyInText(event)) event.preventDefault();
+    const isHandled =
+      this.suggestions.handleKeydown(event) || this.formatting.handleKeydown(event) || this.#handleKeyInText(event);
+    if (isHandled) event.preventDefault();
   }
 
   #handleKeyInText(event: KeyboardEvent): boolean {
