@@ -171,14 +171,16 @@ function toInline(token: KnownToken): Inline {
     case 'link':
       return token.autolink && token.raw === token.text
         ? toAddress(token.href, token.raw)
-        : toLink(token.href, token.title ?? null, toInlines(token.tokens ?? []), token.raw);
+        : toLink(decodeEntities(token.href), token.title ?? null, toInlines(token.tokens ?? []), token.raw);
     case 'image':
       // Loading an image from another site would reveal the reader's address, so a link is shown instead.
-      return toLink(token.href, token.title ?? null, [text(token.text || token.href)], token.raw);
+      return toLink(decodeEntities(token.href), token.title ?? null, [text(token.text || token.href)], token.raw);
     case 'text':
       return text(decodeEntities(token.text));
     case 'escape':
       return text(token.text);
+    case 'html':
+      return /^<br\s*\/?>$/i.test(token.raw) ? { type: 'break' } : text(token.raw);
     default:
       return text(token.raw);
   }

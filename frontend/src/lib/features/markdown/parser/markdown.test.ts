@@ -28,6 +28,25 @@ function wordsOf(nodes: readonly unknown[]): string {
 const inlines = (source: string) => (first(source) as { children: Inline[] }).children;
 
 describe('parse', () => {
+  it('decodes entities in the targets of links', () => {
+    const link = {
+      type: 'link',
+      href: 'https://a.example/?b=1&c=2',
+      title: null,
+      children: [{ type: 'text', text: 'x' }]
+    };
+    expect(parse('[x](https://a.example/?b=1&amp;c=2)')).toEqual([{ type: 'paragraph', children: [link] }]);
+    expect(parse('[x](javascript&#58;alert(1))')).toEqual([
+      { type: 'paragraph', children: [{ type: 'text', text: '[x](javascript&#58;alert(1))' }] }
+    ]);
+  });
+
+  it('breaks lines by tags, as in the cells of tables', () => {
+    const [table] = parse('| a |\n|---|\n| b<br>c<br />d |');
+    const [b, c, d] = ['b', 'c', 'd'].map((text) => ({ type: 'text', text }));
+    expect(table).toMatchObject({ type: 'table', rows: [[[b, { type: 'break' }, c, { type: 'break' }, d]]] });
+  });
+
   it('parses emphasis, code, breaks and entities', () => {
     expect(inlines('**b** _i_ ~~d~~ `x<y`\nnext &lt;')).toEqual([
       { type: 'strong', children: [{ type: 'text', text: 'b' }] },
