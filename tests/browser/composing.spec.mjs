@@ -361,6 +361,19 @@ test('formats messages by keyboard', async ({ arrive }) => {
   await expect(article.locator('strong')).toHaveText('now');
   await expect(article.locator('em')).toHaveText('later');
 
+  // Office programs paste the formatting of a copied message.
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await article.focus();
+  await page.keyboard.press('c');
+  await expect(page.getByText('Copied')).toBeVisible();
+  const copied = await page.evaluate(async () => {
+    const [item] = await navigator.clipboard.read();
+    return Promise.all(['text/plain', 'text/html'].map(async (type) => (await item.getType(type)).text()));
+  });
+  expect(copied[0]).toBe(written);
+  expect(copied[1]).toContain('<strong>now</strong> or <em>later</em>');
+  await composer.focus();
+
   // With a selection the key of the palette makes a link.
   await page.keyboard.type('the plans');
   await page.keyboard.press('Shift+Control+ArrowLeft');

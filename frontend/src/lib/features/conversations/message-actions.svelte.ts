@@ -1,7 +1,7 @@
 import type { App } from '#lib/app/app.ts';
 import type { ToolAllowance, ToolDecision } from '#lib/api/tools.ts';
 import type { BookmarksStore } from '#lib/features/bookmarks/saved.svelte.ts';
-import { copyText } from '#lib/ui/clipboard.ts';
+import { copyFormatted } from '#lib/ui/clipboard.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { composerTargetOf } from './composer-target.svelte.ts';
@@ -105,7 +105,8 @@ export class MessageActions {
 
   async copy({ content }: MessageView): Promise<void> {
     const text = this.#view.directory.wordsOf(content);
-    toast((await copyText(text)) ? m.chat_copied() : m.chat_copy_failed());
+    const html = import('#lib/features/markdown/html.ts').then(({ toHtml }) => toHtml(text));
+    toast((await copyFormatted(text, html)) ? m.chat_copied() : m.chat_copy_failed());
   }
 
   /** Starts reading an answer aloud, or stops it. */
