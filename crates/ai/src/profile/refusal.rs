@@ -98,6 +98,8 @@ const UNSUPPORTED_FIELD_PHRASES: [&str; 14] = [
     "is allowed for this model",
     "cannot be set simultaneously",
 ];
+/// Objects that hold a field whose path a message doesn't name.
+const FIELD_PARENTS: [&str; 3] = ["tools.function", "tools", "messages"];
 /// Words before the supported efforts.
 const EFFORT_LIST_PHRASES: [&str; 6] =
     ["supported levels", "supported values", "must be one of", "expected one of", "please use", "should be one of"];
@@ -136,7 +138,7 @@ pub(crate) fn find(refusal: &Refusal, profile: &Profile, format: BodyFormat, bod
         let setting = format!("short={}", refusal.param.as_deref()?);
         return changes(&setting).then(|| general(vec![setting])).flatten();
     }
-    let settings = dropped_fields(refusal, fields);
+    let settings = dropped_fields(refusal, fields, &changes);
     let settings: Vec<String> = settings.into_iter().filter(|setting| changes(setting)).collect();
     if settings.is_empty() { None } else { general(settings) }
 }
@@ -190,46 +192,118 @@ fn supported_efforts(message: &str) -> Option<String> {
     (!efforts.is_empty()).then(|| format!("efforts={}", efforts.join(",")))
 }
 
-/// Settings that drop the fields that the message names.
-fn dropped_fields(refusal: &Refusal, fields: &Map<String, Value>) -> Vec<String> {
-    let message = refusal.message.as_str();
-    if !UNSUPPORTED_FIELD_PHRASES.iter().any(|phrase| message.contains(phrase)) {
-        return Vec::new();
+/// Settings that drop the fields that the message names. `changes` is true for settings that change
+/// the body.
+fn dropped_fields(refusal: &Refusal, fields: &Map<String, Value>, changes: &impl Fn(&str) -> bool) -> Vec<String> {
+    let message = with_dotted_paths(&refusal.original_message);
+    // Lists in the formats of JSON, Python and Pydantic.
+    let lines = message.replace("\n ", " ");
+    let objections = lines.split('\n').flat_map(|line| line.split("; ")).flat_map(|part| part.split("}, {"));
+    let found = fields_of_objections(objections, refusal.param.as_deref(), fields, changes);
+    if found.is_empty() {
+        // The phrase and the name may be in different parts.
+        return fields_of_objections(std::iter::once(message.as_str()), refusal.param.as_deref(), fields, changes);
     }
+    found
+}
+
+/// Settings that drop the fields of all objections; `param` belongs to the first one.
+fn fields_of_objections<'a>(
+    objections: impl Iterator<Item = &'a str>,
+    mut param: Option<&'a str>,
+    fields: &Map<String, Value>,
+    changes: &impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for objection in objections.filter(|objection| is_about_unsupported_field(objection)) {
+        for setting in fields_of_objection(objection, param.take(), fields, changes) {
+            if !found.contains(&setting) {
+                found.push(setting);
+            }
+        }
+    }
+    found
+}
+
+fn is_about_unsupported_field(objection: &str) -> bool {
+    let objection = objection.to_lowercase();
+    UNSUPPORTED_FIELD_PHRASES.iter().any(|phrase| objection.contains(phrase))
+}
+
+/// Settings that drop the fields of one objection.
+fn fields_of_objection(
+    objection: &str,
+    param: Option<&str>,
+    fields: &Map<String, Value>,
+    changes: &impl Fn(&str) -> bool,
+) -> Vec<String> {
     // The usage of a stream can't be metered without `stream_options`, which has a rule of its own.
     let is_kept = |path: &str| path.starts_with("stream_options") || !adapt::may_drop(path);
     let drop = |path: &str| (!is_kept(path)).then(|| format!("drop={path}"));
-    // A path such as `body.messages.31.assistant.reasoning_content` or `messages[0].name`.
-    let original = refusal.original_message.replace(['[', ']'], ".");
-    let paths = refusal.param.iter().map(String::as_str).chain(words(&original).filter(|word| word.contains('.')));
-    for path in paths {
-        let path = path.replace(['[', ']'], ".");
-        let names = path.split('.').filter(|name| !name.is_empty() && *name != "body" && name.parse::<u64>().is_err());
-        let names: Vec<&str> = names.collect();
-        let is_path = names.len() > 1 || path.starts_with("body.");
-        if is_path && names.first().is_some_and(|first| fields.contains_key(*first)) {
-            return drop(&names.join(".")).into_iter().collect();
-        }
+    let candidates = || param.into_iter().chain(words(objection));
+    if let Some(setting) = candidates().find_map(|word| drop(&path_of_field(word, fields)?)) {
+        return vec![setting];
     }
     // Groq's form: `'messages.1' : property 'reasoning_content' is unsupported`.
-    if message.contains("'messages.") && message.contains("property '") {
-        let property = message.rsplit_once("property '").and_then(|(_, rest)| rest.split_once('\''));
-        if let Some((name, _)) = property {
-            return drop(&format!("messages.{name}")).into_iter().collect();
+    if objection.contains("'messages.") {
+        let properties = objection.split("property '").skip(1).filter_map(|rest| rest.split_once('\''));
+        let settings: Vec<String> = properties.filter_map(|(name, _)| drop(&format!("messages.{name}"))).collect();
+        if !settings.is_empty() {
+            return settings;
         }
     }
-    let candidates = refusal.param.iter().map(String::as_str).chain(words(&refusal.original_message));
     let mut named: Vec<String> = Vec::new();
-    for word in candidates {
+    for word in candidates() {
         let name = snake_case(word);
         if let Some(setting) = drop(&name).filter(|setting| fields.contains_key(&name) && !named.contains(setting)) {
             named.push(setting);
         }
     }
     // A message about one field may mention others.
-    let is_list = ["(s)", "parameters:", "arguments", "simultaneously"].iter().any(|mark| message.contains(mark));
+    let lower = objection.to_lowercase();
+    let is_list = ["(s)", "parameters:", "arguments", "simultaneously"].iter().any(|mark| lower.contains(mark));
     named.truncate(if is_list { usize::MAX } else { 1 });
+    if named.is_empty() {
+        // A name without its path, as in `property 'strict' is unsupported`.
+        let quoted = objection.split(['\'', '"', '`']).skip(1).step_by(2);
+        named.extend(quoted.filter_map(|name| {
+            let mut settings = FIELD_PARENTS.iter().filter_map(|parent| drop(&format!("{parent}.{name}")));
+            settings.find(|setting| changes(setting))
+        }));
+    }
     named
+}
+
+/// Path of a field of the request, without indexes, if the word is a path, for example
+/// `body.messages.31.assistant.reasoning_content` or `messages[0].name`.
+fn path_of_field(word: &str, fields: &Map<String, Value>) -> Option<String> {
+    let path = word.replace(['[', ']'], ".");
+    let names = path.split('.').filter(|name| !name.is_empty() && *name != "body" && name.parse::<u64>().is_err());
+    let names: Vec<&str> = names.collect();
+    let is_path = names.len() > 1 || path.starts_with("body.");
+    let is_known = names.first().is_some_and(|first| fields.contains_key(*first));
+    (is_path && is_known).then(|| names.join("."))
+}
+
+/// The message with all paths in the format `body.messages.0.name`: `('body', 'messages', 0, 'name')`
+/// in Python's format, `body -> messages -> 0 -> name`, `messages[0].name`.
+fn with_dotted_paths(message: &str) -> String {
+    const PYTHON: &str = "('body', ";
+    let mut dotted = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once(PYTHON) {
+        let Some((place, after)) = after.split_once(')') else { break };
+        dotted.push_str(before);
+        dotted.push_str("body");
+        let steps = place.split(',').map(|step| step.trim().trim_matches('\''));
+        for step in steps.filter(|step| super::is_path(step)) {
+            dotted.push('.');
+            dotted.push_str(step);
+        }
+        rest = after;
+    }
+    dotted.push_str(rest);
+    dotted.replace(['[', ']'], ".").replace(" -> ", ".")
 }
 
 /// Words that may be names or numbers.

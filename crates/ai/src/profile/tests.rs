@@ -1,3 +1,5 @@
+mod lists;
+
 use bytes::Bytes;
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -284,6 +286,11 @@ fn remedy(format: BodyFormat, status: u16, error: &Value, body: &Value) -> Optio
     Some(if remedy.is_general { settings } else { format!("once {settings}") })
 }
 
+/// An error of which only the message says something.
+fn plain(message: &str) -> Value {
+    json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}})
+}
+
 /// A chat request with every field that the messages below are about.
 fn full() -> Value {
     json!({"model": "m", "max_tokens": 20_000, "temperature": 0.5, "presence_penalty": 0, "reasoning_effort": "xhigh", "store": true,
@@ -298,7 +305,6 @@ fn full() -> Value {
 
 #[test]
 fn finds_remedies_by_message() {
-    let plain = |message: &str| json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});
     let about =
         |message: &str, param: &str, code: &str| json!({"error": {"message": message, "param": param, "code": code}});
     for (status, error, expected) in [

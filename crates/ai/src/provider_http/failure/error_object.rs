@@ -67,6 +67,8 @@ const UNAVAILABLE_MODEL_PHRASES: [&str; 8] = [
 /// paths.
 fn extract_message(said: &Value) -> String {
     const MAX_DEPTH: usize = 4;
+    /// A list of refused fields may name each message of a conversation.
+    const MAX_ITEMS: usize = 64;
     fn read(said: &Value, depth: usize) -> String {
         if depth == MAX_DEPTH {
             return String::new();
@@ -80,7 +82,8 @@ fn extract_message(said: &Value) -> String {
                 _ => text.clone(),
             },
             Value::Array(items) => {
-                let items = items.iter().take(8).map(|item| read(item, depth + 1)).filter(|text| !text.is_empty());
+                let items =
+                    items.iter().take(MAX_ITEMS).map(|item| read(item, depth + 1)).filter(|text| !text.is_empty());
                 items.collect::<Vec<_>>().join("; ")
             }
             Value::Object(fields) => {
