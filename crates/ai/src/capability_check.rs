@@ -21,7 +21,7 @@ const MAX_OUTPUT: u64 = 500;
 /// Maximum input of a call, in tokens: an image may count as some thousand.
 const MAX_INPUT: u64 = 2_000;
 /// Settings of a profile that send every request as it is.
-const UNADAPTED: &str = "system=any developer=yes turns=any user_after_tool=yes last=any images=yes files=yes audio=yes \
+const UNADAPTED: &str = "system=any developer=yes turns=any user_after_tool=yes last=any images=yes files=yes audio=yes text_parts=yes \
     schema=yes json_word=no forced_tool=yes named_tool=yes tool_effort=any efforts=any stream=any cache=no";
 /// Red image of 32 by 32 pixels.
 const RED_IMAGE: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAJ0lEQVR42u3NsQkAAAjAsP7/tF7hIASyp6lTCQQCgUAgEAgEgi/BAjLD/C5w/SM9AAAAAElFTkSuQmCC";

@@ -115,6 +115,8 @@ pub(crate) struct Profile {
     refuses_user_after_tool: bool,
     last: LastMessage,
     left_out: Vec<MediaKind>,
+    /// The content of a message must be a string.
+    refuses_text_parts: bool,
     schema: SchemaSupport,
     needs_json_word: bool,
     forced_tool: ForcedTool,
@@ -245,6 +247,7 @@ impl Profile {
             ("images", _) => return self.set_media(MediaKind::Image, value),
             ("files", _) => return self.set_media(MediaKind::File, value),
             ("audio", _) => return self.set_media(MediaKind::Audio, value),
+            ("text_parts", _) => return set_flag(&mut self.refuses_text_parts, value, "no"),
             ("schema", "yes") => self.schema = SchemaSupport::Full,
             ("schema", "object") => self.schema = SchemaSupport::Object,
             ("schema", "no") => self.schema = SchemaSupport::None,

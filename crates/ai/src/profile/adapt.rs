@@ -132,6 +132,7 @@ impl Profile {
             || (self.left_out.contains(&MediaKind::Image) && has_any(&["image_url", "input_image", "image"]))
             || (self.left_out.contains(&MediaKind::File) && has_any(&["file", "input_file"]))
             || (self.left_out.contains(&MediaKind::Audio) && has_any(&["input_audio", "audio_url"]))
+            || (self.refuses_text_parts && has_field("text"))
             || ((self.schema != SchemaSupport::Full || self.needs_json_word) && has_field("response_format"))
             || ((self.forced_tool != ForcedTool::Yes || self.refuses_named_tool) && has_field("tool_choice"))
             || (self.tool_effort != ToolEffort::Any && has_field("tools"))

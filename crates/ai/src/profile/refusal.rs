@@ -33,7 +33,7 @@ const fn rule(phrases: &'static [&'static str], settings: &'static [&'static str
 }
 
 /// Settings by message, the more specific ones first.
-static RULES: [Rule; 45] = [
+static RULES: [Rule; 50] = [
     rule(&["system message must be at the beginning"], &["system=first", "system=none"]),
     rule(&["unexpected role 'system'"], &["system=first", "system=none"]),
     rule(&["invalid message role: system"], &["system=first", "system=none"]),
@@ -59,6 +59,11 @@ static RULES: [Rule; 45] = [
     rule(&["does not support vision"], &["images=no"]),
     rule(&["unknown variant `file`"], &["files=no"]),
     rule(&["expected to be either text or image_url"], &["files=no", "audio=no"]),
+    rule(&["invalid type: sequence, expected a string"], &["text_parts=no", "images=no"]),
+    rule(&["should be a valid string"], &["text_parts=no", "images=no"]),
+    rule(&["expected a string, but got an array"], &["text_parts=no", "images=no"]),
+    rule(&["content' : value must be a string"], &["text_parts=no", "images=no"]),
+    rule(&["cannot unmarshal array", "content of type string"], &["text_parts=no", "images=no"]),
     rule(&["response_format.type", "must be 'json_schema' or 'text'"], &["schema=only"]),
     rule(&["response_format type is unavailable"], &["schema=object", "schema=no"]),
     rule(&["does not support response format"], &["schema=object", "schema=no"]),

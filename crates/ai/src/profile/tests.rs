@@ -1,4 +1,5 @@
 mod lists;
+mod text_parts;
 
 use bytes::Bytes;
 use reqwest::{StatusCode, header::HeaderMap};

@@ -44,6 +44,9 @@ impl Profile {
             LastMessage::User => append_user_turn(messages),
             LastMessage::Prefix => mark_as_prefix(messages),
         };
+        if self.refuses_text_parts {
+            is_changed |= messages.iter_mut().map(join_text_parts).filter(|joined| *joined).count() > 0;
+        }
         is_changed
     }
 
@@ -69,10 +72,8 @@ impl Profile {
                 is_changed = true;
             }
         }
-        // Some servers take only a string.
-        if is_changed && parts.iter().all(|part| part["type"] == "text") {
-            let text = content_text(&message["content"]);
-            message["content"] = text.into();
+        if is_changed {
+            join_text_parts(message);
         }
         is_changed
     }
@@ -123,6 +124,18 @@ fn content_text(content: &Value) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// Joins the parts of a message into a string if all of them are text. Returns false if nothing
+/// changes.
+fn join_text_parts(message: &mut Value) -> bool {
+    let parts = message["content"].as_array();
+    if parts.is_none_or(|parts| parts.iter().any(|part| part["type"] != "text")) {
+        return false;
+    }
+    let text = content_text(&message["content"]);
+    message["content"] = text.into();
+    true
 }
 
 pub(super) fn mentions_json(content: &Value) -> bool {
