@@ -68,6 +68,8 @@ pub(crate) struct Upstream {
     learning_listener: OnceLock<LearningListener>,
 }
 
+/// Maximum number of repairs of a request.
+const MAX_REPAIRS: usize = 5;
 /// Setting of a model that only the Responses API serves.
 const RESPONSES_ONLY: &str = "api=responses";
 /// Field that requests usage figures in a stream, and the setting of a model that rejects it.
@@ -230,8 +232,9 @@ impl Upstream {
     }
 
     /// Requests an answer and waits for the response headers. The body is adapted to what the
-    /// deployment accepts. A refusal that another adaptation may resolve is followed by a second
-    /// request; if it is accepted, later requests are adapted at once.
+    /// deployment accepts. A refusal that another adaptation may resolve is followed by another
+    /// request, and so is that one if it is refused for another reason, because many servers name
+    /// one fault at a time. If a request is accepted, later ones are adapted at once.
     pub(crate) async fn request_answer(
         &self,
         attempt: &Attempt<'_>,
@@ -239,30 +242,52 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let (owner, format, model) = (request.owner, request.format, attempt.model);
-        let profile = self.profile(attempt);
-        let body = adapted(owner, &profile, format, request.body.clone()).await?;
-        let failure = match self.post_answer_request(attempt, &request, body.clone(), deadline).await {
+        let mut profile = self.profile(attempt);
+        let mut body = adapted(owner, &profile, format, request.body.clone()).await?;
+        let first = match self.post_answer_request(attempt, &request, body.clone(), deadline).await {
             Err(failure) if failure.refusal.is_some() => failure,
             sent => return sent,
         };
-        let Some(refusal) = failure.refusal.clone() else { return Err(failure) };
-        let original = request.body.clone();
-        let finding = run(owner, body.len(), move || repair(&refusal, &profile, format, &original, &body));
-        let Ok(Some((remedy, body))) = finding.await else { return Err(failure) };
-        match self.post_answer_request(attempt, &request, body, deadline).await {
-            Ok(response) => {
-                let Remedy { settings, is_general } = remedy;
-                tracing::warn!(provider = %self.name, model, settings = settings.join(" "), "request repaired after a refusal");
-                self.profiles.record_repair();
-                request.meter.record_repair(&settings);
-                if is_general {
-                    self.learn(model, &settings);
-                }
-                Ok(response)
+        let mut next_refusal = first.refusal.clone();
+        let mut last_message = String::new();
+        let mut remedies: Vec<Remedy> = Vec::new();
+        while let Some(refusal) = next_refusal.take().filter(|_| remedies.len() < MAX_REPAIRS) {
+            let message = refusal.message.clone();
+            let (current, original) = (Arc::clone(&profile), request.body.clone());
+            let finding = run(owner, body.len(), move || repair(&refusal, &current, format, &original, &body));
+            let Ok(Some((remedy, repaired))) = finding.await else { break };
+            // The same message again means that the last repair was of no use. Another setting for it is
+            // tried, but no further field is dropped.
+            if message == last_message && remedy.drops_fields() {
+                break;
             }
-            // The first refusal is about the request as the caller knows it.
-            Err(second) if second.refusal.is_some() => Err(failure),
-            Err(second) => Err(second),
+            last_message = message;
+            profile = Arc::new(profile.with(remedy.settings.iter().map(String::as_str)));
+            remedies.push(remedy);
+            match self.post_answer_request(attempt, &request, repaired.clone(), deadline).await {
+                Ok(response) => {
+                    self.record_remedies(model, &remedies, request.meter);
+                    return Ok(response);
+                }
+                Err(next) if next.refusal.is_some() => next_refusal = next.refusal,
+                Err(next) => return Err(next),
+            }
+            body = repaired;
+        }
+        // The first refusal is about the request as the caller knows it.
+        Err(first)
+    }
+
+    /// Records the remedies by which a request was accepted, and remembers those that apply to every
+    /// request.
+    fn record_remedies(&self, model: &str, remedies: &[Remedy], meter: &Meter) {
+        self.profiles.record_repair();
+        for Remedy { settings, is_general } in remedies {
+            tracing::warn!(provider = %self.name, model, settings = settings.join(" "), "request repaired after a refusal");
+            meter.record_repair(settings);
+            if *is_general {
+                self.learn(model, settings);
+            }
         }
     }
 

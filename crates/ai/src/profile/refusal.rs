@@ -21,6 +21,12 @@ pub(crate) struct Remedy {
     pub is_general: bool,
 }
 
+impl Remedy {
+    pub fn drops_fields(&self) -> bool {
+        self.settings.iter().any(|setting| setting.starts_with("drop="))
+    }
+}
+
 /// Settings to try for a message; the first that changes the request is used.
 struct Rule {
     /// All of these are in the message.

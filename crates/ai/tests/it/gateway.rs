@@ -157,6 +157,46 @@ async fn reports_the_first_refusal_if_the_repaired_request_is_refused_too() {
 }
 
 #[tokio::test]
+async fn repairs_each_fault_that_a_server_names() {
+    let refused = |name: &str| {
+        let message = format!("property '{name}' is unsupported");
+        json!({"error": {"message": message, "type": "invalid_request_error"}}).to_string()
+    };
+    let mut body = question(false);
+    for name in ["seed", "top_k", "min_p"] {
+        body[name] = 1.into();
+    }
+    let answers = vec![
+        answer(400, JSON, &refused("seed")),
+        answer(400, JSON, &refused("top_k")),
+        answer(400, JSON, &refused("min_p")),
+        answer(200, JSON, WHOLE),
+    ];
+    let (upstream, ai, route) = one(answers).await;
+    let (status, text, meter) = call(&ai, ApiStyle::Chat, &route, &body).await;
+    assert_eq!((status, meter.attempts(), upstream.requests().len()), (200, 1, 4), "{text}");
+    let learned = ai.health().remove(0).learned;
+    let settings: Vec<&str> = learned.iter().map(|one| one.setting.as_str()).collect();
+    assert_eq!((settings, ai.states()[0].repairs), (vec!["drop=seed", "drop=top_k", "drop=min_p"], 1));
+
+    // A server that repeats its refusal gets the other remedy for it, but no further field is dropped.
+    let refusal = "property 'seed' is unsupported, and 'top_k' too";
+    let refusal = json!({"error": {"message": refusal, "type": "invalid_request_error"}}).to_string();
+    let (upstream, ai, route) = one(vec![answer(400, JSON, &refusal)]).await;
+    assert_eq!(call(&ai, ApiStyle::Chat, &route, &body).await.0, 400);
+    assert_eq!((upstream.requests().len(), ai.health()[0].learned.len()), (2, 0));
+    let refusal =
+        r#"{"error":{"message":"Thinking mode does not support this tool_choice","type":"invalid_request_error"}}"#;
+    let answers = vec![answer(400, JSON, refusal), answer(400, JSON, refusal), answer(200, JSON, WHOLE)];
+    let (upstream, ai, route) = one(answers).await;
+    body["tools"] = json!([{"type": "function", "function": {"name": "f"}}]);
+    body["tool_choice"] = "required".into();
+    assert_eq!(call(&ai, ApiStyle::Chat, &route, &body).await.0, 200);
+    let requests = upstream.requests();
+    assert!(requests.len() == 3 && requests[2].contains(r#""tool_choice":"auto""#), "{requests:?}");
+}
+
+#[tokio::test]
 async fn lowers_the_output_of_one_request_to_the_rest_of_the_context_window() {
     let refusal = r#"{"error":{"message":"This model's maximum context length is 16384 tokens. However, you requested 17000 tokens (7000 in the messages, 10000 in the completion).","type":"BadRequestError","code":400}}"#;
     let (upstream, ai, route) = one(vec![answer(400, JSON, refusal), answer(200, JSON, WHOLE)]).await;
