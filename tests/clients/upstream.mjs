@@ -11,6 +11,8 @@ export const callTools = (...calls) => ({ calls: calls.map(([name, input]) => ({
 export const fail = (text) => ({ text, fails: true });
 /** Rejects the request. Gemini states the delay in the body, the others in `Retry-After`. */
 export const refuse = (status, seconds) => ({ status, seconds });
+/** The same response after reasoning, which only the kinds `openai` and `mistral` have. */
+export const thinking = (thoughts, planned) => ({ ...planned, thoughts });
 
 const VECTOR = [0.5, -1, 2];
 const data = (value) => `data: ${JSON.stringify(value)}\n\n`;
@@ -19,8 +21,8 @@ const event = (value) => `event: ${value.type}\n${data(value)}`;
 const words = (text) => text.match(/[^ ]* ?/g).filter(Boolean);
 const halves = (text) => [text.slice(0, text.length / 2), text.slice(text.length / 2)];
 
-/** Streamed events of OpenAI's Responses API. */
-function responses({ text, calls }) {
+/** Response of OpenAI's Responses API. */
+function response({ text, calls }) {
   const items = calls?.map(({ name, input }, at) => ({
     id: `fc_${at}`,
     type: 'function_call',
@@ -36,15 +38,39 @@ function responses({ text, calls }) {
     output_tokens_details: { reasoning_tokens: 0 },
     total_tokens: 10,
   };
-  const response = { id: 'resp_1', object: 'response', created_at: 1, model: 'small', error: null };
-  const done = items.flatMap((item, output_index) => [
-    { type: 'response.output_item.added', output_index, item },
-    { type: 'response.output_item.done', output_index, item },
-  ]);
+  return { id: 'resp_1', object: 'response', created_at: 1, model: 'small', error: null, status: 'completed', output: items, usage };
+}
+
+/** Streamed events of an item of a response. */
+function itemEvents(item, output_index) {
+  const place = { item_id: item.id, output_index };
+  const added = (started) => ({ type: 'response.output_item.added', output_index, item: { ...item, status: 'in_progress', ...started } });
+  const done = { type: 'response.output_item.done', output_index, item };
+  if (item.type === 'function_call') {
+    const { name, arguments: text } = item;
+    const deltas = halves(text).map((delta) => ({ type: 'response.function_call_arguments.delta', ...place, delta }));
+    return [added({ arguments: '' }), ...deltas, { type: 'response.function_call_arguments.done', ...place, name, arguments: text }, done];
+  }
+  const [part] = item.content;
+  const inPart = (type, fields) => ({ type: `response.${type}`, ...place, content_index: 0, ...fields });
+  return [
+    added({ content: [] }),
+    inPart('content_part.added', { part: { ...part, text: '' } }),
+    ...words(part.text).map((delta) => inPart('output_text.delta', { delta, logprobs: [] })),
+    inPart('output_text.done', { text: part.text, logprobs: [] }),
+    inPart('content_part.done', { part }),
+    done,
+  ];
+}
+
+/** Streamed events of OpenAI's Responses API. */
+function responseEvents(planned) {
+  const { usage, ...completed } = response(planned);
+  const done = completed.output.flatMap(itemEvents);
   const events = [
-    { type: 'response.created', response: { ...response, status: 'in_progress', output: [] } },
+    { type: 'response.created', response: { ...completed, status: 'in_progress', output: [] } },
     ...done,
-    { type: 'response.completed', response: { ...response, status: 'completed', output: items, usage } },
+    { type: 'response.completed', response: { ...completed, usage } },
   ];
   return events.map((value, sequence_number) => event({ ...value, sequence_number }));
 }
@@ -61,17 +87,20 @@ const openai = {
     return { object: 'list', data: list, model: body.model, usage: { prompt_tokens: 7, total_tokens: 7 } };
   },
   models: (id) => ({ object: 'list', data: [{ id, object: 'model', created: 1, owned_by: 'test' }] }),
-  whole({ text, calls }) {
+  whole({ text, calls, thoughts }, path) {
+    if (path.endsWith('/responses')) return response({ text, calls });
     const tool_calls = calls?.map(({ name, input }, at) => this.call(at, name, JSON.stringify(input)));
-    const message = calls ? { role: 'assistant', content: null, tool_calls } : { role: 'assistant', content: text };
+    const said = calls ? { role: 'assistant', content: null, tool_calls } : { role: 'assistant', content: text };
+    const message = thoughts ? { ...said, reasoning_content: thoughts } : said;
     const choices = [{ index: 0, message, finish_reason: calls ? 'tool_calls' : 'stop' }];
     return { id: 'chatcmpl-1', object: 'chat.completion', created: 1, model: 'small', choices, usage: this.usage };
   },
-  frames({ text, calls, fails }, path) {
-    if (path.endsWith('/responses')) return responses({ text, calls });
+  frames({ text, calls, thoughts, fails }, path) {
+    if (path.endsWith('/responses')) return responseEvents({ text, calls });
     const head = { id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: 'small' };
     const chunk = (delta, finish_reason = null) => data({ ...head, choices: [{ index: 0, delta, finish_reason }] });
     const frames = [chunk({ role: 'assistant', content: '' })];
+    if (thoughts) frames.push(chunk({ reasoning_content: thoughts }));
     for (const [index, { name, input }] of (calls ?? []).entries()) {
       frames.push(chunk({ tool_calls: [{ index, ...this.call(index, name, '') }] }));
       for (const part of halves(JSON.stringify(input))) frames.push(chunk({ tool_calls: [{ index, function: { arguments: part } }] }));
@@ -161,21 +190,28 @@ const anthropic = {
   }),
 };
 
-const DIALECTS = { openai, gemini, anthropic };
+/** Mistral's API, whose call ids have nine letters and digits. */
+const mistral = { ...openai, call: (at, name, text) => ({ id: `call${at}0000`, function: { name, arguments: text } }) };
+
+const DIALECTS = { openai, gemini, anthropic, mistral };
 
 export class Upstream {
   asked = [];
   /** Response to requests for which nothing is planned; undefined if these are rejected. */
   usual = undefined;
+  /** Response to requests that the provider would reject, by body and path; undefined for all others. */
+  rules = undefined;
+  /** Requests that `rules` rejected, with the responses. */
+  rejected = [];
   #plan = [];
   #kind;
   #name;
   #dialect;
   #server;
 
-  static async start(kind, name = kind) {
+  static async start(kind, name = kind, models = [`${name}-model`]) {
     const upstream = new Upstream();
-    upstream.model = `${name}-model`;
+    upstream.model = models.join(',');
     upstream.#kind = kind;
     upstream.#name = name;
     upstream.#dialect = DIALECTS[kind];
@@ -219,10 +255,15 @@ export class Upstream {
     this.asked.push({ path, body });
     const fixed = this.#dialect.fixed(path, body);
     if (fixed) return send(200, fixed);
+    const rejection = this.rules?.(body, path);
+    if (rejection) {
+      this.rejected.push({ body, ...rejection });
+      return send(rejection.status, rejection.error);
+    }
     const planned = this.#plan.shift() ?? this.usual?.(body, path) ?? refuse(500);
     const { status, seconds } = planned;
     if (status) return send(status, this.#dialect.refusal(status, seconds), seconds ? { 'retry-after': seconds } : {});
-    if (!this.#dialect.streams(path, body)) return send(200, this.#dialect.whole(planned));
+    if (!this.#dialect.streams(path, body)) return send(200, this.#dialect.whole(planned, path));
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (const frame of this.#dialect.frames(planned, path)) response.write(frame);
     response.end();
