@@ -14,6 +14,10 @@ export const refuse = (status, seconds) => ({ status, seconds });
 /** The same response after reasoning, which only the kinds `openai` and `mistral` have. */
 export const thinking = (thoughts, planned) => ({ ...planned, thoughts });
 
+let callCount = 0;
+/** The next call id, of nine letters and digits. Providers don't repeat an id in a conversation. */
+const nextCallId = () => `call${String(++callCount).padStart(5, '0')}`;
+
 const VECTOR = [0.5, -1, 2];
 const data = (value) => `data: ${JSON.stringify(value)}\n\n`;
 const event = (value) => `event: ${value.type}\n${data(value)}`;
@@ -27,7 +31,7 @@ function response({ text, calls }) {
     id: `fc_${at}`,
     type: 'function_call',
     status: 'completed',
-    call_id: `call_${at}`,
+    call_id: `call_${nextCallId()}`,
     name,
     arguments: JSON.stringify(input),
   })) ?? [{ id: 'msg_0', type: 'message', status: 'completed', role: 'assistant', content: [{ type: 'output_text', text, annotations: [] }] }];
@@ -89,7 +93,7 @@ const openai = {
   models: (id) => ({ object: 'list', data: [{ id, object: 'model', created: 1, owned_by: 'test' }] }),
   whole({ text, calls, thoughts }, path) {
     if (path.endsWith('/responses')) return response({ text, calls });
-    const tool_calls = calls?.map(({ name, input }, at) => this.call(at, name, JSON.stringify(input)));
+    const tool_calls = calls?.map(({ name, input }) => this.call(name, JSON.stringify(input)));
     const said = calls ? { role: 'assistant', content: null, tool_calls } : { role: 'assistant', content: text };
     const message = thoughts ? { ...said, reasoning_content: thoughts } : said;
     const choices = [{ index: 0, message, finish_reason: calls ? 'tool_calls' : 'stop' }];
@@ -102,7 +106,7 @@ const openai = {
     const frames = [chunk({ role: 'assistant', content: '' })];
     if (thoughts) frames.push(chunk({ reasoning_content: thoughts }));
     for (const [index, { name, input }] of (calls ?? []).entries()) {
-      frames.push(chunk({ tool_calls: [{ index, ...this.call(index, name, '') }] }));
+      frames.push(chunk({ tool_calls: [{ index, ...this.call(name, '') }] }));
       for (const part of halves(JSON.stringify(input))) frames.push(chunk({ tool_calls: [{ index, function: { arguments: part } }] }));
     }
     if (text) frames.push(...words(text).map((content) => chunk({ content })));
@@ -115,7 +119,7 @@ const openai = {
     return { error: { message: 'refused by the test', type, param: null, code: null } };
   },
   usage: { prompt_tokens: 7, completion_tokens: 3, total_tokens: 10 },
-  call: (at, name, text) => ({ id: `call_${at}`, type: 'function', function: { name, arguments: text } }),
+  call: (name, text) => ({ id: `call_${nextCallId()}`, type: 'function', function: { name, arguments: text } }),
 };
 
 const gemini = {
@@ -156,12 +160,12 @@ const anthropic = {
     return { data: [model], has_more: false, first_id: id, last_id: id };
   },
   whole({ text, calls }) {
-    const content = calls?.map((call, at) => ({ type: 'tool_use', id: `toolu_${at}`, ...call })) ?? [{ type: 'text', text }];
+    const content = calls?.map((call) => ({ type: 'tool_use', id: `toolu_${nextCallId()}`, ...call })) ?? [{ type: 'text', text }];
     return this.message(content, calls ? 'tool_use' : 'end_turn', 3);
   },
   frames({ text, calls, fails }) {
-    const blocks = calls?.map(({ name, input }, at) => ({
-      content_block: { type: 'tool_use', id: `toolu_${at}`, name, input: {} },
+    const blocks = calls?.map(({ name, input }) => ({
+      content_block: { type: 'tool_use', id: `toolu_${nextCallId()}`, name, input: {} },
       deltas: halves(JSON.stringify(input)).map((partial_json) => ({ type: 'input_json_delta', partial_json })),
     })) ?? [{ content_block: { type: 'text', text: '' }, deltas: words(text).map((word) => ({ type: 'text_delta', text: word })) }];
     const frames = [{ type: 'message_start', message: this.message([], null, 1) }];
@@ -191,7 +195,7 @@ const anthropic = {
 };
 
 /** Mistral's API, whose call ids have nine letters and digits. */
-const mistral = { ...openai, call: (at, name, text) => ({ id: `call${at}0000`, function: { name, arguments: text } }) };
+const mistral = { ...openai, call: (name, text) => ({ id: nextCallId(), function: { name, arguments: text } }) };
 
 const DIALECTS = { openai, gemini, anthropic, mistral };
 
