@@ -125,6 +125,7 @@ export interface Calls {
     '/usage/requests/{}': { query?: { page?: number; page_size?: number }; answer: Page<T.UsageRequestDetails> };
     '/users': { query?: { workspace_id?: T.WorkspaceId; q?: string; page?: number; page_size?: number }; answer: Page<T.User> };
     '/users/me': { answer: T.User };
+    '/users/me/email_change': { answer: T.EmailChange };
     '/users/me/export': { answer: T.Export };
     '/users/me/instructions': { answer: T.Instructions };
     '/users/me/previews': { answer: T.PreviewChoice };
@@ -183,6 +184,7 @@ export interface Calls {
     '/assistants/{}/knowledge/{}/retry': { answer: T.KnowledgeFile };
     '/auth/change-password': { body: T.ChangePasswordRequest; answer: void };
     '/auth/confirm': { body?: T.ConfirmSignInRequest; answer: T.Freshness };
+    '/auth/confirm_email_change': { body: T.ConfirmEmailChangeRequest; answer: T.EmailChange };
     '/auth/forgot-password': { body: T.ForgotPasswordRequest; answer: void };
     '/auth/logout': { answer: void };
     '/auth/oauth/{}/token': { body: T.SignInByIdTokenRequest; answer: T.SignInResult };
@@ -258,6 +260,7 @@ export interface Calls {
     '/workspaces': { body: T.CreateWorkspaceRequest; answer: T.Workspace };
     '/workspaces/{}/emoji': { body: T.AddEmojiRequest; answer: T.WorkspaceEmoji };
     '/workspaces/{}/invitations': { body?: T.CreateInvitationRequest; answer: T.NewInvitation };
+    '/workspaces/{}/invitations/batch': { body: T.CreateInvitationsRequest; answer: T.CreatedInvitations };
     '/workspaces/{}/join': { answer: T.Workspace };
     '/workspaces/{}/knowledge': { body: T.GiveWorkspaceKnowledgeRequest; answer: T.KnowledgeFile };
     '/workspaces/{}/knowledge/{}/retry': { answer: T.KnowledgeFile };
@@ -324,6 +327,7 @@ export interface Calls {
     '/tool_permissions/{}': { answer: void };
     '/uploads/{}': { answer: void };
     '/users/me': { body?: T.DeleteMeRequest; answer: void };
+    '/users/me/email_change': { answer: void };
     '/users/me/picture': { answer: void };
     '/usersessions': { answer: void };
     '/usersessions/{}': { answer: void };
@@ -363,6 +367,7 @@ export interface Calls {
     '/messages/{}/vote': { body: T.CastVoteRequest; answer: T.Message };
     '/notes/{}': { body?: T.PutNoteRequest; answer: T.Note };
     '/sections/{}/instructions': { body: T.SetSectionInstructionsRequest; answer: T.SectionInstructions };
+    '/users/me/email_change': { body: T.RequestEmailChangeRequest; answer: T.EmailChange };
     '/users/me/instructions': { body: T.SetInstructionsRequest; answer: T.Instructions };
     '/users/me/picture': { body: T.SetPictureRequest; answer: T.UserPicture };
     '/users/me/previews': { body: T.TurnOwnPreviewsRequest; answer: T.PreviewChoice };

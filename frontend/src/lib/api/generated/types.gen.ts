@@ -829,7 +829,7 @@ export type Audience = {
 /**
  * Audited action.
  */
-export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_settings_forgotten' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'gateway.service_account_created' | 'gateway.service_account_changed' | 'gateway.service_account_disabled' | 'gateway.service_account_enabled' | 'gateway.service_account_deleted' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
+export type AuditAction = 'auth.signup' | 'auth.signin' | 'auth.signin_failed' | 'auth.signout' | 'auth.refresh_reused' | 'auth.confirmed' | 'auth.password_changed' | 'auth.second_factor_added' | 'auth.second_factor_removed' | 'auth.passkey_added' | 'auth.passkey_removed' | 'auth.identity_linked' | 'auth.identity_unlinked' | 'auth.password_reset' | 'auth.email_verified' | 'auth.email_change_requested' | 'auth.email_changed' | 'user.exported' | 'user.deleted' | 'auth.session_ended' | 'workspace.created' | 'workspace.changed' | 'workspace.deleted' | 'workspace.joined' | 'workspace.left' | 'workspace.member_added' | 'workspace.member_removed' | 'workspace.role_changed' | 'workspace.invitation_created' | 'workspace.invitation_revoked' | 'workspace.invitation_accepted' | 'auth.api_key_created' | 'auth.api_key_changed' | 'auth.api_key_rotated' | 'auth.api_key_revoked' | 'admin.ban_added' | 'admin.ban_lifted' | 'admin.user_invited' | 'admin.user_suspended' | 'admin.user_restored' | 'admin.user_role_changed' | 'admin.user_sessions_ended' | 'admin.user_password_reset' | 'admin.user_second_factor_removed' | 'admin.user_exported' | 'admin.user_deleted' | 'admin.workspace_owner_changed' | 'admin.workspace_deleted' | 'admin.conversation_owner_changed' | 'admin.conversation_deleted' | 'admin.audit_exported' | 'admin.mail_tested' | 'admin.setup_changed' | 'admin.job_requeued' | 'admin.job_deleted' | 'admin.profiled' | 'admin.broadcast_created' | 'admin.broadcast_changed' | 'admin.broadcast_withdrawn' | 'gateway.model_changed' | 'gateway.model_removed' | 'gateway.model_list_changed' | 'gateway.model_list_removed' | 'admin.mcp_server_added' | 'admin.mcp_server_changed' | 'admin.mcp_server_removed' | 'gateway.budget_changed' | 'gateway.budget_removed' | 'gateway.provider_key_changed' | 'gateway.provider_settings_forgotten' | 'gateway.provider_added' | 'gateway.provider_changed' | 'gateway.provider_removed' | 'gateway.service_account_created' | 'gateway.service_account_changed' | 'gateway.service_account_disabled' | 'gateway.service_account_enabled' | 'gateway.service_account_deleted' | 'payment.plan_changed' | 'payment.refunded' | 'payment.refund_decided' | 'payment.released' | 'payment.difference_closed' | 'payment.credits_given' | 'payment.gateway_switched' | 'moderation.report_taken' | 'moderation.report_released' | 'moderation.report_dismissed' | 'moderation.report_closed' | 'moderation.message_hidden' | 'moderation.message_restored' | 'moderation.message_read' | 'moderation.author_warned' | 'moderation.slow_mode_changed' | 'moderation.word_filter_changed' | 'firewall.address_banned';
 
 /**
  * Entry of the audit log.
@@ -1461,6 +1461,10 @@ export type ChangeMeRequest = {
      */
     password?: string | null;
     /**
+     * Pronouns, such as "she/her"; null to clear them.
+     */
+    pronouns?: string | null;
+    /**
      * True (the default) if others can see the time zone.
      */
     show_timezone?: boolean | null;
@@ -1468,6 +1472,10 @@ export type ChangeMeRequest = {
      * IANA name of the time zone, such as `Europe/Berlin`; null if unknown.
      */
     timezone?: string | null;
+    /**
+     * Job title; null to clear it.
+     */
+    title?: string | null;
 };
 
 export type ChangeMemberRequest = {
@@ -1921,6 +1929,13 @@ export type CompareAnswerRequest = {
      * Name of the other model.
      */
     model: string;
+};
+
+export type ConfirmEmailChangeRequest = {
+    /**
+     * Token from the e-mailed link, valid once, for 24 hours.
+     */
+    token: string;
 };
 
 export type ConfirmSignInRequest = {
@@ -2422,6 +2437,15 @@ export type CreateInvitationRequest = {
     role?: WorkspaceRole | null;
 };
 
+export type CreateInvitationsRequest = {
+    /**
+     * E-mail addresses. Repeated ones count once.
+     */
+    emails: Array<string>;
+    expires_at?: Timestamp | null;
+    role?: WorkspaceRole | null;
+};
+
 export type CreatePlanRequest = {
     /**
      * Granted micro-credits, once or in each period.
@@ -2577,6 +2601,14 @@ export type CreateWorkspaceRequest = {
      */
     join_domains?: Array<string> | null;
     name: string;
+};
+
+/**
+ * Result of inviting several addresses.
+ */
+export type CreatedInvitations = {
+    invited: Array<Invitation>;
+    skipped: Array<SkippedAddress>;
 };
 
 /**
@@ -2798,6 +2830,29 @@ export type EditMessageRequest = {
     mentions?: Array<Mention> | null;
 };
 
+/**
+ * Change of an e-mail address.
+ */
+export type EmailChange = {
+    /**
+     * Addresses that haven't confirmed yet. Once it is empty, the change has taken effect.
+     */
+    awaiting: Array<EmailChangeAddress>;
+    /**
+     * New address.
+     */
+    email: string;
+    /**
+     * Time at which the change and its links expire.
+     */
+    expires_at: Timestamp;
+};
+
+/**
+ * E-mail address of a change.
+ */
+export type EmailChangeAddress = 'current' | 'new';
+
 export type EmojiChangedFrame = {
     id: string;
     /**
@@ -2908,6 +2963,10 @@ export type ErrorFrame = {
 export type Export = {
     api_keys: Array<ApiKey>;
     conversations: Array<ExportedConversation>;
+    /**
+     * Files that the user's programs have stored by `/v1/files`, without their contents.
+     */
+    gateway_files: Array<ExportedGatewayFile>;
     identities: Array<ExportedIdentity>;
     /**
      * The user's instructions for assistants.
@@ -3012,6 +3071,20 @@ export type ExportedDevice = {
     address: string;
     last_seen_at: Timestamp;
     user_agent: string;
+};
+
+/**
+ * File that a program of the user has stored.
+ */
+export type ExportedGatewayFile = {
+    /**
+     * Size in bytes.
+     */
+    bytes: number;
+    created_at: Timestamp;
+    expires_at?: Timestamp | null;
+    name: string;
+    purpose: string;
 };
 
 /**
@@ -6224,6 +6297,13 @@ export type ReportReceipt = {
 
 export type ReportStatus = 'open' | 'taken' | 'closed';
 
+export type RequestEmailChangeRequest = {
+    /**
+     * New address.
+     */
+    email: string;
+};
+
 export type RequeueJobsRequest = {
     /**
      * Kind of the jobs; by default all.
@@ -7157,6 +7237,18 @@ export type SkippedAccount = {
 };
 
 /**
+ * Address that was not invited.
+ */
+export type SkippedAddress = {
+    /**
+     * `invalid` for an address that can't exist, `already_member`, `wrong_state` if an
+     * invitation is open already, or another error code of `POST /r1/workspaces/{id}/invitations`.
+     */
+    code: string;
+    email: string;
+};
+
+/**
  * Reason why an automatic top-up is stopped.
  */
 export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'monthly_limit';
@@ -8000,6 +8092,10 @@ export type User = {
     language?: Language | null;
     last_seen?: Timestamp | null;
     presence?: PresenceStatus | null;
+    /**
+     * Pronouns, such as "she/her"; null if none are set.
+     */
+    pronouns: string | null;
     role: UserRole;
     /**
      * True if sign-in requires an authenticator code; only for the user.
@@ -8013,6 +8109,10 @@ export type User = {
      * IANA time zone, such as `Europe/Berlin`; null if unknown or not shown.
      */
     timezone: string | null;
+    /**
+     * Job title; null if none is set.
+     */
+    title: string | null;
 };
 
 export type UserChangedFrame = {
