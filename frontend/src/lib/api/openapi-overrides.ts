@@ -34,6 +34,7 @@ export type {
   ApiKey,
   AuditEntry,
   Ban,
+  CreatedInvitations,
   Identity,
   Invitation,
   NewApiKey as NewKey,

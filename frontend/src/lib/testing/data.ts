@@ -29,6 +29,8 @@ export const userOf = (display_name: string, more: Partial<User> = {}): User => 
   display_name,
   role: 'user',
   timezone: null,
+  title: null,
+  pronouns: null,
   created_at: CREATED_AT,
   ...more
 });
@@ -39,6 +41,8 @@ export const accountOf = (more: Partial<Account> = {}): Account => ({
   display_name: 'Anna Berg',
   role: 'user',
   timezone: null,
+  title: null,
+  pronouns: null,
   created_at: CREATED_AT,
   email: 'anna@example.com',
   ...more

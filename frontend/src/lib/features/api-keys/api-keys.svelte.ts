@@ -34,7 +34,9 @@ export class ApiKeysStore {
   }
 
   get #path() {
-    return this.account === undefined ? ('/api_keys' as const) : (`/admin/service_accounts/${this.account}/api_keys` as const);
+    return this.account === undefined
+      ? ('/api_keys' as const)
+      : (`/admin/service_accounts/${this.account}/api_keys` as const);
   }
 
   async create({ name, scopes, days, policy }: ApiKeyInput): Promise<void> {

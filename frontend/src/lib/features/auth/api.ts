@@ -57,6 +57,9 @@ export type Invitation = Always<Described.Invitation, 'email'>;
 /** Invitation with its link, which only the response to its creation contains. */
 export type NewInvitation = Invitation & Pick<Described.NewInvitation, 'token' | 'url'>;
 
+/** Result of inviting several addresses. */
+export type CreatedInvitations = Described.CreatedInvitations & { invited: Invitation[] };
+
 /** Address that wasn't invited, with an error code. */
 export type SkippedAddress = Described.SkippedAddress;
 

@@ -9,6 +9,8 @@ const elena: Account = {
   email: 'elena@harbour.example',
   role: 'user',
   timezone: null,
+  title: null,
+  pronouns: null,
   created_at: ''
 };
 
