@@ -99,6 +99,7 @@ function fieldCodes(): Set<string> {
 /** Codes of field errors for which the app has no text of its own and shows the server’s message, by the reason for that. */
 const LEFT_FIELDS: Record<string, string[]> = {
   'only the server knows what of it is wrong': ['invalid'],
+  'the app checks it before it sends the form': ['unchanged'],
   'fields of passwords have words of their own': ['no_upper', 'no_lower', 'no_digit', 'common', 'is_email']
 };
 

@@ -51,7 +51,8 @@ const pageOfItems = (...items: object[]) => ({ items, page: 1, page_size: 50, to
 function open(answers: Record<string, object | (() => unknown)>, { search = '', width = 900 } = {}) {
   appPage.url = new URL(`/admin/service-accounts${search}`, location.href);
   const testApp = createTestApp(answers as never);
-  return { ...render(ServiceAccounts, {}, { width, in: testApp }), testApp };
+  const { stage } = render(ServiceAccounts, {}, { width, in: testApp });
+  return { stage, testApp };
 }
 
 const openOne = (answers: Record<string, object | (() => unknown)>, width = 900) =>
@@ -90,7 +91,7 @@ it('creates a service account', async () => {
   });
   await userEvent.click(page.getByRole('button', { name: 'New service account' }));
   await userEvent.click(page.getByRole('button', { name: 'Create service account' }));
-  await expect.element(page.getByText('Enter a name')).toBeVisible();
+  await expect.element(page.getByText('Enter a name.')).toBeVisible();
   await userEvent.fill(page.getByRole('textbox', { name: 'Name' }), ' New bot ');
   await userEvent.fill(page.getByRole('textbox', { name: 'Budget of all keys, in credits' }), '5');
   await userEvent.click(page.getByRole('button', { name: 'Create service account' }));
@@ -103,7 +104,9 @@ it('shows a service account and its keys', async () => {
   openOne({});
   await expect.element(page.getByRole('heading', { name: 'Nightly report' })).toBeVisible();
   await expect.element(page.getByText('Cron job')).toBeVisible();
-  await expect.element(page.getByRole('link', { name: 'Usage' })).toHaveAttribute('href', /user=account-1/);
+  await expect
+    .element(page.getByRole('link', { name: 'Usage' }))
+    .toHaveAttribute('href', '/admin/usage?user=account-1');
 });
 
 it('shows the secret of a new key once', async () => {
