@@ -69,7 +69,7 @@ pub struct RequestEmailChangeRequest {
 /// E-mails a link to the new address and, if it is verified, to the current one. The change takes
 /// effect when all of them have confirmed it, within 24 hours; then the previous address gets a
 /// notice. Replaces an earlier change that waits. A new password cancels it.
-#[endpoint(PUT "/r1/users/me/email_change", tag = "users", access = Access::User, rate = RateGroup::Auth, requires = Confirmed, status = 202, errors(EmailTaken, ScopeMissing))]
+#[endpoint(PUT "/r1/users/me/email_change", tag = "users", access = Access::User, rate = RateGroup::Write, requires = Confirmed, status = 202, errors(EmailTaken, ScopeMissing))]
 impl Endpoint for RequestEmailChange {
     type Request = RequestEmailChangeRequest;
     type Response = EmailChange;
