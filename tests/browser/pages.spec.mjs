@@ -17,6 +17,7 @@ const AREAS = {
     '(auth)/forgot-password': ['/forgot-password'],
     '(auth)/reset-password': ['/reset-password?token=x', '/reset-password'],
     '(auth)/verify-email': ['/verify-email?token=x', '/verify-email'],
+    '(auth)/confirm-email': ['/confirm-email?token=x', '/confirm-email'],
     '(auth)/invite': ['/invite'],
     '(auth)/login': ['/login?error=oauth_denied', '/login?challenge=x'],
     '(auth)/signed-in': ['/signed-in']

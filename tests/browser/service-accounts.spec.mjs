@@ -34,7 +34,7 @@ test('creates a service account with a key, disables and deletes it', { tag: '@g
   await page.getByRole('button', { name: 'Disable' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Disable' }).click();
   await expect(page.getByText('This service account is disabled.')).toBeVisible();
-  await page.getByRole('link', { name: 'Usage' }).click();
+  await page.locator('#main').getByRole('link', { name: 'Usage' }).click();
   await expect(page.getByText('Only the usage of Nightly report.')).toBeVisible();
   await page.goBack();
   await page.getByRole('link', { name: 'Service accounts' }).first().click();
