@@ -276,6 +276,26 @@ async fn uploads_cannot_execute_in_the_servers_origin() {
 }
 
 #[tokio::test]
+async fn texts_are_displayed_in_their_encoding() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    // "Смета расходов на год" in Windows-1251, and "text" in UTF-16.
+    let cyrillic = b"\xd1\xec\xe5\xf2\xe0 \xf0\xe0\xf1\xf5\xee\xe4\xee\xe2 \xed\xe0 \xe3\xee\xe4".to_vec();
+    for (name, claimed, bytes, charset) in [
+        ("old.txt", "text/plain", cyrillic.clone(), "windows-1251"),
+        ("old.csv", "text/csv", cyrillic, "windows-1251"),
+        ("wide.txt", "text/plain", b"\xff\xfet\0e\0x\0t\0".to_vec(), "utf-16le"),
+        ("new.txt", "text/plain", "Смета расходов на год".into(), "utf-8"),
+        ("empty.txt", "text/plain", Vec::new(), "utf-8"),
+    ] {
+        let upload = anna.upload(name, claimed, bytes.clone()).await;
+        let answer = anna.get(&format!("{}?view=true", address(&upload))).await;
+        let shown = format!("text/plain; charset={charset}");
+        assert_eq!((answer.header("content-type"), &answer.bytes[..]), (Some(shown.as_str()), &bytes[..]), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn displays_only_pdf_and_text_inline_on_request() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;

@@ -30,6 +30,9 @@ const PAGE_MEMORY: u64 = 128 * MIB;
 /// Address space that a process needs for decoding an image in addition to the decoder's memory, in
 /// bytes: for its stack and the allocator's reserve.
 const PICTURE_OVERHEAD: u64 = 96 * MIB;
+/// Additional address space for a program that converts an image, in bytes: for its libraries and
+/// the stacks of its threads.
+const CONVERTER_OVERHEAD: u64 = 768 * MIB;
 /// Assumed address space of this program if the system doesn't report it, in bytes.
 const ASSUMED_PROGRAM: u64 = 512 * MIB;
 /// Stack size for parsers of nested data, in bytes. These parsers are recursive.
@@ -74,12 +77,15 @@ impl Task {
     /// Memory limit of the task in bytes, in addition to the address space of the program itself.
     fn memory(&self) -> u64 {
         // An allocator rounds large blocks up by up to a quarter.
-        let picture = |mebibytes: u32| u64::from(mebibytes) * MIB * 5 / 4 + PICTURE_OVERHEAD;
+        let picture = |media_type: &str, mebibytes: u32| {
+            let converter = if picture::is_converted(media_type) { CONVERTER_OVERHEAD } else { 0 };
+            u64::from(mebibytes) * MIB * 5 / 4 + PICTURE_OVERHEAD + converter
+        };
         match self {
             Self::Document { .. } => DOCUMENT_MEMORY,
             Self::Page { .. } => PAGE_MEMORY,
-            Self::UploadedPicture(task) => picture(task.memory.unwrap_or_default()),
-            Self::Picture(task) => picture(task.memory),
+            Self::UploadedPicture(task) => picture(&task.media_type, task.memory.unwrap_or_default()),
+            Self::Picture(task) => picture(&task.media_type, task.memory),
         }
     }
 

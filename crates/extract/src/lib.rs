@@ -24,7 +24,7 @@ mod word;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::text_encoding::{charset_of, decode, decode_utf16, is_legacy_text};
+pub use self::text_encoding::{DETECTION_BYTES, charset_of, decode, decode_utf16, is_legacy_text, text_charset};
 
 /// Maximum size of the text extracted from one file, in bytes.
 pub const MAX_TEXT: usize = 16 * 1024 * 1024;

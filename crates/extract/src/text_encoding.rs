@@ -10,7 +10,7 @@ use crate::{ExtractError, MAX_TEXT};
 /// Number of bytes at the start of a page in which browsers look for its charset.
 const DECLARATION_BYTES: usize = 1_024;
 /// Number of bytes that the detection examines.
-const DETECTION_BYTES: usize = 64 * 1024;
+pub const DETECTION_BYTES: usize = 64 * 1024;
 /// Maximum length of a character in a legacy encoding, in bytes.
 const MAX_CHARACTER_BYTES: usize = 4;
 
@@ -62,6 +62,13 @@ fn decode_file(
         text => text,
     };
     text.ok_or(ExtractError::Damaged)
+}
+
+/// Name of the encoding of a text, by its first bytes, as browsers know it.
+#[must_use]
+pub fn text_charset(head: &[u8]) -> &'static str {
+    let marked = Encoding::for_bom(head).map(|(encoding, _)| encoding);
+    marked.unwrap_or_else(|| if is_utf8(head) { UTF_8 } else { detect(head) }).name()
 }
 
 /// Decodes UTF-16. Returns `None` if there is no byte order mark. A truncated character becomes
@@ -162,7 +169,10 @@ mod tests {
             assert_eq!(text(&bytes).as_deref(), Ok(expected), "{}", encoding.name());
             assert_eq!(decode(&bytes, None), expected, "{}", encoding.name());
             assert!(is_legacy_text(&bytes, false), "{}", encoding.name());
+            assert_eq!(text_charset(&bytes), encoding.name());
         }
+        assert_eq!(text_charset("nửa chữ".as_bytes().split_last().unwrap().1), "UTF-8", "the last character is cut off");
+        assert_eq!(text_charset(b"\xff\xfeh\0"), "UTF-16LE");
         assert!(is_legacy_text(&GBK.encode(texts()[0].1).0[..31], true), "the last character is cut off");
     }
 

@@ -1,6 +1,6 @@
 //! Pictures: dimensions, thumbnails and metadata.
 
-use std::io::Cursor;
+use std::{io::Cursor, process::Command};
 
 use image::{DynamicImage, GenericImageView as _, ImageFormat, Rgb, RgbImage, RgbaImage};
 use reqwest::Method;
@@ -109,6 +109,36 @@ async fn strips_location_and_applies_orientation_of_photographs() {
 }
 
 #[tokio::test]
+async fn converts_thumbnails_of_heic_and_avif_photographs() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let folder = tempfile::tempdir().unwrap();
+    let original = folder.path().join("IMG_4.jpg");
+    std::fs::write(&original, photograph(2000, 1000)).unwrap();
+    for (name, options, media_type) in [("a.heic", &[][..], "image/heic"), ("a.avif", &["-A"][..], "image/avif")] {
+        let written = folder.path().join(name);
+        let encoder = Command::new("heif-enc").args(options).arg(&original).arg("-o").arg(&written).output().unwrap();
+        assert!(encoder.status.success(), "{encoder:?}");
+        let picture = std::fs::read(&written).unwrap();
+        assert!(picture.windows(3).any(|window| window == b"GPS"));
+        let upload = anna.upload(name, "application/octet-stream", picture.clone()).await;
+        assert_eq!(
+            (&upload["media_type"], &upload["width"], &upload["height"]),
+            (&json!(media_type), &json!(2000), &json!(1000))
+        );
+        assert!(upload["thumbhash"].as_str().is_some_and(|hash| hash.len() > 20));
+        let whole = anna.get(&address(&upload)).await;
+        assert_eq!((whole.header("content-type"), whole.bytes.len()), (Some(media_type), picture.len()));
+        assert!(!whole.bytes.windows(3).any(|window| window == b"GPS"), "the location is overwritten");
+        for size in [320_u32, 1280] {
+            let thumbnail = anna.get(&format!("{}?size={size}", address(&upload))).await;
+            assert_eq!(thumbnail.header("content-type"), Some("image/jpeg"));
+            assert_eq!(image::load_from_memory(&thumbnail.bytes).unwrap().dimensions(), (size, size / 2));
+        }
+    }
+}
+
+#[tokio::test]
 async fn transparent_pictures_stay_transparent() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
@@ -132,6 +162,7 @@ async fn stores_invalid_pictures_as_files() {
         (b"\xff\xd8\xff\xe0broken".to_vec(), "application/octet-stream"),
         (b"GIF89a\x01\0".to_vec(), "application/octet-stream"),
         (b"GIF89a".to_vec(), "text/plain"),
+        (b"\0\0\0\x18ftypavif\0\0\0\0avifmif1\0\0\0\x0cmeta".to_vec(), "application/octet-stream"),
         (png(300, 300)[..400].to_vec(), "application/octet-stream"),
     ] {
         let upload = anna.upload("a.png", "image/png", picture.clone()).await;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use actix_web::http::{
     StatusCode,
     header::{
-        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, HeaderMap,
+        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
         HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
     },
 };
@@ -99,7 +99,10 @@ impl Endpoint for ReadFile {
 fn with_headers(reply: Reply<Raw>, file: &OpenedFile, shown: Option<&str>, tag: &str) -> Reply<Raw> {
     let kind = if shown.is_some() { "inline" } else { "attachment" };
     let disposition = format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(&file.name, NAME));
-    let reply = with_header(with_header(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
+    let mut reply = with_header(with_header(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
+    if let (Some(text), Some(charset)) = (shown, file.charset) {
+        reply = with_header(reply, CONTENT_TYPE, &format!("{text}; charset={}", charset.to_ascii_lowercase()));
+    }
     reply
         .header(CONTENT_SECURITY_POLICY, if shown == Some(PDF) { VIEWER_POLICY } else { SANDBOX_POLICY })
         .header(CACHE_CONTROL, CACHED)

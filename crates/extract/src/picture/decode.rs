@@ -13,6 +13,7 @@ use jpeg_decoder::PixelFormat;
 use super::{
     MAX_READ, MEMORY, THUMBNAILS, Thumbnails,
     header::Header,
+    heif,
     strip::{Frame, scans},
 };
 
@@ -68,6 +69,8 @@ pub(super) fn format(media_type: &str) -> Option<ImageFormat> {
         "image/png" => ImageFormat::Png,
         "image/gif" => ImageFormat::Gif,
         "image/webp" => ImageFormat::WebP,
+        // HEIC as well, which is converted in the same way.
+        _ if heif::is_heif(media_type) => ImageFormat::Avif,
         _ => return None,
     })
 }
@@ -80,6 +83,11 @@ pub fn plan_decoding(from: &mut (impl BufRead + Seek), media_type: &str, side: u
     let format = format(media_type).context("unsupported image type")?;
     let length = from.seek(SeekFrom::End(0))?;
     from.rewind()?;
+    if format == ImageFormat::Avif {
+        let bytes = heif::conversion_memory(from)?.saturating_add(DOWNSCALING_MEMORY);
+        anyhow::ensure!(length <= MAX_READ && bytes <= MEMORY, "image exceeds memory limit");
+        return Ok(DecodePlan { format, bytes, reduced_to: None, max_scans: MAX_SCANS });
+    }
     let header = Header::read(from, format)?;
     if let Some(frame) = header.frame
         && let Some(held) = reduced_decoding_memory(frame, side)

@@ -2,6 +2,7 @@
 
 mod decode;
 mod header;
+mod heif;
 mod strip;
 
 use std::{
@@ -22,11 +23,18 @@ pub const MEMORY: u64 = 256 * 1024 * 1024;
 /// their decoders first read the whole file.
 pub const MAX_READ: u64 = 32 * 1024 * 1024;
 const BUFFER: usize = 256 * 1024;
+const JPEG: &str = "image/jpeg";
 
 /// True if images of this type can be decoded.
 #[must_use]
 pub fn is_decodable(media_type: &str) -> bool {
     decode::format(media_type).is_some()
+}
+
+/// True if images of this type are decoded by another program.
+#[must_use]
+pub(crate) fn is_converted(media_type: &str) -> bool {
+    heif::is_heif(media_type)
 }
 
 /// Uploaded image. It is copied without metadata, and decoded if thumbnails are wanted.
@@ -120,6 +128,12 @@ fn copy(task: &UploadTask) -> io::Result<()> {
 }
 
 fn thumbnails(path: &Path, media_type: &str) -> anyhow::Result<Thumbnails> {
+    if heif::is_heif(media_type) {
+        let mut jpeg = Cursor::new(heif::to_jpeg(path)?);
+        let measured = plan_decoding(&mut jpeg, JPEG, THUMBNAILS[1])?;
+        jpeg.set_position(0);
+        return decode::thumbnails(jpeg, measured);
+    }
     let mut file = BufReader::new(File::open(path)?);
     let measured = plan_decoding(&mut file, media_type, THUMBNAILS[1])?;
     decode::thumbnails(BufReader::new(File::open(path)?), measured)
@@ -127,9 +141,15 @@ fn thumbnails(path: &Path, media_type: &str) -> anyhow::Result<Thumbnails> {
 
 fn resized(bytes: &[u8], task: &ResizeTask) -> anyhow::Result<Resized> {
     let mut copy = Cursor::new(Vec::new());
-    strip::strip(&task.media_type, &mut Cursor::new(bytes), &mut copy)?;
-    copy.set_position(0);
-    let measured = plan_decoding(&mut copy, &task.media_type, task.side)?;
+    let media_type = if heif::is_heif(&task.media_type) {
+        copy = Cursor::new(heif::bytes_to_jpeg(bytes)?);
+        JPEG
+    } else {
+        strip::strip(&task.media_type, &mut Cursor::new(bytes), &mut copy)?;
+        copy.set_position(0);
+        &task.media_type
+    };
+    let measured = plan_decoding(&mut copy, media_type, task.side)?;
     copy.set_position(0);
     decode::resized(copy, measured, task.side)
 }

@@ -2,10 +2,12 @@
 //! doesn't depend on the size of the file.
 //!
 //! The data to keep is listed explicitly; everything else is removed. JPEG and PNG files keep the
-//! orientation, without which they would be displayed rotated.
+//! orientation, without which they would be displayed rotated. HEIC and AVIF files refer to their
+//! parts by offset, so their metadata is overwritten.
 
 mod exif;
 mod gif;
+mod heif;
 mod jpeg;
 mod png;
 #[cfg(test)]
@@ -14,8 +16,12 @@ mod webp;
 
 use std::io::{self, BufRead, Read, Seek, Write};
 
-pub(super) use self::jpeg::{Frame, frame, scans};
-use self::{gif::gif, jpeg::jpeg, png::png, webp::webp};
+use self::{gif::gif, heif::heif, jpeg::jpeg, png::png, webp::webp};
+pub(super) use self::{
+    heif::MetaBox,
+    jpeg::{Frame, frame, scans},
+};
+use super::heif::is_heif;
 
 /// Maximum size, in bytes, of a block that is held in memory, and of a PNG chunk that contains
 /// neither pixels nor a colour profile.
@@ -31,6 +37,7 @@ pub(super) fn strip(media_type: &str, from: &mut impl BufRead, to: &mut (impl Wr
         "image/png" => png(from, to)?,
         "image/webp" => webp(from, to)?,
         "image/gif" => gif(from, to)?,
+        _ if is_heif(media_type) => heif(from, to)?,
         _ => return Ok(false),
     }
     Ok(true)

@@ -4,11 +4,13 @@
 pub const UNKNOWN: &str = "application/octet-stream";
 
 /// Types that a browser may display inline, because none of them can execute anything.
-const INLINE: [&str; 15] = [
+const INLINE: [&str; 17] = [
     "image/png",
     "image/jpeg",
     "image/gif",
     "image/webp",
+    "image/avif",
+    "image/heic",
     "video/mp4",
     "video/webm",
     "audio/webm",
@@ -23,7 +25,7 @@ const INLINE: [&str; 15] = [
 ];
 
 /// Media type under which texts are served; browsers display it without executing anything.
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain";
 
 /// Signature of a ZIP entry, and the offsets at which the length of its name and the name itself
 /// are.
@@ -78,9 +80,12 @@ pub fn detect(content: &[u8], claimed: &str) -> String {
 /// download.
 #[must_use]
 pub fn inline_type(media_type: &str) -> Option<&'static str> {
-    let media_type = normalize_type(media_type);
-    let found = INLINE.into_iter().find(|inline| *inline == media_type);
-    found.map(|found| if found == "text/plain" { TEXT } else { found })
+    let media_type = match normalize_type(media_type) {
+        // Almost the same container, and browsers play it only under this type.
+        "video/quicktime" => "video/mp4",
+        other => other,
+    };
+    INLINE.into_iter().find(|inline| *inline == media_type)
 }
 
 /// Returns the type under which a file is shown if a user explicitly asks to view it. In addition
@@ -145,12 +150,14 @@ fn detect_office(head: &[u8], claimed: &str) -> Option<&'static str> {
 }
 
 /// Name of a type that browsers know. They play Opus in the container of Ogg only under its type.
+/// HEIC is the only kind of HEIF that is detected under that name.
 fn normalize_type(found: &str) -> &str {
     match found {
         "audio/x-wav" => "audio/wav",
         "audio/x-flac" => "audio/flac",
         "audio/opus" => "audio/ogg",
         "audio/m4a" => "audio/mp4",
+        "image/heif" => "image/heic",
         other => other,
     }
 }
@@ -242,6 +249,16 @@ mod tests {
             assert_eq!(inline_type(found), Some(found));
         }
         assert_eq!(inline_type("audio/opus"), Some("audio/ogg"));
+        for (brands, found, inline) in [
+            (&b"heic\0\0\0\0mif1heic"[..], "image/heic", "image/heic"),
+            (b"mif1\0\0\0\0mif1heic", "image/heic", "image/heic"),
+            (b"avif\0\0\0\0avifmif1", "image/avif", "image/avif"),
+            (b"qt  \0\0\0\0qt  \0\0\0\0", "video/quicktime", "video/mp4"),
+        ] {
+            let head = [b"\0\0\0\x18ftyp", brands].concat();
+            assert_eq!(detect(&head, UNKNOWN), found);
+            assert_eq!(inline_type(found), Some(inline));
+        }
     }
 
     #[test]

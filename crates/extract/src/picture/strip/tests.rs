@@ -253,3 +253,69 @@ fn terminates_on_any_input() {
         }
     }
 }
+
+fn iso_box(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len() + 8).unwrap().to_be_bytes();
+    [&length, kind.as_slice(), content].concat()
+}
+
+/// Creates an AVIF with one picture and three items of metadata: two in the file, one in the
+/// description. `secret_at` and `picture_at` are their offsets in the file.
+fn avif(picture_at: u32, secret_at: u32) -> Vec<u8> {
+    let item = |id: u16, kind: &[u8; 4]| {
+        iso_box(b"infe", &[&[2, 0, 0, 0][..], &id.to_be_bytes(), &[0, 0], kind, b"\0"].concat())
+    };
+    let items = [item(1, b"av01"), item(2, b"Exif"), item(3, b"mime"), item(4, b"uri ")].concat();
+    // Offsets and lengths of four bytes, no base and no index.
+    let place = |id: u16, method: u16, offset: u32, length: u32| {
+        [&id.to_be_bytes()[..], &method.to_be_bytes(), &[0, 0, 0, 1], &offset.to_be_bytes(), &length.to_be_bytes()]
+            .concat()
+    };
+    let places =
+        [place(1, 0, picture_at, 6), place(2, 0, secret_at, 11), place(3, 0, secret_at + 11, 10), place(4, 1, 0, 11)];
+    let locations = [&[1, 0, 0, 0, 0x44, 0, 0, 4][..], &places.concat()].concat();
+    let size = |width: u32, height: u32| {
+        iso_box(b"ispe", &[&[0; 4][..], &width.to_be_bytes(), &height.to_be_bytes()].concat())
+    };
+    let properties = [size(512, 512), size(4032, 3024)].concat();
+    let meta = [
+        vec![0; 4],
+        iso_box(b"hdlr", b"pict"),
+        iso_box(b"iinf", &[&[0, 0, 0, 0, 0, 4][..], &items].concat()),
+        iso_box(b"iloc", &locations),
+        iso_box(b"iprp", &iso_box(b"ipco", &properties)),
+        iso_box(b"idat", b"secret-data"),
+        iso_box(b"xml ", b"secret-xml"),
+    ];
+    [
+        iso_box(b"ftyp", b"avif\0\0\0\0avifmif1"),
+        iso_box(b"meta", &meta.concat()),
+        iso_box(b"uuid", b"secret-uuid"),
+        iso_box(b"mdat", b"pixels secret-exifsecret-xmp"),
+        iso_box(b"moov", &iso_box(b"trak", &[iso_box(b"tkhd", b"kept"), iso_box(b"udta", b"secret-udta")].concat())),
+    ]
+    .concat()
+}
+
+#[test]
+fn overwrites_metadata_of_avif() {
+    let unplaced = avif(0, 0);
+    let position = |text: &str| {
+        u32::try_from(unplaced.windows(text.len()).position(|window| window == text.as_bytes()).unwrap()).unwrap()
+    };
+    let picture = avif(position("pixels"), position("secret-exif"));
+    let out = stripped("image/avif", &picture).unwrap();
+    assert_eq!(out.len(), picture.len(), "offsets stay valid");
+    assert!(!holds(&out, "secret"), "{}", String::from_utf8_lossy(&out));
+    for kept in ["pixels", "kept", "pict", "av01"] {
+        assert!(holds(&out, kept), "{kept}");
+    }
+    let size = crate::picture::heif::largest_size(&mut Cursor::new(&out)).unwrap();
+    assert_eq!(size, (4032, 3024), "not the size of a tile");
+    for length in 0..picture.len() {
+        let cut = stripped("image/avif", &picture[..length]);
+        assert!(cut.map_or(true, |out| !holds(&out, "secret-")), "{length}");
+    }
+    let beyond = avif(position("pixels"), u32::MAX - 100);
+    assert!(stripped("image/avif", &beyond).is_err(), "metadata beyond the end of the file");
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { pictureUrl } from '#lib/api/files.ts';
-import { fileTypeOf } from './file-type.ts';
+import { fileTypeOf, lacksPreview } from './file-type.ts';
 
 const PNG = { media_type: 'image/png', status: 'ready', kind: 'file' } as const;
 
@@ -12,6 +12,22 @@ describe('fileTypeOf', () => {
     expect(fileTypeOf(bomb)).toBe('file');
     expect(fileTypeOf({ ...PNG, media_type: 'image/svg+xml', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');
     expect(fileTypeOf({ ...PNG, status: 'pending', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('file');
+  });
+
+  it('recognises what phones and recorders send', () => {
+    expect(fileTypeOf({ ...PNG, media_type: 'image/heic', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('picture');
+    expect(fileTypeOf({ ...PNG, media_type: 'image/avif', thumbhash: 'YJqGPQw7sFlslqhFafSE' })).toBe('picture');
+    expect(fileTypeOf({ ...PNG, media_type: 'video/quicktime' })).toBe('video');
+    for (const media_type of ['audio/ogg', 'audio/wav', 'audio/flac']) {
+      expect(fileTypeOf({ ...PNG, media_type })).toBe('audio');
+    }
+  });
+
+  it('is a file without preview if the server could not convert the picture', () => {
+    expect(fileTypeOf({ ...PNG, media_type: 'image/heic', thumbhash: null })).toBe('file');
+    expect(lacksPreview({ ...PNG, media_type: 'image/heic', thumbhash: null })).toBe(true);
+    expect(lacksPreview({ ...PNG, media_type: 'application/pdf' })).toBe(false);
+    expect(lacksPreview({ ...PNG, status: 'pending', thumbhash: null })).toBe(false);
   });
 
   it('never uses the original in place of a thumbnail', () => {

@@ -13,11 +13,16 @@ import type { Upload } from '#lib/api/files.ts';
 export type FileType = 'picture' | 'video' | 'voice' | 'audio' | 'file';
 
 /** Picture types that the server lets browsers display. */
-const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
-const VIDEOS = /^video\/(mp4|webm)$/;
-const AUDIOS = /^audio\/(mpeg|mp3|mp4|m4a|x-m4a|webm|aac)$/;
+const PICTURES = /^image\/(png|jpeg|gif|webp|avif|heic)$/;
+const VIDEOS = /^video\/(mp4|webm|quicktime)$/;
+const AUDIOS = /^audio\/(mpeg|mp3|mp4|m4a|x-m4a|webm|aac|ogg|wav|flac)$/;
 
 type FileFacts = Pick<Upload, 'media_type'> & Partial<Pick<Upload, 'status' | 'kind' | 'peaks' | 'thumbhash'>>;
+
+/** Whether the file is a picture of which the server has no preview, because it can't convert it or it is too large. */
+export function lacksPreview({ media_type, status = 'ready', thumbhash }: FileFacts): boolean {
+  return status === 'ready' && !thumbhash && PICTURES.test(media_type);
+}
 
 export function fileTypeOf({ media_type, status = 'ready', kind, peaks, thumbhash }: FileFacts): FileType {
   if (status !== 'ready') return 'file';
