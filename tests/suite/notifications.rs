@@ -4,6 +4,7 @@ use support::{Application, Member, Socket, Value, json, new_id, wait_until};
 
 use crate::endpoints::{Args, SampleCall, plain, sample};
 
+mod answers;
 mod matrix;
 mod missed;
 mod settings;

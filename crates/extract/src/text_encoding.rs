@@ -171,7 +171,11 @@ mod tests {
             assert!(is_legacy_text(&bytes, false), "{}", encoding.name());
             assert_eq!(text_charset(&bytes), encoding.name());
         }
-        assert_eq!(text_charset("nửa chữ".as_bytes().split_last().unwrap().1), "UTF-8", "the last character is cut off");
+        assert_eq!(
+            text_charset("nửa chữ".as_bytes().split_last().unwrap().1),
+            "UTF-8",
+            "the last character is cut off"
+        );
         assert_eq!(text_charset(b"\xff\xfeh\0"), "UTF-16LE");
         assert!(is_legacy_text(&GBK.encode(texts()[0].1).0[..31], true), "the last character is cut off");
     }

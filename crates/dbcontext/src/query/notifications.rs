@@ -356,6 +356,26 @@ pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> R
     rows.find::<_, Withdrawn>(db, sql).await
 }
 
+/// Withdraws those of these notifications that are about a single answer in a chat with an assistant
+/// and were created after `since`.
+pub async fn withdraw_new_answers<C: ConnectionTrait>(
+    db: &C,
+    told: &[NotificationKey],
+    since: Timestamp,
+) -> Result<Vec<Withdrawn>, AppError> {
+    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
+    let rows =
+        Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));
+    let sql = format!(
+        "DELETE FROM notifications WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {}) AND kind = 'message' AND count = 1 \
+           AND read_at IS NULL AND created_at > $2 \
+           AND conversation_id IN (SELECT c.id FROM conversations c WHERE c.kind = 'assistant') {WITHDRAWN}",
+        rows.table()
+    );
+    let values: [Value; 2] = [rows.parameter()?.into(), since.into()];
+    raw::find::<_, Withdrawn>(db, sql, values).await
+}
+
 /// Withdraws the notifications about removed reactions: a grouped notification then describes one
 /// reaction less.
 pub async fn withdraw_reactions<C: ConnectionTrait>(

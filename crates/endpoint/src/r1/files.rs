@@ -5,8 +5,8 @@ use std::ops::Range;
 use actix_web::http::{
     StatusCode,
     header::{
-        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
-        HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
+        ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+        HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, IF_RANGE, RANGE,
     },
 };
 use appcore::{AppError, UploadId};

@@ -1,5 +1,7 @@
 //! Inbox: the caller's own notifications, and marking them as read.
 
+use std::time::Duration;
+
 use appcore::{
     AppError, NotificationId, Timestamp,
     auth::Principal,
@@ -15,6 +17,10 @@ use dbcontext::{
 use super::{describe, publish_removal};
 use crate::EventLogService;
 use crate::push;
+
+/// Period within which an answer is read by a person who watched it being written. Their client
+/// reports the position only after the notification is stored.
+const ATTENDED_PERIOD: Duration = Duration::from_secs(10);
 
 /// Returns the caller's notifications, newest first.
 pub async fn list(
@@ -44,7 +50,8 @@ pub async fn mark_read(
     Ok(())
 }
 
-/// Marks notifications as read whose messages are at or before the given read positions.
+/// Marks notifications as read whose messages are at or before the given read positions. Withdraws
+/// those about answers that were read at once.
 pub async fn mark_passed_read(
     db: &Database,
     bus: &dyn EventBus,
@@ -56,6 +63,12 @@ pub async fn mark_passed_read(
     let passed = rows::unread_before_positions(db.reader(), reads).await?;
     if passed.is_empty() {
         return Ok(());
+    }
+    let watched = rows::withdraw_new_answers(db.writer(), &passed, now.minus(ATTENDED_PERIOD)).await?;
+    if !watched.is_empty() {
+        push::enqueue_withdrawn(db.writer(), now, &watched).await?;
+        let watched: Vec<NotificationKey> = watched.iter().map(NotificationKey::from).collect();
+        publish_removal(bus, now, &watched, |ids| Event::NotificationsWithdrawn { ids })?;
     }
     let read = rows::mark_keys_read(db.writer(), &passed, now).await?;
     push::enqueue_read(db.writer(), now, &read).await?;
