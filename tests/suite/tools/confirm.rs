@@ -91,6 +91,22 @@ async fn a_call_allowed_during_another_runs_afterwards() {
 }
 
 #[tokio::test]
+async fn an_allowed_call_runs_while_another_waits() {
+    let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
+    tools.will_call(&[("pay", json!({ "to": "Ben" })), ("pay", json!({ "to": "Cara" }))]);
+    let answer = tools.chat.ask("Pay them").await;
+    let (first, second) = (tools.told("waiting").await, tools.told("waiting").await);
+    for (call, paid) in [(&second, "paid Cara"), (&first, "paid Ben")] {
+        tools.chat.anna.post(&path(&answer, call), json!({ "decision": "allow" })).await.data();
+        let done = tools.told("done").await;
+        assert_eq!((&done["id"], tools.odd.effects().last().unwrap().as_str()), (&call["id"], paid));
+    }
+    let message = tools.chat.ended("message.completed").await["message"].clone();
+    assert_eq!((&message["content"], tools.odd.effects().len()), (&json!("That is it."), 2));
+    assert_eq!(tools.chat.upstream.asked().len(), 2, "the model is called when all calls are decided");
+}
+
+#[tokio::test]
 async fn a_denied_call_is_not_made_and_the_model_is_told() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::Anthropic).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" }))]);

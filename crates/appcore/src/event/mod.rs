@@ -349,8 +349,8 @@ pub enum Event {
         #[schema(required)]
         ids: Option<Vec<NotificationId>>,
     },
-    /// The messages or other objects of these notifications were deleted. Sent to the user's
-    /// connections.
+    /// The messages or other objects of these notifications were deleted, or the user watched the
+    /// answer. Sent to the user's connections.
     #[schema(title = "notifications.withdrawn")]
     #[strum(serialize = "notifications.withdrawn")]
     NotificationsWithdrawn { ids: Vec<NotificationId> },

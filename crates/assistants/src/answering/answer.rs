@@ -14,10 +14,7 @@ use ai::{AiError, ChatRequest, Route};
 use appcore::{
     AppError, Code, Timestamp, UserId,
     config::Config,
-    view::{
-        AnswerContext, AnswerStats, ContextFile, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload,
-        Visibility,
-    },
+    view::{AnswerContext, AnswerStats, ContextFile, Message, MessageStatus, TranscriptState, Upload, Visibility},
 };
 use dbcontext::{entity::assistant, query};
 use event_log::events::{AnswerJob, FinishAnswer, ServerAction, StartAnswer};
@@ -314,7 +311,7 @@ impl<'a> AnswerRun<'a> {
         // A decision that was made before the job was suspended has not resumed it, so decisions
         // are checked again.
         let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
-        if calls.iter().all(|call| call.status != ToolCallStatus::Waiting)
+        if tools::is_resumable(&calls)
             && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
         {
             service.wake_workers();

@@ -72,7 +72,14 @@ async fn tool(service: &AssistantsService, call: &ToolCallRow) -> Result<Option<
     Ok(servers::tools(&server)?.into_iter().find(|tool| tool.name == call.tool))
 }
 
-/// Allows or denies a waiting call. The answer continues when all of its calls are decided.
+/// True if a suspended answer can continue: a call was allowed, or no call waits for a decision.
+pub(crate) fn is_resumable(rows: &[ToolCallRow]) -> bool {
+    rows.iter().any(|row| row.status == ToolCallStatus::Queued)
+        || rows.iter().all(|row| row.status != ToolCallStatus::Waiting)
+}
+
+/// Allows or denies a waiting call. An allowed call is executed at once; the model is called again
+/// when all calls are decided.
 pub async fn decide(
     service: &AssistantsService,
     by: &Principal,
@@ -129,9 +136,7 @@ pub async fn decide(
     publish_call_state(service, message.conversation_id, message_id, row);
     // The job is resumed after the commit, because a worker that suspends it checks for committed
     // decisions afterwards.
-    if rows.iter().all(|row| row.status != ToolCallStatus::Waiting)
-        && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, message_id.0).await?
-    {
+    if is_resumable(&rows) && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, message_id.0).await? {
         service.wake_workers();
     }
     Ok(row.clone().into())

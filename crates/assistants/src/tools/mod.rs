@@ -36,6 +36,7 @@ use dbcontext::query::tool_calls::ToolCallRow;
 
 pub(crate) use calls::{CallsProgress, run};
 pub use connections::Connections;
+pub(crate) use decide::is_resumable;
 pub use decide::{CallDecision, decide, find};
 use event_log::events::tool_calls::{truncate_call, truncate_to_json};
 pub(crate) use offer::{Offer, offer};
