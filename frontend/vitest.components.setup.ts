@@ -1,11 +1,9 @@
 import './src/app.css';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { overwriteLocale } from '#lib/i18n/locale.ts';
-import { loadMessages } from '#lib/paraglide/initial.js';
 import { toasts } from '#lib/ui/toast/toast.svelte.ts';
 
 overwriteLocale('en');
-await loadMessages('en');
 
 // A test that leaves the page by the Tab key leaves the focus outside.
 beforeEach(() => window.focus());

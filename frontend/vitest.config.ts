@@ -10,7 +10,7 @@ import { compile, moduleOfAll, readSources } from './scripts/messages.mjs';
 const SRC = join(import.meta.dirname, 'src');
 const COMPONENT_TESTS = 'src/**/*.component.test.ts';
 
-/** Serves all messages as one module, because the browser would request each of them. */
+/** Serves all messages as one module, because the browser would request each of them, and because tests switch the language. */
 const messagesInOne: Plugin = {
   name: 'natter:messages-in-one',
   load: (id) => (id === join(SRC, 'lib/paraglide/messages/_index.js') ? moduleOfAll(compile(readSources())) : undefined)
@@ -21,7 +21,7 @@ export default defineConfig({
     projects: [
       // Stores and logic.
       {
-        plugins: [svelte()],
+        plugins: [svelte(), messagesInOne],
         test: {
           name: 'unit',
           include: ['{src,scripts}/**/*.test.ts'],

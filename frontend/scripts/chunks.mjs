@@ -27,16 +27,18 @@ function nodeOf(page) {
   return `${NODES}/${node}`;
 }
 
-/** The scripts and styles of a page, without what it loads later and without its messages. */
+/** The scripts and styles of a page, without what it loads later and without its messages, of which it has the groups. */
 export const filesOf = (page) => filesFrom([...STARTS, ...page.files.map(nodeOf)]);
 
-/** Scripts of the messages of a first load, by language. */
-export const messages = Object.fromEntries(
-  LOCALES.map((locale) => [locale, filesFrom([`src/lib/paraglide/initial/${locale}.js`]).scripts])
-);
+/** Scripts of the messages that the first load of a page needs, by language. */
+export function messagesOf(page) {
+  const { groups } = filesOf(page);
+  const scriptsOf = (locale) => groups.map((group) => manifest[`src/lib/paraglide/groups/${group}/${locale}.js`].file);
+  return Object.fromEntries(LOCALES.map((locale) => [locale, scriptsOf(locale)]));
+}
 
 function filesFrom(keys) {
-  const [scripts, styles] = [new Set(), new Set()];
+  const [scripts, styles, groups] = [new Set(), new Set(), new Set()];
   const gather = (key) => {
     const chunk = manifest[key];
     if (!chunk) throw new Error(`the build has no ${key}`);
@@ -44,7 +46,11 @@ function filesFrom(keys) {
     scripts.add(chunk.file);
     for (const file of chunk.css ?? []) styles.add(file);
     for (const other of chunk.imports ?? []) gather(other);
+    for (const other of chunk.dynamicImports ?? []) {
+      const group = /\/paraglide\/groups\/(\w+)\/\w+\.js$/.exec(other)?.[1];
+      if (group) groups.add(group);
+    }
   };
   for (const key of keys) gather(key);
-  return { scripts: [...scripts], styles: [...styles] };
+  return { scripts: [...scripts], styles: [...styles], groups: [...groups] };
 }

@@ -1,9 +1,10 @@
 // Compiler of the UI messages: turns messages/*.json into typed functions below src/lib/paraglide, one module per message, so that a bundle
-// contains only the messages that it uses. Those of a first load are in one module per language. It knows the part of the inlang message format that the files use: texts with `{inputs}`, and
-// variants selected by plural categories. Anything else is an error. The folder is named after the library that did this before.
+// contains only the messages that it uses. The texts are in one module per group and language (message-groups.mjs), of which a page loads its
+// own language. The compiler knows the part of the inlang message format that the files use: texts with `{inputs}`, and variants selected by
+// plural categories. Anything else is an error. The folder is named after the library that did this before.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { initialMessages } from './initial-messages.mjs';
+import { basename, dirname, join } from 'node:path';
+import { GROUPS, INITIAL, groupMessages } from './message-groups.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
 const SOURCE = join(ROOT, 'messages');
@@ -15,15 +16,10 @@ const found = readdirSync(SOURCE).map((file) => basename(file, '.json'));
 /** All languages, the base first. */
 export const LOCALES = [BASE, ...found.filter((locale) => locale !== BASE).sort()];
 
-/** Import statement for the functions that compiled code calls. */
-function importsOf(code, lib) {
-  const from = { 'i18n/bidi-isolate.ts': ['isolatedIn'], 'i18n/locale.ts': ['getLocale', 'number', 'plural'] };
-  const lines = Object.entries(from).map(([file, names]) => {
-    const called = names.filter((name) => code.includes(`${name}(`));
-    return called.length > 0 ? `import { ${called.join(', ')} } from '${lib}/${file}';\n` : '';
-  });
-  return lines.join('');
-}
+/** Imports of the functions that compiled code calls. */
+const IMPORTS = `import { isolatedIn } from '../../i18n/bidi-isolate.ts';
+import { getLocale, number, plural } from '../../i18n/locale.ts';
+`;
 
 const LOCAL = /^local (\w+) = (\w+): (plural|number)$/;
 const template = (text) => text.replace(/[`\\]|\$(?=\{)/g, '\\$&');
@@ -118,53 +114,57 @@ function functionOf({ inputs, expressions }) {
   return inputs.size === 0 ? `() => ${chosen}` : `(inputs) => { const i = isolatedIn(inputs); return ${chosen}; }`;
 }
 
-/** Module of one message. */
-export function moduleOf(name, message) {
-  const body = functionOf(message);
+/** Module of one message: reads it from the module of its group in the current language, where it has this index. */
+export function moduleOf(name, { inputs }, group, index) {
+  const body = inputs.size === 0 ? `() => text(${index})` : `(inputs) => text(${index}, inputs)`;
   // A name may be a reserved word, which can be exported but not declared.
-  return `${importsOf(body, '../..')}const message = ${body};\nexport { message as ${name} };\n`;
+  return `import { text } from '../groups/${group}.js';\nconst message = ${body};\nexport { message as ${name} };\n`;
 }
 
-/** Module of all messages. */
+/** Module of all messages in all languages, for tests. */
 export function moduleOfAll(messages) {
   const exported = [...messages].map(
     ([name, message], index) =>
       `const message${index} = ${functionOf(message)};\nexport { message${index} as ${name} };\n`
   );
-  const code = exported.join('');
-  return importsOf(code, '../..') + code;
+  return IMPORTS + exported.join('');
 }
 
-/** Module of a message of the first load: reads it from the module of the current language, where it has this index. */
-export function initialModuleOf(name, { inputs }, index) {
-  const body = inputs.size === 0 ? `() => initial(${index})` : `(inputs) => initial(${index}, inputs)`;
-  return `import { initial } from '../initial.js';\nconst message = ${body};\nexport { message as ${name} };\n`;
-}
-
-/** Module of the messages of the first load in one language. */
+/**
+ * Module of the messages of a group in one language. It imports nothing: the module that waits for it may be in the same file of the build as
+ * what it would import.
+ */
 function tableOf(messages, locale) {
   const functions = messages.map(
     ({ inputs, expressions }) => `${inputs.size > 0 ? '(i)' : '()'} => ${expressions[locale]}`
   );
-  const code = `export const messages = [\n${functions.join(',\n')}\n];\n`;
-  return importsOf(code, '../..') + code;
+  return `export const table = (number, plural) => [\n${functions.join(',\n')}\n];\n`;
 }
 
-/** Loads the messages of the first load in one language and reads them. */
-const INITIAL = `import { isolatedIn } from '../i18n/bidi-isolate.ts';
-import { getLocale } from '../i18n/locale.ts';
-
+/** Module of a group: loads its messages in the current language. */
+function groupModuleOf(group) {
+  const modules = LOCALES.map((locale) => `  ${locale}: () => import('./${group}/${locale}.js')`);
+  const start = `${IMPORTS}
 const modules = {
-${LOCALES.map((locale) => `  ${locale}: () => import('./initial/${locale}.js')`).join(',\n')}
+${modules.join(',\n')}
 };
-const loaded = {};
+`;
+  if (group === INITIAL)
+    return `${start}const loaded = {};
 
 export async function loadMessages(locale = getLocale()) {
-  loaded[locale] ??= (await modules[locale]()).messages;
+  loaded[locale] ??= (await modules[locale]()).table(number, plural);
 }
 
-export const initial = (index, inputs) => loaded[getLocale()][index](inputs && isolatedIn(inputs));
+export const text = (index, inputs) => loaded[getLocale()][index](inputs && isolatedIn(inputs));
 `;
+  return `${start}// Whatever uses these messages waits for them.
+const table = (await modules[getLocale()]()).table(number, plural);
+
+export const text = (index, inputs) => table[index](inputs && isolatedIn(inputs));
+`;
+}
+
 const INITIAL_TYPES = `/** Loads the messages that pages show at first; must be done before the first of them is shown. */
 export declare function loadMessages(locale?: ${LOCALES.map((locale) => `'${locale}'`).join(' | ')}): Promise<void>;
 `;
@@ -185,26 +185,22 @@ export const readSources = () =>
   );
 
 /** Compiles the message files and writes what has changed. */
-export function writeMessages(
-  folder = COMPILED,
-  messages = compile(readSources()),
-  initialNames = initialMessages(messages)
-) {
-  const indexes = new Map(initialNames.map((name, index) => [name, index]));
-  const files = new Map(
-    [...messages].map(([name, message]) => [
-      `messages/${name}.js`,
-      indexes.has(name) ? initialModuleOf(name, message, indexes.get(name)) : moduleOf(name, message)
-    ])
-  );
+export function writeMessages(folder = COMPILED, messages = compile(readSources()), groups = groupMessages(messages)) {
+  const files = new Map();
+  for (const group of GROUPS) {
+    const members = [...messages].filter(([name]) => groups.get(name) === group);
+    members.forEach(([name, message], index) =>
+      files.set(`messages/${name}.js`, moduleOf(name, message, group, index))
+    );
+    files.set(`groups/${group}.js`, groupModuleOf(group));
+    const texts = members.map(([, message]) => message);
+    for (const locale of LOCALES) files.set(`groups/${group}/${locale}.js`, tableOf(texts, locale));
+  }
   files.set('messages/_index.js', [...messages.keys()].map((name) => `export * from './${name}.js';\n`).join(''));
   files.set('messages.js', "export * as m from './messages/_index.js';\n");
   files.set('messages.d.ts', declarationOf(messages));
-  const initial = initialNames.map((name) => messages.get(name));
-  for (const locale of LOCALES) files.set(`initial/${locale}.js`, tableOf(initial, locale));
-  files.set('initial.js', INITIAL);
-  files.set('initial.d.ts', INITIAL_TYPES);
-  for (const subfolder of ['messages', 'initial']) mkdirSync(join(folder, subfolder), { recursive: true });
+  files.set(`groups/${INITIAL}.d.ts`, INITIAL_TYPES);
+  for (const file of files.keys()) mkdirSync(join(folder, dirname(file)), { recursive: true });
   const present = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   const known = new Set(present.map((entry) => join(entry.parentPath, entry.name)));
   for (const [file, code] of files) {
@@ -218,6 +214,8 @@ export function writeMessages(
 export const messagesPlugin = {
   name: 'natter:messages',
   buildStart: () => writeMessages(),
+  // A group that waits for its texts would be part of every file that uses any message.
+  transform: (code, id) => (id.startsWith(join(COMPILED, 'groups')) ? { code, moduleSideEffects: false } : undefined),
   configureServer({ watcher, config }) {
     watcher.add(SOURCE).on('change', (path) => {
       if (!path.startsWith(SOURCE)) return;

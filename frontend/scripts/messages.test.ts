@@ -93,7 +93,7 @@ it('refuses names that can’t be files, and translations of nothing', () => {
 it('exports a message whose name is a reserved word', () => {
   const messages = compile({ en: { $schema: '', delete: 'Delete' }, vi: { delete: 'Xóa' } });
   expect([...messages.keys()]).toEqual(['delete']);
-  expect(moduleOf('delete', messages.get('delete'))).toContain('export { message as delete };');
+  expect(moduleOf('delete', messages.get('delete'), 'rest', 0)).toContain('export { message as delete };');
 });
 
 it('declares the inputs of all languages', () => {
@@ -116,21 +116,17 @@ it('writes what has changed and removes what is gone', () => {
   const folder = mkdtempSync(join(tmpdir(), 'natter-messages-'));
   const file = (name: string) => join(folder, 'messages', `${name}.js`);
   try {
-    writeMessages(folder, compile({ en: { one: 'One', two: 'Two', gone: 'Gone' } }), []);
+    const [first, second] = [new Map(), new Map()];
+    for (const name of ['one', 'two', 'gone']) first.set(name, 'rest');
+    for (const name of ['one', 'two']) second.set(name, name === 'one' ? 'rest' : 'initial');
+    writeMessages(folder, compile({ en: { one: 'One', two: 'Two', gone: 'Gone' } }), first);
     for (const name of ['one', 'two']) utimesSync(file(name), 1, 1);
     writeFileSync(join(folder, 'left.js'), '');
-    writeMessages(folder, compile({ en: { one: 'One', two: '2' } }), ['two']);
+    writeMessages(folder, compile({ en: { one: 'One', two: '2' } }), second);
     expect(statSync(file('one')).mtimeMs).toBe(1000);
-    expect(readFileSync(file('two'), 'utf8')).toContain('initial(0)');
-    expect(readFileSync(join(folder, 'initial/en.js'), 'utf8')).toContain('() => `2`');
-    expect(readdirSync(folder).sort()).toEqual([
-      'initial',
-      'initial.d.ts',
-      'initial.js',
-      'messages',
-      'messages.d.ts',
-      'messages.js'
-    ]);
+    expect(readFileSync(file('two'), 'utf8')).toContain('groups/initial.js');
+    expect(readFileSync(join(folder, 'groups/initial/en.js'), 'utf8')).toContain('() => `2`');
+    expect(readdirSync(folder).sort()).toEqual(['groups', 'messages', 'messages.d.ts', 'messages.js']);
     expect(readdirSync(join(folder, 'messages')).sort()).toEqual(['_index.js', 'one.js', 'two.js']);
   } finally {
     rmSync(folder, { recursive: true });

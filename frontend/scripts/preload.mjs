@@ -2,9 +2,9 @@
 // find these files only when the router runs. Part of the build.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BUILD, filesOf, messages } from './chunks.mjs';
+import { BUILD, filesOf, messagesOf } from './chunks.mjs';
 import { writeCompressed } from './compress.mjs';
-import { BASE } from './messages.mjs';
+import { BASE, LOCALES } from './messages.mjs';
 import { PAGES } from './pages.mjs';
 
 const MARK = '<!-- preload -->';
@@ -15,20 +15,20 @@ if (!html.includes(MARK)) throw new Error(`src/app.html has no ${MARK}`);
 const pages = PAGES.map((page) => {
   const { scripts, styles } = filesOf(page);
   const isNew = (file) => !html.includes(file);
-  return [page.at, scripts.filter(isNew), styles.filter(isNew)];
+  return [page.at, scripts.filter(isNew), styles.filter(isNew), Object.values(messagesOf(page))];
 });
 const script = `<script>
       // Same choice of the language as in src/lib/i18n/locale.ts.
-      const messages = ${JSON.stringify(messages)};
+      const languages = ${JSON.stringify(LOCALES)};
       const asked = navigator.languages.flatMap((one) => [one, one.split('-')[0]]);
       try {
         asked.unshift(localStorage.getItem('PARAGLIDE_LOCALE'));
       } catch {}
-      const texts = messages[asked.find((one) => messages[one]) ?? '${BASE}'];
-      for (const [at, scripts, styles] of ${JSON.stringify(pages)}) {
+      const language = languages.indexOf(asked.find((one) => languages.includes(one)) ?? '${BASE}');
+      for (const [at, scripts, styles, messages] of ${JSON.stringify(pages)}) {
         if (!here.startsWith(at) || (at === '/' && (!window.natterEarly || window.natterAuthPage))) continue;
         const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: window.natterBase + '/' + file }, more));
-        [...scripts, ...texts].forEach((file) => hint(file, { rel: 'modulepreload' }));
+        [...scripts, ...messages[language]].forEach((file) => hint(file, { rel: 'modulepreload' }));
         styles.forEach((file) => hint(file, { rel: 'preload', as: 'style', crossOrigin: '' }));
         break;
       }

@@ -2,7 +2,7 @@
 // fonts that the styles name. Fails if a page exceeds the limit of its kind. Run after a build.
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { BUILD, filesOf, messages } from './chunks.mjs';
+import { BUILD, filesOf, messagesOf } from './chunks.mjs';
 import { PAGES } from './pages.mjs';
 
 /** Limits in KiB for each kind of page, about 1 % above the measured size. */
@@ -19,14 +19,14 @@ const fontsOf = (style) =>
   );
 
 const sumOf = (files) => files.reduce((sum, file) => sum + sizeOf(file), 0);
-/** Scripts of the messages in the largest language. */
-const largest = Object.values(messages).sort((one, other) => sumOf(other) - sumOf(one))[0];
+/** Scripts of a page's messages in the largest language. */
+const largestOf = (page) => Object.values(messagesOf(page)).sort((one, other) => sumOf(other) - sumOf(one))[0];
 
 let isTooMuch = false;
 const parts = new Map();
 for (const page of PAGES) {
   const { scripts, styles } = filesOf(page);
-  const texts = largest.filter((file) => !scripts.includes(file));
+  const texts = largestOf(page);
   const kinds = {
     HTML: ['index.html'],
     scripts,

@@ -1,4 +1,4 @@
-import { loadMessages } from '#lib/paraglide/initial.js';
+import { loadMessages } from '#lib/paraglide/groups/initial.js';
 
 export const ssr = false;
 
