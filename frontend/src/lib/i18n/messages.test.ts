@@ -1,21 +1,26 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 type Messages = Record<string, unknown>;
 
-const written = (language: string) =>
-  readFileSync(join(import.meta.dirname, `../../../messages/${language}.json`), 'utf8');
-const [en, vi] = ['en', 'vi'].map((language) => JSON.parse(written(language)) as Messages) as [Messages, Messages];
+const FOLDER = join(import.meta.dirname, '../../../messages');
+const LANGUAGES = readdirSync(FOLDER).map((file) => file.replace('.json', ''));
+
+const written = (language: string) => readFileSync(join(FOLDER, `${language}.json`), 'utf8');
+const read = (language: string) => JSON.parse(written(language)) as Messages;
+const en = read('en');
 
 const placeholders = (message: unknown) => [...new Set(JSON.stringify(message).match(/\{\w+\}/g))].toSorted();
 
-it('has the same keys and placeholders in both languages', () => {
-  expect(Object.keys(vi).toSorted()).toEqual(Object.keys(en).toSorted());
-  for (const [key, message] of Object.entries(en)) expect(placeholders(vi[key]), key).toEqual(placeholders(message));
+it.each(LANGUAGES)('has the same keys and placeholders in %s as in English', (language) => {
+  const messages = read(language);
+  expect(Object.keys(messages).toSorted()).toEqual(Object.keys(en).toSorted());
+  for (const [key, message] of Object.entries(en))
+    expect(placeholders(messages[key]), key).toEqual(placeholders(message));
 });
 
-it.each(['en', 'vi'])('has each key once in %s', (language) => {
+it.each(LANGUAGES)('has each key once in %s', (language) => {
   const keys = [...written(language).matchAll(/^ {2}"(\w+)":/gm)].map(([, key]) => key);
   expect(keys.length).toBeGreaterThan(1_000);
   expect(keys.filter((key, at) => keys.indexOf(key) !== at)).toEqual([]);
