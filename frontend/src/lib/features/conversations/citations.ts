@@ -26,6 +26,12 @@ export function markCitations(blocks: readonly Block[], cites: Cites, look: Cita
         };
       case 'table':
         return { ...block, head: toCells(block.head), rows: block.rows.map(toCells) };
+      case 'details':
+        return {
+          ...block,
+          summary: inInlines(block.summary, cites, look),
+          blocks: markCitations(block.blocks, cites, look)
+        };
       default:
         return block;
     }

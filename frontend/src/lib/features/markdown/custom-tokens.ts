@@ -11,6 +11,8 @@ export function ownLines(block: Block): (readonly Inline[])[] {
       return block.items.flatMap(({ blocks }) => blocks.flatMap(ownLines));
     case 'table':
       return [block.head, ...block.rows].flat();
+    case 'details':
+      return [block.summary, ...block.blocks.flatMap(ownLines)];
     case 'code':
     case 'math':
     case 'quote':

@@ -34,6 +34,8 @@ function blockHtml(block: Block): string {
       const body = block.rows.map((cells) => row(cells, 'td')).join('');
       return element('table', element('thead', row(block.head, 'th')) + element('tbody', body), ' border="1"');
     }
+    case 'details':
+      return element('p', inlinesHtml(block.summary)) + block.blocks.map(blockHtml).join('');
     case 'rule':
       return '<hr>';
   }
@@ -50,6 +52,8 @@ function inlineHtml(inline: Inline): string {
     case 'em':
     case 'del':
       return element(inline.type, inlinesHtml(inline.children));
+    case 'tag':
+      return element(inline.name, inlinesHtml(inline.children));
     case 'code':
     case 'math':
       return element('code', escaped(inline.text));

@@ -43,6 +43,34 @@ it('says which tasks are done', async () => {
   await expect.element(page.getByRole('listitem').nth(1)).toMatchTextContent(/rig|sail/);
 });
 
+it('draws elements that were written as HTML', () => {
+  const { stage } = renderText(
+    'H<sub>2</sub>O, <kbd>Ctrl</kbd>, <mark>low **tide**</mark>, <u>a</u>, <s>b</s><br>x<sup>2</sup>'
+  );
+  expect([...stage.querySelectorAll('sub, kbd, mark, u, s, br, sup')].map(({ localName }) => localName)).toEqual([
+    'sub',
+    'kbd',
+    'mark',
+    'u',
+    's',
+    'br',
+    'sup'
+  ]);
+  expect(stage.querySelector('mark strong')?.textContent).toBe('tide');
+});
+
+it('expands a section', async () => {
+  renderText('<details><summary>Log of today</summary>\n\n- high water\n\n</details>');
+  await expect.element(page.getByText('high water')).not.toBeVisible();
+  await userEvent.click(page.getByText('Log of today'));
+  await expect.element(page.getByText('high water')).toBeVisible();
+});
+
+it('knows all entities of the browser', () => {
+  const { stage } = renderText('a &zigrarr; b &nosuch;');
+  expect(stage.textContent).toBe('a ⇝ b &nosuch;');
+});
+
 it.each(['<img src=x onerror=alert(1)>', '[x](javascript:alert(1))', '<script>alert(1)</script>'])(
   'runs nothing of %s',
   (source) => {

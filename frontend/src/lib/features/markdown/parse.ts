@@ -1,15 +1,19 @@
 /** Parses Markdown to the tree of `tree.ts`, with the grammar of `lexer.ts`. */
 import type { MarkedToken, Token, Tokens } from 'marked';
 import { isBlank } from './blank-text.ts';
-import { lex, lexParagraph } from './parser/lexer.ts';
+import { decodeEntities } from './parser/entities.ts';
+import { lex, lexParagraph, type DetailsToken } from './parser/lexer.ts';
 import { CHANNEL, linkText, safeHref, wordsOf } from './parser/links.ts';
 import type { MathToken } from './parser/math.ts';
 import { mayHoldMarks, paragraphsOf } from './parser/simple.ts';
-import type { Block, Inline, Item } from './tree.ts';
+import type { Block, Inline, Item, TagName } from './tree.ts';
 
-type KnownToken = MarkedToken | MathToken;
+type KnownToken = MarkedToken | MathToken | DetailsToken;
 
-const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
+/** Tags of inline HTML that are rendered. All others are shown as they were written. */
+const TAG = /^<(\/?)(sub|sup|kbd|u|s|mark)\s*>$/i;
+/** Maximum nesting of inline tags. */
+const MAX_TAGS = 4;
 
 /** Parses a text. If the grammar fails on it, its source is shown. */
 export function parse(source: string): Block[] {
@@ -70,6 +74,8 @@ function showsBlock(block: Block): boolean {
       return block.items.some(({ checked, blocks }) => checked !== null || blocks.length > 0);
     case 'table':
       return [block.head, ...block.rows].some((row) => row.some((cell) => cell.some(showsInline)));
+    case 'details':
+      return block.summary.some(showsInline);
     case 'math':
     case 'rule':
       return true;
@@ -103,6 +109,13 @@ function toBlock(token: KnownToken): Block | null {
         align: token.align,
         head: token.header.map((cell: Tokens.TableCell) => toInlines(cell.tokens)),
         rows: token.rows.map((row: Tokens.TableCell[]) => row.map((cell) => toInlines(cell.tokens)))
+      };
+    case 'details':
+      return {
+        type: 'details',
+        open: token.open,
+        summary: toInlines(token.summary),
+        blocks: toBlocks(token.tokens)
       };
     case 'hr':
       return { type: 'rule' };
@@ -141,11 +154,33 @@ function toItem(item: Tokens.ListItem, mark: string | null): Item {
 }
 
 function toInlines(tokens: readonly Token[]): Inline[] {
-  const inlines: Inline[] = [];
+  let inlines: Inline[] = [];
   let last: Inline | undefined;
+  const open: { name: string; raw: string; before: Inline[] }[] = [];
+  /** Shows the innermost open tag as it was written, because it isn't closed. */
+  const unwrap = () => {
+    const tag = open.pop();
+    if (tag) inlines = [...tag.before, text(tag.raw), ...inlines];
+  };
   for (const token of tokens) {
     // The box of a task is part of its item.
     if (token.type === 'checkbox') continue;
+    const [, slash, written] = (token.type === 'html' && TAG.exec(token.raw)) || [];
+    const name = written?.toLowerCase();
+    if (name && !slash && open.length < MAX_TAGS) {
+      open.push({ name, raw: token.raw, before: inlines });
+      [inlines, last] = [[], undefined];
+      continue;
+    }
+    const opener = slash ? open.findLastIndex((tag) => tag.name === name) : -1;
+    if (opener !== -1) {
+      while (open.length > opener + 1) unwrap();
+      const children = inlines;
+      inlines = open.pop()?.before ?? [];
+      inlines.push({ type: 'tag', name: name as TagName, children });
+      last = undefined;
+      continue;
+    }
     const inline = toInline(token as KnownToken);
     // A name with escaped characters must be one text, so that mentions of it are found.
     if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
@@ -153,6 +188,7 @@ function toInlines(tokens: readonly Token[]): Inline[] {
     // An escaped `@`, `#` or `:` starts no mention, so the text after it stays separate.
     if (/^\\[@#:]/.test(token.raw)) last = undefined;
   }
+  while (open.length > 0) unwrap();
   return inlines;
 }
 
@@ -171,10 +207,15 @@ function toInline(token: KnownToken): Inline {
     case 'link':
       return token.autolink && token.raw === token.text
         ? toAddress(token.href, token.raw)
-        : toLink(decodeEntities(token.href), token.title ?? null, toInlines(token.tokens ?? []), token.raw);
+        : toLink(decodeEntities(token.href), titleOf(token), toInlines(token.tokens ?? []), token.raw);
     case 'image':
       // Loading an image from another site would reveal the reader's address, so a link is shown instead.
-      return toLink(decodeEntities(token.href), token.title ?? null, [text(token.text || token.href)], token.raw);
+      return toLink(
+        decodeEntities(token.href),
+        titleOf(token),
+        [text(decodeEntities(token.text) || token.href)],
+        token.raw
+      );
     case 'text':
       return text(decodeEntities(token.text));
     case 'escape':
@@ -184,6 +225,10 @@ function toInline(token: KnownToken): Inline {
     default:
       return text(token.raw);
   }
+}
+
+function titleOf({ title }: Tokens.Link | Tokens.Image): string | null {
+  return title ? decodeEntities(title) : null;
 }
 
 function toLink(href: string, title: string | null, children: Inline[], raw: string): Inline {
@@ -208,12 +253,4 @@ function text(value: string): Inline {
 
 function lines(value: string): Inline[] {
   return value.split('\n').flatMap((line, at) => (at === 0 ? [text(line)] : [{ type: 'break' as const }, text(line)]));
-}
-
-function decodeEntities(value: string): string {
-  return value.replace(/&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([a-z]{2,5}));/g, (whole, decimal, hex, name) => {
-    if (name) return ENTITIES[name] ?? whole;
-    const point = decimal ? Number(decimal) : parseInt(hex, 16);
-    return point > 0 && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff) ? String.fromCodePoint(point) : whole;
-  });
 }

@@ -28,6 +28,8 @@ function wordsIn(block: Block): string {
       return block.items.flatMap(({ blocks }) => blocks.map(wordsIn)).join(' ');
     case 'table':
       return [block.head, ...block.rows].flat().map(wordsOf).join(' ');
+    case 'details':
+      return [wordsOf(block.summary), ...block.blocks.map(wordsIn)].join(' ');
     case 'rule':
       return '';
   }

@@ -9,12 +9,17 @@ export type Inline =
   | { type: 'code'; text: string }
   | { type: 'math'; text: string; display: boolean }
   | { type: 'strong' | 'em' | 'del'; children: Inline[] }
+  /** Element that was written as HTML. */
+  | { type: 'tag'; name: TagName; children: Inline[] }
   | { type: 'link'; href: string; title: string | null; children: Inline[] }
   /** Link to a conversation, with its name at the time of writing. */
   | { type: 'channel'; id: string; text: string }
   | { type: 'break' }
   /** Citation (`conversations/citations.ts`) with the component that draws it. */
   | { type: 'mark'; n: number; look: Component<{ n: number }> };
+
+/** Elements that may be written as HTML (`TAG` in `parse.ts`). */
+export type TagName = 'sub' | 'sup' | 'kbd' | 'u' | 's' | 'mark';
 
 export type Align = 'left' | 'center' | 'right' | null;
 
@@ -35,4 +40,6 @@ export type Block =
   | { type: 'quote'; blocks: Block[] }
   | { type: 'list'; start: number | null; items: Item[] }
   | { type: 'table'; align: Align[]; head: Inline[][]; rows: Inline[][][] }
+  /** Section that can be collapsed; `open` if it is expanded at first. */
+  | { type: 'details'; open: boolean; summary: Inline[]; blocks: Block[] }
   | { type: 'rule' };

@@ -24,6 +24,22 @@ const SHARE = /^\\\\[\w.$-]+(?=\\[\w$])/;
 const DRIVE = /(?<![\p{L}\p{N}])[a-z]:$/iu;
 const PATH = /^\\[\w.$~*?%-][^\s`"<>|]*/;
 
+/** Start of a collapsible section. Without a summary, the tag is text. */
+const DETAILS = /^ {0,3}<details(\s+open(?:="")?)?\s*>\s*<summary>([\s\S]{0,500}?)<\/summary>[^\S\n]*\n?/i;
+/** Tags of nested sections, and code, in which tags are text. */
+const IN_DETAILS = /(?:^|\n)[ \t]*(`{3,}|~{3,})[^\n]*\n[\s\S]*?(?:\n[ \t]*\1|$)|`[^`\n]*`|<(\/?)details\b[^>]*>/gi;
+/** Start of a line with an inline tag, or with one of a line break. The line is a paragraph. */
+const INLINE_TAG = /^ {0,3}<\/?(?:br|sub|sup|kbd|u|s|mark)\s*\/?>/i;
+
+/** Section that can be collapsed. */
+export interface DetailsToken {
+  type: 'details';
+  raw: string;
+  open: boolean;
+  summary: Token[];
+  tokens: Token[];
+}
+
 const HOOKS = { emStrongMask: maskBeside } as NonNullable<MarkedOptions['hooks']>;
 
 const optionsWith = (tokenizer: Tokenizer): MarkedOptions => ({ gfm: true, breaks: true, tokenizer, hooks: HOOKS });
@@ -53,7 +69,8 @@ function showUnused(tokens: readonly Token[], used: Set<string>, read: (text: st
       if (used.delete((token as Tokens.Def).tag)) continue;
       Object.assign(token, { type: 'paragraph', text: token.raw, tokens: read(token.raw.trimEnd()) });
     } else if (token.type === 'list') showUnused((token as Tokens.List).items, used, read);
-    else if (token.type === 'blockquote' || token.type === 'list_item') showUnused(token.tokens ?? [], used, read);
+    else if (token.type === 'blockquote' || token.type === 'list_item' || token.type === 'details')
+      showUnused(token.tokens ?? [], used, read);
   }
 }
 
@@ -69,6 +86,36 @@ class BoundedTokenizer extends Tokenizer {
 
   override list(src: string): Tokens.List | undefined {
     return DATE.test(src) ? undefined : this.#inBlock(() => super.list(src));
+  }
+
+  override html(src: string): Tokens.HTML | undefined {
+    if (INLINE_TAG.test(src)) return undefined;
+    return (this.#inBlock(() => this.#details(src)) as Tokens.Generic as Tokens.HTML | undefined) ?? super.html(src);
+  }
+
+  /** Parses a collapsible section. One that isn't closed yet contains the rest of the text and is shown expanded. */
+  #details(src: string): DetailsToken | undefined {
+    const [head, isOpen, summary = ''] = DETAILS.exec(src) ?? [];
+    if (head === undefined) return undefined;
+    const rest = src.slice(head.length);
+    let depth = 1;
+    const end = [...rest.matchAll(IN_DETAILS)].find(
+      ([whole, , slash]) => whole.startsWith('<') && (depth += slash ? -1 : 1) === 0
+    );
+    const body = rest.slice(0, end?.index);
+    const { state } = this.lexer;
+    const { top } = state;
+    state.top = true;
+    const tokens = this.lexer.blockTokens(body, []);
+    state.top = top;
+    const raw = head + body + (end?.[0] ?? '');
+    return {
+      type: 'details',
+      raw,
+      open: !end || isOpen !== undefined,
+      summary: this.lexer.inline(summary.trim()),
+      tokens
+    };
   }
 
   /** Recognises a heading only if its underline has at least three characters: the `--` of a signature or the start of a list is text. */

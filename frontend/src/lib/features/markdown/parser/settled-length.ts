@@ -94,6 +94,10 @@ function settledSpans(text: string): number {
       at = emphasis(text, at, openers);
     } else if (sign === '&' && /^&[#\w]{0,8}$/.test(text.slice(at, at + 10))) {
       return Math.min(at, firstOpenEmphasis(openers, end));
+    } else if (sign === '<') {
+      const next = tag(text, at);
+      if (next === null) return Math.min(at, firstOpenEmphasis(openers, end));
+      at = next;
     } else at += 1;
   }
   return firstOpenEmphasis(openers, end);
@@ -152,6 +156,18 @@ function link(text: string, at: number): number | null {
   const end = text.indexOf(')', label);
   if (end !== -1) return end + 1;
   return rest > MAX_ADDRESS || /\n/.test(text.slice(label)) ? at + 1 : null;
+}
+
+/** Index after a tag; null while the tag or its element is open. */
+function tag(text: string, at: number): number | null {
+  if (/^<\/?[a-z]{0,7}[ /]{0,2}$/i.test(text.slice(at, at + 12))) return null;
+  const [whole, name = ''] = /^<(sub|sup|kbd|u|s|mark)\s*>/i.exec(text.slice(at, at + 12)) ?? [];
+  if (whole === undefined) return at + 1;
+  const isOpen = !text
+    .slice(at, at + MAX_SPAN)
+    .toLowerCase()
+    .includes(`</${name.toLowerCase()}>`);
+  return isOpen && text.length - at <= MAX_SPAN ? null : at + whole.length;
 }
 
 /** Handles a delimiter that opens or closes emphasis, by the rules of CommonMark and of `emphasis.ts`. */
