@@ -59,7 +59,7 @@ test('suspends and restores idle accounts in bulk', async ({ arrive, browser, se
   await page.goto('/admin/users');
   await page.getByRole('combobox', { name: 'Filter by last active' }).selectOption({ label: 'Idle for 30 days' });
   await expect(page).toHaveURL(/idle=30/);
-  await expect(page.getByText('No account matches.')).toBeVisible();
+  await expect(page.getByText('No accounts match.')).toBeVisible();
   await page.getByRole('combobox', { name: 'Filter by last active' }).selectOption({ label: 'Any time' });
   for (const { name } of [anna, ben]) await page.getByRole('checkbox', { name: `Select ${name}` }).check();
   const picked = page.getByRole('group', { name: '2 selected' });
@@ -157,7 +157,7 @@ test('transfers and deletes a workspace', async ({ browser, register, server }) 
   await expect(asking.getByText(/doesn’t match/)).toBeVisible();
   await asking.getByRole('textbox').fill(name);
   await asking.getByRole('button', { name: 'Delete workspace' }).click();
-  await expect(page.getByText('No workspace matches.')).toBeVisible();
+  await expect(page.getByText('No workspaces match.')).toBeVisible();
   await context.close();
 });
 
@@ -204,7 +204,7 @@ test('lists conversations by place without their content', async ({ browser, reg
   await admin.expectFlawless('the conversations on a phone');
   await shoot(page, 'conversations-390');
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Archived' });
-  await expect(page.getByText('No conversation matches.')).toBeVisible();
+  await expect(page.getByText('No conversations match.')).toBeVisible();
   await context.close();
 });
 
@@ -239,7 +239,7 @@ test('transfers and deletes a channel', async ({ browser, register, server }) =>
   await admin.expectFlawless('deleting a conversation on a phone');
   await shoot(page, 'conversation-delete-390');
   await asking.getByRole('button', { name: 'Delete conversation' }).click();
-  await expect(page.getByText('No conversation matches.')).toBeVisible();
+  await expect(page.getByText('No conversations match.')).toBeVisible();
   await context.close();
 });
 
@@ -262,7 +262,7 @@ test('sets up a new installation in several visits', { tag: '@gate' }, async ({ 
   await admin.expectFlawless('the set-up on a phone');
   await page.reload();
   await expect(page.getByText(/^Worked/).first()).toBeVisible();
-  await page.getByRole('button', { name: 'I’m done' }).click();
+  await page.getByRole('button', { name: 'Finish setup' }).click();
   await expect(page.getByRole('button', { name: 'Remind me again' })).toBeVisible();
   await page.goto('/admin');
   await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible();
@@ -281,7 +281,7 @@ test('shows settings with their sources', async ({ browser, server }) => {
   await expect(page.getByRole('row')).toHaveCount(2);
   await admin.expectFlawless('the configuration');
   await page.getByRole('searchbox').fill('nothing like it');
-  await expect(page.getByText('No setting matches.')).toBeVisible();
+  await expect(page.getByText('No settings match.')).toBeVisible();
   await context.close();
 });
 

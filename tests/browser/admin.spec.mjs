@@ -29,10 +29,10 @@ test(
     await expect(row).toContainText(server.admin.display_name);
     await expect(row).toContainText(/in (2 hours|1\d\d minutes)/);
     await admin.expectFlawless('the bans');
-    await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Firewall' });
+    await page.getByRole('combobox', { name: 'Filter by who set the ban' }).selectOption({ label: 'Firewall' });
     await expect(page).toHaveURL(/by=firewall/);
-    await expect(page.getByText('No ban matches.')).toBeVisible();
-    await page.getByRole('combobox', { name: 'Filter by who banned' }).selectOption({ label: 'Admins' });
+    await expect(page.getByText('No bans match.')).toBeVisible();
+    await page.getByRole('combobox', { name: 'Filter by who set the ban' }).selectOption({ label: 'Admins' });
     await page.getByRole('searchbox', { name: 'IP address or reason' }).fill('guessing');
     await expect(page).toHaveURL(/q=guessing/);
     await expect(row).toBeVisible();

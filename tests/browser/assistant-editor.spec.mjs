@@ -22,7 +22,7 @@ test('creates, asks, changes and deletes an assistant', { tag: '@gate' }, async 
   await page.getByRole('button', { name: 'Change picture' }).click();
   const picture = page.getByRole('dialog', { name: 'Picture' });
   await picture.getByRole('button', { name: 'feather' }).click();
-  await picture.getByRole('button', { name: 'Colour 3' }).click();
+  await picture.getByRole('button', { name: 'Color 3' }).click();
   await anna.expectFlawless('a picture');
   await picture.getByRole('button', { name: 'Use picture' }).click();
   await page.getByRole('slider', { name: 'Creativity' }).fill('0.4');

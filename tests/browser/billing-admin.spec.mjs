@@ -162,7 +162,7 @@ test('shows a dispute that doesn’t match its payment', async ({ arrive, browse
   await page.goto(`/admin/payments/${bought}`);
   const dispute = page.getByRole('region', { name: 'Disputes' }).getByRole('listitem');
   await expect(dispute).toContainText('$1.00');
-  await expect(dispute).toContainText('says it’s about €0.90');
+  await expect(dispute).toContainText('reports a disputed amount of €0.90');
   await expect(dispute).toContainText('Open');
   const why = page.getByRole('status').filter({ hasText: 'a dispute whose amount or currency doesn’t fit' });
   await expect(why).toBeVisible();
@@ -210,7 +210,7 @@ test('adds, replaces and withdraws a sold plan', async ({ arrive, browser, serve
   await admin.expectFlawless('the plans as admins see them');
   await page.getByRole('button', { name: 'Add plan' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('Kind').selectOption({ label: 'Credits, once' });
+  await dialog.getByLabel('Kind').selectOption({ label: 'Credits, one-time' });
   await dialog.getByLabel('Name', { exact: true }).fill('Handful');
   await dialog.getByLabel('Credits', { exact: true }).fill('40');
   await dialog.getByRole('button', { name: 'Save' }).click();

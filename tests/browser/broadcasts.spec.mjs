@@ -139,7 +139,7 @@ test('sends a test announcement to its author only', async ({ browser, register,
   const admin = await signInAsAdmin(context, server);
   const { page } = admin;
   await page.goto('/admin/announcements?write=new');
-  const attempt = page.getByRole('button', { name: 'Try it on me first' });
+  const attempt = page.getByRole('button', { name: 'Send me a test' });
   await attempt.click();
   await expect(page.getByText('Enter a title')).toBeVisible();
   await page.getByLabel('Title').fill('New menu in the canteen');

@@ -24,7 +24,7 @@ for (const [size, options] of [
       words: ['**Ben** asks you to book the room by Friday.[12]\n\nThe plan has', ' eleven points.[1][11]']
     });
     await button.click();
-    const told = anna.page.getByRole('region', { name: 'What you missed' });
+    const told = anna.page.getByRole('region', { name: 'Summary of unread messages' });
     await expect(told).toContainText('book the room by Friday');
     await anna.expectFlawless('what was missed everywhere');
     await shoot(anna.page, `catch-up-activity-${size}`);
@@ -54,7 +54,7 @@ for (const [size, options] of [
     // The summary is visible to no one else, and its citations open the messages.
     await ben.openConversation(anna.name);
     await ben.sees('can you book the room');
-    await expect(ben.page.getByRole('region', { name: 'What you missed' })).toHaveCount(0);
+    await expect(ben.page.getByRole('region', { name: 'Summary of unread messages' })).toHaveCount(0);
     await told.getByRole('link', { name: /^Source 12/ }).click();
     await expect(anna.log.getByRole('article').filter({ hasText: 'can you book the room' })).toHaveClass(/found/);
   });

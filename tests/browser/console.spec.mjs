@@ -41,12 +41,12 @@ test(
     await page.reload();
     const health = page.getByRole('region', { name: 'Health' });
     const wrong = health.getByRole('list', { name: 'Needs attention' }).getByRole('listitem');
-    await expect(wrong.filter({ hasText: 'Redis' })).toContainText('Fault');
+    await expect(wrong.filter({ hasText: 'Redis' })).toContainText('Failed');
     await expect(wrong.filter({ hasText: 'The last one is two days old' })).toContainText('Backups');
-    await health.getByText(/more are fine$/).click();
+    await health.getByText(/more passed$/).click();
     await expect(
       health
-        .getByRole('list', { name: 'Fine' })
+        .getByRole('list', { name: 'Passed' })
         .getByRole('listitem')
         .filter({ has: page.getByText('Database', { exact: true }) })
         .first()
@@ -78,7 +78,7 @@ test(
     const incidents = page.getByRole('region', { name: 'Incidents' }).getByRole('listitem');
     await expect(incidents.first()).toContainText('Jobs failed');
     await expect(incidents.last()).toContainText('Redis can’t be reached');
-    await expect(incidents.last()).toContainText('Noticed by 2 instances');
+    await expect(incidents.last()).toContainText('Reported by 2 instances');
     // The incident says how many were affected.
     await expect(incidents.first()).toContainText('1 job needed attention.');
     await expect(incidents.last()).toContainText(
@@ -97,8 +97,8 @@ test(
 
     await page.setViewportSize(DESKTOP);
     await page.getByRole('navigation', { name: 'Admin' }).getByRole('link', { name: 'Instances' }).click();
-    const own = page.getByRole('row').filter({ hasText: 'This one' });
-    await expect(own).toContainText('Fine');
+    const own = page.getByRole('row').filter({ hasText: 'This instance' });
+    await expect(own).toContainText('OK');
     await admin.expectFlawless('the instances');
     await shoot(page, 'instances-1280');
     // There are several instances, and the filter is in the URL.
@@ -132,7 +132,7 @@ test(
     await admin.expectFlawless('the instances on a phone');
     await shoot(page, 'instances-390');
     await page.getByRole('searchbox', { name: 'Host or ID' }).fill('nobody');
-    await expect(page.getByText('No instance matches.')).toBeVisible();
+    await expect(page.getByText('No instances match.')).toBeVisible();
     await page.unroute(/\/r1\/admin\/instances/);
     await page.route(/\/r1\/admin\/instances/, (route) => route.abort());
     await page.reload();

@@ -355,7 +355,7 @@ test('warns before sending pictures to a model without vision', async ({ arrive 
   });
   await anna.openAssistant();
   await attach(anna, png('graph.png', 320, 200, [30, 140, 90]));
-  await expect(page.getByText('can’t see pictures. Its answer will only use the text.')).toBeVisible();
+  await expect(page.getByText('can’t see pictures. Its answer will use only the text.')).toBeVisible();
   await page.getByRole('button', { name: 'Choose another model' }).click();
   await expect(page.getByRole('dialog').getByRole('option').first()).toBeVisible();
   await page.keyboard.press('Escape');

@@ -69,7 +69,7 @@ test('limits, changes and rotates an API key with a grace period', async ({ regi
   await dialog.getByLabel('Budget in credits').fill('200');
   await dialog.getByLabel('Requests per minute').fill('60');
   await dialog.getByRole('checkbox', { name: '/v1/messages' }).check();
-  await dialog.getByLabel('Provider options').selectOption('Only some');
+  await dialog.getByLabel('Provider options').selectOption('Selected options');
   await dialog.getByRole('checkbox', { name: 'service_tier' }).check();
   await dialog.getByRole('button', { name: 'Create key' }).click();
   await expect(section.getByText('bot is ready')).toBeVisible();
@@ -77,7 +77,7 @@ test('limits, changes and rotates an API key with a grace period', async ({ regi
   const row = section.getByRole('listitem').filter({ hasText: 'bot' });
   await expect(row).toContainText('small · /v1/messages · 60 requests per minute · service_tier');
   await expect(row).toContainText('0 of 200 credits per month');
-  await expect(row.getByRole('meter', { name: 'Budget of bot' })).toHaveAttribute('aria-valuenow', '0');
+  await expect(row.getByRole('meter', { name: 'Budget for bot' })).toHaveAttribute('aria-valuenow', '0');
   await expect(section.getByRole('tab', { name: 'Anthropic Python' })).toBeVisible();
   await section.getByRole('tab', { name: 'Anthropic Python' }).click();
   await expect(section.getByRole('tabpanel')).toContainText(`base_url="${server.url}"`);
@@ -128,7 +128,7 @@ test('adds, changes and removes a model', { tag: '@gate' }, async ({ browser, se
   await admin.expectFlawless('the form for a model');
   await dialog.getByRole('button', { name: 'Save' }).click();
   const row = page.getByRole('row').filter({ hasText: 'also quick, rapid' });
-  await expect(row).toContainText('0.25 in, 2 out');
+  await expect(row).toContainText('0.25 input, 2 output');
   await expect(row).toContainText('Tools');
 
   // A model is found by any of its names.
@@ -143,7 +143,7 @@ test('adds, changes and removes a model', { tag: '@gate' }, async ({ browser, se
   await row.getByRole('button', { name: 'Edit fast' }).click();
   await expect(dialog.getByLabel('Other names')).toHaveValue('quick, rapid');
   await dialog.getByLabel('Other names').fill('quick');
-  await dialog.getByLabel('Thinking', { exact: true }).selectOption({ label: 'Named efforts' });
+  await dialog.getByLabel('Thinking', { exact: true }).selectOption({ label: 'Effort levels' });
   await dialog.getByLabel('Efforts, from smallest').fill('low, enormous');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await expect(dialog.getByText('Enter one or more of')).toBeVisible();
@@ -177,13 +177,13 @@ test('pauses and resumes a provider key', async ({ browser, server }) => {
   // The filter is in the URL.
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Healthy' });
   await expect(page).toHaveURL(/status=ready/);
-  await expect(page.getByText('No key matches.')).toBeVisible();
+  await expect(page.getByText('No keys match.')).toBeVisible();
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Paused' });
   await page.getByRole('combobox', { name: 'Filter by provider' }).selectOption('fake');
   await page.reload();
   await expect(key).toContainText('Paused');
   await key.getByRole('button', { name: /^Resume key/ }).click();
-  await expect(page.getByText('No key matches.')).toBeVisible();
+  await expect(page.getByText('No keys match.')).toBeVisible();
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'All states' });
   await expect(page).toHaveURL(/\/admin\/providers\?provider=fake$/);
   await expect(key).toContainText('Healthy');
@@ -304,7 +304,7 @@ test('sets and removes a model allow-list', async ({ arrive, browser, server }) 
   await dialog.getByRole('checkbox', { name: 'large', exact: true }).check();
   await admin.expectFlawless('the form for allowed models');
   await dialog.getByRole('button', { name: 'Save' }).click();
-  const row = page.getByRole('table', { name: 'Who can use which models' }).getByRole('row', { name: anna.name });
+  const row = page.getByRole('table', { name: 'Model access' }).getByRole('row', { name: anna.name });
   await expect(row).toContainText('large');
   await admin.expectFlawless('who can use which models');
 

@@ -55,7 +55,7 @@ for (const [size, options] of [
     await report.getByRole('button', { name: 'Assign to me' }).click();
     await expect(report.getByText('In review')).toBeVisible();
     await report.getByLabel('Warn the author').check();
-    await report.getByLabel('Message to them (optional)').fill('Please be kind.');
+    await report.getByLabel('Message to the author (optional)').fill('Please be kind.');
     await report.getByRole('button', { name: 'Apply and close' }).click();
     await expect(report).toContainText('message hidden, author warned');
     await admin.expectFlawless('a closed report');
@@ -126,5 +126,5 @@ for (const [size, options] of [
     await apis[0].call('PUT', `/r1/conversations/${id}/word_filter`, { action: 'refuse', words: ['darn'] });
     await ben.page.getByRole('textbox', { name: 'Message' }).fill('DARN');
     await ben.page.keyboard.press('Enter');
-    await expect(ben.log.getByText('This channel doesn’t allow a word in your message.')).toBeVisible();
+    await expect(ben.log.getByText('Your message contains a word that isn’t allowed in this channel.')).toBeVisible();
   });

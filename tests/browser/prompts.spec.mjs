@@ -82,7 +82,7 @@ test('sends other slashes as text and closes prompts by Escape', async ({ regist
   await expect(offers).toHaveCount(0);
   await anna.composer.fill('');
   await anna.composer.pressSequentially('/usr');
-  await expect(page.getByText('No prompt matches “usr”.')).toBeVisible();
+  await expect(page.getByText('No prompts match “usr”.')).toBeVisible();
   await page.keyboard.press('Enter');
   await anna.sees('/usr');
 });

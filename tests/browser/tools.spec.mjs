@@ -25,9 +25,9 @@ test('adds, grants, approves and calls tools', { tag: '@gate' }, async ({ browse
   const card = page.getByRole('region', { name: 'Forge' });
   await expect(card.getByText('Ready')).toBeVisible();
   await expect(card.getByText('Read-only')).toBeVisible();
-  await expect(card.getByLabel('When an assistant wants to use Find issues')).toHaveValue('ask');
-  await card.getByLabel('When an assistant wants to use Find issues').selectOption('auto');
-  await expect(card.getByLabel('When an assistant wants to use Close an issue')).toHaveValue('ask');
+  await expect(card.getByLabel('Permission for Find issues')).toHaveValue('ask');
+  await card.getByLabel('Permission for Find issues').selectOption('auto');
+  await expect(card.getByLabel('Permission for Close an issue')).toHaveValue('ask');
   await admin.expectFlawless('a server of tools');
 
   const anna = await register('Anna');
@@ -180,11 +180,11 @@ test('enables and uses built-in tools', async ({ register, server, upstream }) =
   });
 
   await page.goto(`/workspaces/${workspace.id}`);
-  const choice = page.getByLabel('When an assistant wants to use Calculate');
+  const choice = page.getByLabel('Permission for Calculate');
   await expect(choice).toHaveValue('off');
   await choice.selectOption('Runs automatically');
   await expect(choice).toHaveValue('auto');
-  await expect(page.getByLabel('When an assistant wants to use Read a web page')).toHaveValue('off');
+  await expect(page.getByLabel('Permission for Read a web page')).toHaveValue('off');
   await anna.expectFlawless('Natter’s own tools of a workspace');
   await page.setViewportSize(PHONE.viewport);
   await anna.expectFlawless('Natter’s own tools of a workspace, on a phone');
@@ -250,7 +250,7 @@ test('connects, reconnects and disconnects an account of a tool server', async (
   box.orders.name = 'root';
   await card.getByRole('button', { name: 'Connect your Box account' }).click();
   await expect(card.getByText('Ready')).toBeVisible();
-  await card.getByLabel('When an assistant wants to use Who am I').selectOption('auto');
+  await card.getByLabel('Permission for Who am I').selectOption('auto');
   const api = await apiOf(server, server.admin);
   const { items } = await api.call('GET', '/r1/mcp_servers');
   const { id } = items.find(({ name }) => name === 'Box');

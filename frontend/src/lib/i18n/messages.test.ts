@@ -43,6 +43,9 @@ const OLD = [
   /\be-mail\b/,
   /\b(?:could|did|does|do|is|was|has) not\b(?! disturb)/,
   /\bcan ?not\b/,
+  /^"what (?:you|happen)/,
+  /\bmarkdown works\b/,
+  /^"no \w+ matches\b/,
   /!$/
 ];
 
@@ -77,6 +80,8 @@ const FROM_TWO_ON = [
   'hours',
   'key_some_models',
   'knowledge_all',
+  'knowledge_full',
+  'knowledge_limits',
   'knowledge_reading_of',
   'mail_after_minutes',
   'model_window',

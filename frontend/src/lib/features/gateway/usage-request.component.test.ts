@@ -69,7 +69,7 @@ it('shows route, attempts and repairs', async () => {
 
 it('names the reason of a refusal', async () => {
   open(pageOfCalls({ ...CALL, status: 429, refusal: 'end_user_budget' }));
-  await expect.element(page.getByText('The budget of the end user was used up.')).toBeVisible();
+  await expect.element(page.getByText('The end user’s budget was used up.')).toBeVisible();
 });
 
 it('numbers the calls for an answer in a chat', async () => {

@@ -47,7 +47,7 @@ it('is searched by name, alias and provider', async () => {
   await field.fill('coast');
   await expect.poll(names).toEqual(['gull']);
   await field.fill('penguin');
-  await expect.element(page.getByText('No model matches “penguin”.')).toBeVisible();
+  await expect.element(page.getByText('No models match “penguin”.')).toBeVisible();
 });
 
 it('is used by keyboard while the focus stays in the field', async () => {
@@ -77,8 +77,8 @@ it('says that it is loading, that there are no models, or what failed', async ()
 });
 
 it.each([
-  ['user', /^No models for you here yet. Ask an admin/],
-  ['admin', /^No models for you here yet. Add or allow one/]
+  ['user', /^No models are available to you yet. Ask an admin/],
+  ['admin', /^No models are available to you yet. Add or allow one/]
 ] as const)('tells a %s what to do if there are no models', async (role, words) => {
   const testApp = withModels();
   testApp.app.session.account!.role = role;

@@ -21,7 +21,7 @@ it('adds, edits and removes budgets', async () => {
   await userEvent.fill(page.getByRole('textbox', { name: 'Tag' }), 'billing');
   await userEvent.fill(page.getByRole('textbox', { name: 'Credits' }), '5');
   expect(budgetRows(form.values.tag_budgets)).toEqual([{ name: 'billing', amount: '5', period: 'month' }]);
-  await userEvent.click(page.getByRole('button', { name: 'Remove the budget of billing' }));
+  await userEvent.click(page.getByRole('button', { name: 'Remove the budget for billing' }));
   expect(form.values.tag_budgets).toBe('[]');
 });
 

@@ -93,7 +93,7 @@ it('creates a service account', async () => {
   await userEvent.click(page.getByRole('button', { name: 'Create service account' }));
   await expect.element(page.getByText('Enter a name.')).toBeVisible();
   await userEvent.fill(page.getByRole('textbox', { name: 'Name' }), ' New bot ');
-  await userEvent.fill(page.getByRole('textbox', { name: 'Budget of all keys, in credits' }), '5');
+  await userEvent.fill(page.getByRole('textbox', { name: 'Budget for all keys, in credits' }), '5');
   await userEvent.click(page.getByRole('button', { name: 'Create service account' }));
   await expect
     .poll(() => testApp.server.bodiesOf('POST /admin/service_accounts').at(0))
