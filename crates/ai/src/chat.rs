@@ -132,6 +132,8 @@ pub struct ChatRequest {
     pub temperature: Option<f64>,
     /// Maximum output tokens; `None` for the model's default.
     pub max_tokens: Option<u32>,
+    /// True if an administrator asks. Only the demo uses it.
+    pub is_from_admin: bool,
 }
 
 impl ChatRequest {

@@ -29,7 +29,7 @@ impl Demo {
 impl Demo {
     pub fn answer(&self, request: &ChatRequest, meter: Arc<Meter>) -> ChatStream {
         let question = request.messages.iter().rev().find(|message| message.role == Role::User);
-        let answer = answer_to(question.map_or("", |message| message.text.as_str()));
+        let answer = answer_to(question.map_or("", |message| message.text.as_str()), request.is_from_admin);
         let usage = Usage {
             input: Some(request.messages.iter().map(|message| estimate_tokens(&message.text) as u64).sum()),
             output: Some(estimate_tokens(&answer) as u64),
@@ -58,7 +58,7 @@ impl Demo {
     }
 }
 
-fn answer_to(question: &str) -> String {
+fn answer_to(question: &str, is_from_admin: bool) -> String {
     let question = question.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut quoted: String = question.chars().take(QUOTED_CHARS).collect();
     if quoted.len() < question.len() {
@@ -69,11 +69,15 @@ fn answer_to(question: &str) -> String {
     } else {
         format!("You wrote:\n\n> {quoted}\n\nThat's {}.", count(&question))
     };
+    let next = if is_from_admin {
+        "To get answers from a model, add a provider in [Admin, Providers](/admin/providers). It works right away. OpenAI, \
+         Anthropic, Gemini and every OpenAI-compatible server, such as Ollama or vLLM, work."
+    } else {
+        "To get answers from a model, ask your admin to add an AI provider."
+    };
     format!(
         "Hello. I'm Natter's built-in **demo assistant**. This server has no AI provider yet, so no model has read your message. I'm \
-         only here to show how answers arrive.\n\n{about_question}\n\nTo get answers from a model, add a provider in Admin, \
-         Providers. It works right away. If you aren't an admin, ask one to add it. OpenAI, Anthropic, Gemini and every \
-         OpenAI-compatible server, such as Ollama or vLLM, work."
+         only here to show how answers arrive.\n\n{about_question}\n\n{next}"
     )
 }
 
@@ -94,6 +98,13 @@ mod tests {
         let meter = Arc::new(Meter::default());
         let answer = Demo::new(Duration::ZERO).answer(&request, Arc::clone(&meter));
         answer.map(|delta| delta.expect("a delta")).collect().await
+    }
+
+    #[test]
+    fn tells_admins_where_to_add_a_provider_and_others_whom_to_ask() {
+        let (admin, other) = (answer_to("Hi", true), answer_to("Hi", false));
+        assert!(admin.contains("[Admin, Providers](/admin/providers). It works right away."), "{admin}");
+        assert!(other.contains("ask your admin to add an AI provider") && !other.contains("/admin"), "{other}");
     }
 
     #[tokio::test(start_paused = true)]

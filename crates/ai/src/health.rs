@@ -1,6 +1,6 @@
 //! Health of the providers and their keys, for administrators.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use reqwest::{Method, Request};
 use tokio::time::Instant;
@@ -10,10 +10,53 @@ use crate::{
     ai::RegisteredProvider,
     dialect::EndpointPath,
     keys::{KeyHealth, KeyState, NoKeyAvailable},
+    provider_http::{ConnectionCause, failure::Failure},
 };
 
 /// Timeout of a provider test.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Failure of a provider test. `Display` names the cause for administrators, as a clause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderTestError {
+    pub error: AiError,
+    /// Cause of a failed connection.
+    cause: Option<ConnectionCause>,
+}
+
+impl fmt::Display for ProviderTestError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = match (&self.error, self.cause) {
+            (_, Some(cause)) => cause.clause(),
+            (AiError::Unavailable { .. }, None) => "the provider is unavailable",
+            (AiError::Busy { .. }, None) => "the rate limit is reached, or all keys are paused",
+            (AiError::Timeout, None) => {
+                return write!(formatter, "no answer within {} seconds", TEST_TIMEOUT.as_secs());
+            }
+            (AiError::Credentials, None) => "the provider rejected the API key",
+            (AiError::Quota, None) => "the quota with the provider is used up",
+            (AiError::Barred, None) => "the provider, or a firewall before it, refused the call",
+            (AiError::WrongCountry, None) => "the provider doesn't serve the country of this server",
+            (AiError::UnknownModel, None) => "the base URL has no list of models",
+            (error, None) => return formatter.write_str(error.to_string().trim_end_matches('.')),
+        };
+        formatter.write_str(cause)
+    }
+}
+
+impl std::error::Error for ProviderTestError {}
+
+impl From<AiError> for ProviderTestError {
+    fn from(error: AiError) -> Self {
+        Self { error, cause: None }
+    }
+}
+
+impl From<Failure> for ProviderTestError {
+    fn from(Failure { error, cause, .. }: Failure) -> Self {
+        Self { error, cause }
+    }
+}
 
 /// A provider and its keys.
 #[derive(Debug, Clone)]
@@ -102,7 +145,7 @@ impl Ai {
 
     /// Tests a provider by listing its models, which is free of charge, and returns the duration.
     /// `None` if there is no such provider.
-    pub async fn test(&self, provider: &str) -> Option<Result<Duration, AiError>> {
+    pub async fn test(&self, provider: &str) -> Option<Result<Duration, ProviderTestError>> {
         let upstreams = self.upstreams();
         let upstream = upstreams.find(provider)?;
         let begun = Instant::now();
@@ -113,8 +156,9 @@ impl Ai {
             })?;
             let mut request = Request::new(Method::GET, upstream.url(&EndpointPath::from_segments(["models"])));
             upstream.authenticate(request.headers_mut(), &lease)?;
-            upstream.http.send(request, None, false, begun + TEST_TIMEOUT).await.map_err(|failure| failure.error)
+            upstream.http.send(request, None, false, begun + TEST_TIMEOUT).await?;
+            Ok::<_, ProviderTestError>(())
         };
-        Some(asking.await.map(|_| begun.elapsed()))
+        Some(asking.await.map(|()| begun.elapsed()))
     }
 }

@@ -76,7 +76,7 @@ pub use dialect::{
 };
 pub use error::AiError;
 pub use gateway_error::{ErrorKind, GatewayError, Rendered};
-pub use health::{ProviderHealth, ProviderState};
+pub use health::{ProviderHealth, ProviderState, ProviderTestError};
 pub use image_limits::ImageLimit;
 pub use meter::{CallHistory, ExtraCalls, FailedAttempt, Meter, ServedBy, ToolUses, Usage};
 pub use multipart::{FormFile, MultipartForm};

@@ -5,7 +5,7 @@ mod compression;
 pub(crate) mod events;
 pub(crate) mod failure;
 
-use std::{future::ready, sync::Arc, time::Duration};
+use std::{error::Error as _, future::ready, iter, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -41,6 +41,18 @@ pub(crate) enum Opened {
     Stream(ByteStream),
     /// A whole answer in JSON.
     Whole(Bytes),
+}
+
+/// Cause of a failed connection. The text of the error itself contains the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectionCause {
+    Refused,
+    NotAllowed,
+    UnknownHost,
+    NoNetworkRoute,
+    UntrustedCertificate,
+    Closed,
+    TimedOut,
 }
 
 /// Call of a model, for its tracing span.
@@ -109,9 +121,15 @@ impl Http {
             // Compression may delay frames.
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        let sent = timeout_at(patience, self.client.execute(request)).await.map_err(|_| AiError::Timeout);
-        let mut response = sent.and_then(|sent| sent.map_err(transport_error)).inspect_err(|error| {
-            span.set_attribute("error.type", error.code());
+        let answered = match timeout_at(patience, self.client.execute(request)).await {
+            Ok(answered) => answered.map_err(|error| {
+                let cause = ConnectionCause::find(&error);
+                Failure { cause, ..transport_error(error).into() }
+            }),
+            Err(_) => Err(Failure::from(AiError::Timeout)),
+        };
+        let mut response = answered.inspect_err(|failure| {
+            span.set_attribute("error.type", failure.error.code());
             span.fail("no answer");
         })?;
         let status = response.status();
@@ -246,6 +264,41 @@ fn transport_error(error: reqwest::Error) -> AiError {
         AiError::Truncated
     } else {
         AiError::Unavailable { retry_after: None }
+    }
+}
+
+impl ConnectionCause {
+    /// Finds the cause in the chain of errors; `None` if it is unknown.
+    fn find(error: &reqwest::Error) -> Option<Self> {
+        const PHRASES: [(&str, ConnectionCause); 9] = [
+            ("connection refused", ConnectionCause::Refused),
+            ("forbidden address", ConnectionCause::NotAllowed),
+            ("failed to lookup address", ConnectionCause::UnknownHost),
+            ("dns error", ConnectionCause::UnknownHost),
+            ("no route to host", ConnectionCause::NoNetworkRoute),
+            ("network is unreachable", ConnectionCause::NoNetworkRoute),
+            ("certificate", ConnectionCause::UntrustedCertificate),
+            ("connection reset", ConnectionCause::Closed),
+            ("timed out", ConnectionCause::TimedOut),
+        ];
+        let causes: Vec<String> = iter::successors(error.source(), |&cause| cause.source())
+            .map(|cause| cause.to_string().to_lowercase())
+            .collect();
+        let is_named = |phrase: &str| causes.iter().any(|cause| cause.contains(phrase));
+        PHRASES.into_iter().find(|(phrase, _)| is_named(phrase)).map(|(_, cause)| cause)
+    }
+
+    /// Clause for administrators.
+    pub(crate) fn clause(self) -> &'static str {
+        match self {
+            Self::Refused => "connection refused",
+            Self::NotAllowed => "this server isn't allowed to connect to this address",
+            Self::UnknownHost => "the host name is unknown",
+            Self::NoNetworkRoute => "no network route to the host",
+            Self::UntrustedCertificate => "the certificate isn't trusted",
+            Self::Closed => "the connection was closed",
+            Self::TimedOut => "no answer to the connection attempt",
+        }
     }
 }
 

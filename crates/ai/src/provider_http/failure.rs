@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 pub(crate) use self::error_object::Refusal;
 pub use self::safe_message::SafeMessage;
 use self::{error_object::ErrorObject, retry::retry_after};
+use super::ConnectionCause;
 use crate::AiError;
 
 static STREAM_OPTIONS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("stream_options"));
@@ -40,11 +41,13 @@ pub struct Failure {
     pub is_stream_options_error: bool,
     /// The provider's objection to the request, if adapting the request might help.
     pub(crate) refusal: Option<Box<Refusal>>,
+    /// Cause of a failed connection, for administrators.
+    pub(crate) cause: Option<ConnectionCause>,
 }
 
 impl From<AiError> for Failure {
     fn from(error: AiError) -> Self {
-        Self { error, safe_message: None, is_stream_options_error: false, refusal: None }
+        Self { error, safe_message: None, is_stream_options_error: false, refusal: None, cause: None }
     }
 }
 
@@ -66,7 +69,13 @@ pub fn parse_response(status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fail
     );
     let of_stream_options = matches!(status.as_u16(), 400 | 422) && STREAM_OPTIONS.find(body).is_some();
     let refusal = told.refusal(status.as_u16(), &error).map(Box::new);
-    Failure { error, safe_message: told.safe_message(), is_stream_options_error: of_stream_options, refusal }
+    Failure {
+        error,
+        safe_message: told.safe_message(),
+        is_stream_options_error: of_stream_options,
+        refusal,
+        cause: None,
+    }
 }
 
 /// Parses an error within a stream or a body with status 200; `None` if the value is not an error.

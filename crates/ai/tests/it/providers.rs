@@ -336,6 +336,8 @@ async fn reports_unreachable_providers() {
     // Nobody listens on this port, which was free a moment ago.
     upstream.address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let ai = ai(ProviderKind::OPENAI, &upstream, "v1", &["k"], limits());
+    // Administrators are told the cause.
+    assert_eq!(ai.test("fake").await.unwrap().unwrap_err().to_string(), "connection refused");
     assert_eq!(
         chat_outcome(&ai).await.1.unwrap_err().to_string(),
         "The AI provider is unavailable. Try again in a minute."

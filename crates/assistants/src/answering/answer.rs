@@ -195,9 +195,13 @@ impl<'a> AnswerRun<'a> {
         let tokens = service.config.ai.context_tokens - known.tokens;
         let files = FileReader::new(service, job_owner(claim), service.gateway.find_model(&model).as_deref(), tokens);
         let asked = context::build_prompt(db, answer, &assistant, claim.owner, tokens, now, files).await?;
-        let Some(AnswerPrompt { request, context, files }) = asked else {
+        let Some(AnswerPrompt { mut request, context, files }) = asked else {
             return Err(self.fail(QUESTION_GONE).await?);
         };
+        // The demo tells administrators where to add a provider.
+        if !service.gateway.ai().has_provider() {
+            request.is_from_admin = context::is_from_admin(db, claim.owner).await?;
+        }
         let offer = match claim.owner {
             Some(_) => tools::offer(service, &assistant, answer.conversation_id).await?,
             None => tools::Offer::default(),

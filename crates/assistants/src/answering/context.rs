@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ai::{ChatMessage, ChatRequest, estimate_tokens, turn_tokens, window};
 use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId,
-    view::{AnswerContext, ContextFile, MessageStatus, SenderKind},
+    view::{AnswerContext, ContextFile, MessageStatus, SenderKind, UserRole},
 };
 use dbcontext::{
     entity::assistant,
@@ -112,6 +112,12 @@ pub(crate) async fn build_prompt<C: ConnectionTrait>(
         ..ChatRequest::default()
     };
     Ok(Some(AnswerPrompt { request, context, files }))
+}
+
+/// True if an administrator of the server asks.
+pub(crate) async fn is_from_admin<C: ConnectionTrait>(db: &C, asker: Option<UserId>) -> Result<bool, AppError> {
+    let Some(asker) = asker else { return Ok(false) };
+    Ok(query::users::by_id(db, asker).await?.is_some_and(|user| user.role == UserRole::Admin))
 }
 
 /// Adds the instructions for tools to a request that offers some.
