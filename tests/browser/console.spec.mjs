@@ -18,7 +18,7 @@ test(
     await admin.expectFlawless('the overview');
     await figures.filter({ hasText: 'Requests' }).click();
     await expect(page).toHaveURL(/figure=requests/);
-    await expect(page.getByRole('img', { name: /^Most: / })).toBeVisible();
+    await expect(page.getByRole('img', { name: /^Requests, / })).toBeVisible();
     await page.getByText('Show as a table').click();
     await expect(page.getByRole('table', { name: 'Requests' }).getByRole('row')).toHaveCount(61);
     await page.getByRole('button', { name: '30 days' }).click();

@@ -59,6 +59,14 @@ it('draws elements that were written as HTML', () => {
   expect(stage.querySelector('mark strong')?.textContent).toBe('tide');
 });
 
+it('opens pages of the console in the app', async () => {
+  renderText('Add a provider in [Admin, Providers](/admin/providers), [not](/logout).');
+  const link = page.getByRole('link');
+  await expect.element(link).toHaveAttribute('href', '/admin/providers');
+  await expect.element(link).not.toHaveAttribute('target');
+  expect(link.elements()).toHaveLength(1);
+});
+
 it('expands a section', async () => {
   renderText('<details><summary>Log of today</summary>\n\n- high water\n\n</details>');
   await expect.element(page.getByText('high water')).not.toBeVisible();

@@ -3,7 +3,7 @@ import type { MarkedToken, Token, Tokens } from 'marked';
 import { isBlank } from './blank-text.ts';
 import { decodeEntities } from './parser/entities.ts';
 import { lex, lexParagraph, type DetailsToken } from './parser/lexer.ts';
-import { CHANNEL, linkText, safeHref, wordsOf } from './parser/links.ts';
+import { CHANNEL, CONSOLE, linkText, safeHref, wordsOf } from './parser/links.ts';
 import type { MathToken } from './parser/math.ts';
 import { mayHoldMarks, paragraphsOf } from './parser/simple.ts';
 import type { Block, Inline, Item, TagName } from './tree.ts';
@@ -234,6 +234,7 @@ function titleOf({ title }: Tokens.Link | Tokens.Image): string | null {
 function toLink(href: string, title: string | null, children: Inline[], raw: string): Inline {
   const id = CHANNEL.exec(href)?.[1];
   if (id) return { type: 'channel', id, text: wordsOf(children) };
+  if (CONSOLE.test(href)) return { type: 'link', href, title, children };
   const safe = safeHref(href);
   if (!safe) return text(raw);
   // A link without visible text shows its URL.

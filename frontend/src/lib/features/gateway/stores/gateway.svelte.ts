@@ -125,6 +125,7 @@ export class ProvidersStore {
 
   async change(name: string, input: ProviderChange): Promise<AiProvider> {
     const changed = await this.#api.patch(providerPath(name), input);
+    this.#dropTest(name);
     await this.list.load();
     return changed;
   }
@@ -157,10 +158,14 @@ export class ProvidersStore {
       const result = await this.#api.post(`${providerPath(provider)}/test`);
       this.tests = { ...this.tests, [provider]: result };
     } catch (error) {
-      const { [provider]: _, ...others } = this.tests;
-      this.tests = others;
+      this.#dropTest(provider);
       throw error;
     }
+  }
+
+  #dropTest(provider: string): void {
+    const { [provider]: _, ...others } = this.tests;
+    this.tests = others;
   }
 }
 

@@ -16,6 +16,9 @@ const bareAddress = lazily(() => new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?
 /** Link to a conversation of this installation (`channels/channel-links.ts`). */
 export const CHANNEL = /^\/c\/([\da-f-]{36})$/i;
 
+/** Link to a page of the console, by which the demo assistant guides administrators. */
+export const CONSOLE = /^\/admin\/[a-z]+$/;
+
 /** Returns the normalised URL; null if its scheme is not allowed. */
 export function safeHref(href: string): string | null {
   try {
