@@ -75,8 +75,8 @@ it('expands a section', async () => {
 });
 
 it('knows all entities of the browser', () => {
-  const { stage } = renderText('a &zigrarr; b &nosuch;');
-  expect(stage.textContent).toBe('a ⇝ b &nosuch;');
+  const { stage } = renderText('a &zigrarr; b &nosuch; &notin2; &semi; &eacute;');
+  expect(stage.textContent).toBe('a ⇝ b &nosuch; &notin2; ; é');
 });
 
 it.each(['<img src=x onerror=alert(1)>', '[x](javascript:alert(1))', '<script>alert(1)</script>'])(

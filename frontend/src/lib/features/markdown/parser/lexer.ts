@@ -28,8 +28,8 @@ const PATH = /^\\[\w.$~*?%-][^\s`"<>|]*/;
 const DETAILS = /^ {0,3}<details(\s+open(?:="")?)?\s*>\s*<summary>([\s\S]{0,500}?)<\/summary>[^\S\n]*\n?/i;
 /** Tags of nested sections, and code, in which tags are text. */
 const IN_DETAILS = /(?:^|\n)[ \t]*(`{3,}|~{3,})[^\n]*\n[\s\S]*?(?:\n[ \t]*\1|$)|`[^`\n]*`|<(\/?)details\b[^>]*>/gi;
-/** Start of a line with an inline tag, or with one of a line break. The line is a paragraph. */
-const INLINE_TAG = /^ {0,3}<\/?(?:br|sub|sup|kbd|u|s|mark)\s*\/?>/i;
+/** Start of a line with an inline tag. The line is a paragraph. */
+const INLINE_TAG = /^ {0,3}<\/?(?:br|su[bp]|kbd|[us]|mark)\s*\/?>/i;
 
 /** Section that can be collapsed. */
 export interface DetailsToken {
