@@ -4,11 +4,13 @@ import { startNotesSync } from '#lib/features/notes/offline-sync.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 import { syncTimezone } from '#lib/features/people/sync-timezone.svelte.ts';
 import { startPwa } from '#lib/features/offline/start-pwa.ts';
+import { observeTranslation } from '#lib/util/page-translation.ts';
 
 /** Starts the background work of the app after the first connection. */
 export function onAppReady(app: App): void {
   // Translations of the server's messages are needed in other languages only, because these messages are English.
   if (getLocale() !== 'en') import('#lib/api/field-messages.ts').catch(() => undefined);
+  observeTranslation(document.body);
   startAnnouncements(app);
   startPwa();
   syncTimezone(app.session);
