@@ -67,6 +67,13 @@ it('opens pages of the console in the app', async () => {
   expect(link.elements()).toHaveLength(1);
 });
 
+it('is not translated where it holds code or formulas', () => {
+  const { stage } = renderText('`a` and $x^2$\n\n```\nlet a;\n```');
+  for (const element of stage.querySelectorAll('code, .formula'))
+    expect((element as HTMLElement).translate).toBe(false);
+  expect(stage.querySelector('p')?.translate).toBe(true);
+});
+
 it('expands a section', async () => {
   renderText('<details><summary>Log of today</summary>\n\n- high water\n\n</details>');
   await expect.element(page.getByText('high water')).not.toBeVisible();

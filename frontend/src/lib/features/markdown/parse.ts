@@ -75,7 +75,6 @@ function showsBlock(block: Block): boolean {
     case 'table':
       return [block.head, ...block.rows].some((row) => row.some((cell) => cell.some(showsInline)));
     case 'details':
-      return block.summary.some(showsInline);
     case 'math':
     case 'rule':
       return true;
@@ -207,12 +206,17 @@ function toInline(token: KnownToken): Inline {
     case 'link':
       return token.autolink && token.raw === token.text
         ? toAddress(token.href, token.raw)
-        : toLink(decodeEntities(token.href), titleOf(token), toInlines(token.tokens ?? []), token.raw);
+        : toLink(
+            decodeEntities(token.href),
+            token.title ? decodeEntities(token.title) : null,
+            toInlines(token.tokens ?? []),
+            token.raw
+          );
     case 'image':
       // Loading an image from another site would reveal the reader's address, so a link is shown instead.
       return toLink(
         decodeEntities(token.href),
-        titleOf(token),
+        token.title,
         [text(decodeEntities(token.text) || token.href)],
         token.raw
       );
@@ -225,10 +229,6 @@ function toInline(token: KnownToken): Inline {
     default:
       return text(token.raw);
   }
-}
-
-function titleOf({ title }: Tokens.Link | Tokens.Image): string | null {
-  return title ? decodeEntities(title) : null;
 }
 
 function toLink(href: string, title: string | null, children: Inline[], raw: string): Inline {
