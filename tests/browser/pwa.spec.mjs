@@ -42,14 +42,29 @@ test('opens offline, shows cached messages and sends the outbox when online', as
   // Responses are cached only after the service worker has started, so the page is reloaded.
   await anna.page.reload();
   await anna.sees('before the tunnel');
+  // Messages that come over the socket are cached, too.
+  await ben.openConversation(anna.name);
+  await ben.write('see you later');
+  await anna.sees('see you later');
+  await anna.write('the train enters');
+  await ben.sees('the train enters');
+  const cached = () =>
+    anna.page.evaluate(async () => {
+      const cache = await caches.open('natter-read-2');
+      const requests = (await cache.keys()).filter(({ url }) => /\/messages\?limit=/.test(url));
+      const bodies = await Promise.all(requests.map(async (request) => (await cache.match(request))?.text()));
+      return bodies.join();
+    });
+  await expect.poll(cached).toMatch(/see you later.*the train enters/);
   await anna.page.context().setOffline(true);
   await anna.page.goto(address);
   await anna.sees('before the tunnel');
+  await anna.sees('see you later');
+  await anna.sees('the train enters');
   await anna.composer.fill('from the tunnel');
   await anna.composer.press('Enter');
   await anna.sees('from the tunnel');
   await anna.page.context().setOffline(false);
-  await ben.openConversation(anna.name);
   await ben.sees('from the tunnel');
 });
 

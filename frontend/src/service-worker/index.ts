@@ -8,11 +8,18 @@ import { assets, immutable } from '$app/manifest';
 import { self } from '$app/service-worker';
 import { base, isBelow, pathOf, withBase } from '#lib/util/address.ts';
 import { Api } from '#lib/api/client.ts';
+import type { Cursor, Message } from '#lib/api/types.ts';
 import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
 import { FileStorage } from '#lib/realtime/file-storage.ts';
 import { BrowserOutboxStorage, SYNC_TAG } from '#lib/realtime/outbox-storage.ts';
 import { replaceDevice } from '#lib/features/notifications/push-device.ts';
 import { changesAccount, OfflineCache, PICTURE_CACHE, READ_CACHE } from '#lib/features/offline/asset-cache.ts';
+import {
+  applyFrames,
+  LIVE_MESSAGES,
+  latestMessagesOf,
+  type MessageFrame
+} from '#lib/features/offline/live-messages.ts';
 import { sendPending } from '#lib/features/offline/background-sync.ts';
 
 /** Page of the app, which is the same at all paths. */
@@ -62,6 +69,7 @@ self.addEventListener('message', (event) => {
   if (event.data === 'natter.update') void self.skipWaiting();
   else if (event.data === 'natter.forget') event.waitUntil(cachedPage.clear());
   else if (event.data === 'natter.look') event.waitUntil(closeNotifications());
+  else if (isLive(event.data)) event.waitUntil(addMessages(event.data.frames));
 });
 
 async function cacheShell(): Promise<void> {
@@ -141,6 +149,26 @@ async function read(request: Request): Promise<Response> {
     if (known) return known;
     throw error;
   }
+}
+
+interface LiveMessages {
+  type: typeof LIVE_MESSAGES;
+  frames: MessageFrame[];
+}
+
+function isLive(data: unknown): data is LiveMessages {
+  return typeof data === 'object' && data !== null && 'type' in data && data.type === LIVE_MESSAGES;
+}
+
+/** Adds messages that a page has received over the socket to the cached responses. */
+function addMessages(frames: readonly MessageFrame[]): Promise<void> {
+  const changed = new Set<string>(frames.map(({ payload }) => payload.conversation_id));
+  return cachedPage.update((url, body) => {
+    const id = latestMessagesOf(url);
+    if (!id || !changed.has(id)) return undefined;
+    const { data, ...rest } = body as { data: Cursor<Message> };
+    return { ...rest, data: applyFrames(data, id, frames) };
+  });
 }
 
 /** Sends the messages of the outbox. A lock lets only one run do so at a time, because browsers may send the event twice. */

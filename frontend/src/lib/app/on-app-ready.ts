@@ -12,7 +12,7 @@ export function onAppReady(app: App): void {
   if (getLocale() !== 'en') import('#lib/api/field-messages.ts').catch(() => undefined);
   observeTranslation(document.body);
   startAnnouncements(app);
-  startPwa();
+  startPwa(app.connection);
   syncTimezone(app.session);
   void startNotesSync(app);
 }

@@ -64,6 +64,16 @@ describe('asset cache', () => {
     expect([caches.urls(PICTURE_CACHE), caches.urls(READ_CACHE)]).toEqual([['/c', '/d'], ['/e']]);
   });
 
+  it('changes the JSON of cached responses', async () => {
+    const json = (data: unknown) => Response.json({ data });
+    await kept.store(READ_CACHE, 'https://a.example/1', json([1]), kept.era);
+    await kept.store(READ_CACHE, 'https://a.example/2', json([2]), kept.era);
+    await kept.store(READ_CACHE, 'https://a.example/3', of(3), kept.era);
+    await kept.update(({ pathname }, body) => (pathname === '/1' ? { ...(body as object), data: [1, 4] } : undefined));
+    const found = await Promise.all(['1', '2'].map((name) => open().find(READ_CACHE, `https://a.example/${name}`)));
+    expect(await Promise.all(found.map((response) => response?.json()))).toEqual([{ data: [1, 4] }, { data: [2] }]);
+  });
+
   it('limits the number of responses independently of pictures', async () => {
     await keep(PICTURE_CACHE, '/a', 1);
     for (const url of ['/1', '/2', '/3', '/4']) await keep(READ_CACHE, url, 1);

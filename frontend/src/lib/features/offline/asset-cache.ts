@@ -84,6 +84,22 @@ export class OfflineCache {
     }
   }
 
+  /** Changes the JSON of cached responses. `change` returns undefined for those that stay as they are. */
+  async update(change: (url: URL, body: unknown) => unknown): Promise<void> {
+    const { era } = this;
+    const cache = await this.#caches.open(READ_CACHE);
+    for (const [url, { kind }] of [...(await this.#all())]) {
+      const response = kind === READ_CACHE ? await cache.match(url, { ignoreVary: true }) : undefined;
+      const { headers } = response ?? {};
+      const body = headers?.get('content-type')?.includes('json')
+        ? await response?.json().catch(() => undefined)
+        : undefined;
+      const changed = body === undefined ? undefined : change(new URL(url), body);
+      if (changed !== undefined)
+        await this.store(READ_CACHE, url, new Response(JSON.stringify(changed), { headers }), era);
+    }
+  }
+
   async remove(kind: Kind, url: string): Promise<void> {
     const known = await this.#all();
     known.delete(url);

@@ -1,15 +1,20 @@
 import { mount } from 'svelte';
+import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 import { goto } from '#lib/util/navigation.ts';
+import { forwardMessages, LIVE_MESSAGES } from './live-messages.ts';
 
 let isListening = false;
 
-/** Starts the page's part of the installed app: opening notifications and announcing updates. */
-export function startPwa(): void {
+/** Starts the page's part of the installed app: opening notifications, announcing updates and caching messages. */
+export function startPwa(connection: Pick<LiveUpdates, 'on'>): void {
   if (isListening || !('serviceWorker' in navigator)) return;
   isListening = true;
   navigator.serviceWorker.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
     if (isOpening(data)) open(data);
   });
+  forwardMessages(connection, (frames) =>
+    navigator.serviceWorker.controller?.postMessage({ type: LIVE_MESSAGES, frames })
+  );
   void watch();
 }
 
