@@ -155,39 +155,35 @@ function toItem(item: Tokens.ListItem, mark: string | null): Item {
 function toInlines(tokens: readonly Token[]): Inline[] {
   let inlines: Inline[] = [];
   let last: Inline | undefined;
-  const open: { name: string; raw: string; before: Inline[] }[] = [];
-  /** Shows the innermost open tag as it was written, because it isn't closed. */
-  const unwrap = () => {
-    const tag = open.pop();
-    if (tag) inlines = [...tag.before, text(tag.raw), ...inlines];
+  const open: { name: TagName; raw: string; before: Inline[] }[] = [];
+  /** Shows the innermost open tags as they were written, because they aren't closed. */
+  const unwrap = (left: number) => {
+    for (const { raw, before } of open.splice(left).toReversed()) inlines = [...before, text(raw), ...inlines];
   };
   for (const token of tokens) {
     // The box of a task is part of its item.
     if (token.type === 'checkbox') continue;
-    const [, slash, written] = (token.type === 'html' && TAG.exec(token.raw)) || [];
-    const name = written?.toLowerCase();
+    const [, slash, written = ''] = (token.type === 'html' && TAG.exec(token.raw)) || [];
+    const name = written.toLowerCase() as TagName;
+    const opener = slash ? open.findLastIndex((tag) => tag.name === name) : -1;
     if (name && !slash && open.length < MAX_TAGS) {
       open.push({ name, raw: token.raw, before: inlines });
-      [inlines, last] = [[], undefined];
-      continue;
-    }
-    const opener = slash ? open.findLastIndex((tag) => tag.name === name) : -1;
-    if (opener !== -1) {
-      while (open.length > opener + 1) unwrap();
-      const children = inlines;
-      inlines = open.pop()?.before ?? [];
-      inlines.push({ type: 'tag', name: name as TagName, children });
+      inlines = [];
       last = undefined;
-      continue;
+    } else if (opener !== -1) {
+      unwrap(opener + 1);
+      inlines = [...(open.pop()?.before ?? []), { type: 'tag', name, children: inlines }];
+      last = undefined;
+    } else {
+      const inline = toInline(token as KnownToken);
+      // A name with escaped characters must be one text, so that mentions of it are found.
+      if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
+      else inlines.push((last = inline));
+      // An escaped `@`, `#` or `:` starts no mention, so the text after it stays separate.
+      if (/^\\[@#:]/.test(token.raw)) last = undefined;
     }
-    const inline = toInline(token as KnownToken);
-    // A name with escaped characters must be one text, so that mentions of it are found.
-    if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
-    else inlines.push((last = inline));
-    // An escaped `@`, `#` or `:` starts no mention, so the text after it stays separate.
-    if (/^\\[@#:]/.test(token.raw)) last = undefined;
   }
-  while (open.length > 0) unwrap();
+  unwrap(0);
   return inlines;
 }
 

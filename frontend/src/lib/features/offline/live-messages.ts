@@ -1,7 +1,6 @@
 /** Adds messages that arrive over the socket to the cached responses, so that they can be read when the app starts offline. */
 import type { Cursor, DurableFrame, Message } from '#lib/api/types.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
-import { isIn } from '#lib/realtime/state.ts';
 
 /** Type of the worker message that carries frames. */
 export const LIVE_MESSAGES = 'natter.live';
@@ -66,7 +65,9 @@ export function applyFrames(page: Cursor<Message>, id: string, frames: readonly 
   return { ...page, items: shown, has_more: page.has_more || shown.length < items.length };
 }
 
+/** Adds a new message, unless it is a reply that is only in its thread. */
 function withMessage(items: Message[], message: Message): Message[] {
-  const isNew = isIn(null, message) && message.seq > (items.at(-1)?.seq ?? 0);
+  const isShown = !message.thread_id || message.also_to_conversation === true;
+  const isNew = isShown && message.seq > (items.at(-1)?.seq ?? 0);
   return isNew ? [...items, message] : items;
 }
