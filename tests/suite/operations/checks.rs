@@ -57,7 +57,7 @@ async fn failed_checks_name_the_fix_and_reveal_no_secrets() {
     let ai = about(&admin, "ai").await;
     assert!(ai.iter().any(|(verdict, says)| verdict == "fault" && says.contains("Check ai.providers.fake")), "{ai:?}");
     let jobs = about(&admin, "jobs").await;
-    assert!(jobs[0].0 == "warning" && jobs[0].1.contains("failed for good"), "{jobs:?}");
+    assert!(jobs[0].0 == "warning" && jobs[0].1.contains("failed permanently"), "{jobs:?}");
     assert!(!admin.get("/r1/admin/checks").await.text().contains("hunter22"));
 }
 

@@ -114,13 +114,13 @@ pub fn untrusted_proxies(peers: &[IpAddr]) -> Vec<Check> {
     let check = |peer: &IpAddr| {
         if is_local_network(*peer) {
             let says = format!(
-                "Requests come through {peer}, which is not in server.trusted_proxies, so all people behind it count as one client, for bans too. If it is your proxy, add it there"
+                "Requests come through {peer}, which is not in server.trusted_proxies, so everyone behind it counts as one client, also for bans. If it's your proxy, add it there"
             );
             Check::fault(ABOUT, says)
         } else {
             // Any client may send the headers, so this may be no proxy.
             let says = format!(
-                "{peer} sends X-Forwarded-For, but is not in server.trusted_proxies. If it is your proxy, add it there"
+                "{peer} sends X-Forwarded-For, but isn't in server.trusted_proxies. If it's your proxy, add it there"
             );
             Check::warning(ABOUT, says)
         }
@@ -135,7 +135,7 @@ pub fn push_contact(config: &Config) -> Option<Check> {
     (is_public && !event_log::push::has_contact(config)).then(|| {
         Check::warning(
             CheckAbout::PublicAddress,
-            "Push services get no contact, so Apple rejects notifications. Set mail.from, or an https address as server.public_url",
+            "Push notifications have no contact address, so Apple rejects them. Set mail.from, or an https address as server.public_url",
         )
     })
 }

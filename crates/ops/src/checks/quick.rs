@@ -113,7 +113,7 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     checks.extend(service.db.write_refusal().map(|refusal| match refusal {
         WriteRefusal::Full => Check::fault(
             CheckAbout::Disk,
-            "The database's disk is full: nothing can be saved until you free up space; reading works",
+            "The database's disk is full: nothing can be saved until you free up space. Reading still works",
         ),
         WriteRefusal::ReadOnly => Check::fault(
             CheckAbout::Database,
@@ -207,7 +207,7 @@ fn search(lag: Duration) -> Option<Check> {
 
 fn clock(service: &OpsService) -> Check {
     match service.clock_monitor.last_jump(JUMP_REPORT_PERIOD) {
-        None => Check::ok(CheckAbout::Clock, "No clock jumps lately"),
+        None => Check::ok(CheckAbout::Clock, "The clock hasn't jumped recently"),
         Some(jump) => Check::warning(
             CheckAbout::Clock,
             format!(

@@ -108,12 +108,11 @@ pub async fn jobs(database: &Database) -> Check {
         );
         Check::fault(ABOUT, says)
     } else if dead > 0 {
-        let says = format!(
-            "{dead} failed for good. See why in Admin, Jobs; fix the cause, then try them again or delete them"
-        );
+        let says =
+            format!("{dead} failed permanently. See why in Admin, Jobs. Fix the cause, then retry or delete them");
         Check::warning(ABOUT, says)
     } else {
-        Check::ok(ABOUT, format!("{due} waiting, none failed for good"))
+        Check::ok(ABOUT, format!("{due} waiting, none failed permanently"))
     }
 }
 
