@@ -106,7 +106,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
     await dialog.getByRole('button', { name: 'Save' }).click();
     if (dialog === annas) await expect(annas).toHaveCount(0);
   }
-  await expect(bens.getByText('Someone changed this before you')).toBeVisible();
+  await expect(bens.getByText('Someone else changed this first')).toBeVisible();
   await expect(bens.getByText('What Anna wrote')).toBeVisible();
   await ben.expectFlawless('a task that both have changed');
   await shoot(ben.page, 'task-clash-1440');

@@ -38,7 +38,7 @@ test(
     await expect(preview.getByRole('link', { name: 'the plan' })).toHaveAttribute('href', 'https://example.org/plan');
     // The form says that nobody is in the audience.
     await page.getByRole('button', { name: 'Certain people' }).click();
-    await page.getByRole('button', { name: /^Send/ }).click();
+    await page.getByRole('button', { name: /^Send(?! me)/ }).click();
     await expect(page.getByText('Choose who gets it')).toBeVisible();
     await page.getByLabel('Admins').check();
     await expect(page.getByText('1 person', { exact: true })).toBeVisible();

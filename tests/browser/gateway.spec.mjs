@@ -144,15 +144,15 @@ test('adds, changes and removes a model', { tag: '@gate' }, async ({ browser, se
   await expect(dialog.getByLabel('Other names')).toHaveValue('quick, rapid');
   await dialog.getByLabel('Other names').fill('quick');
   await dialog.getByLabel('Thinking', { exact: true }).selectOption({ label: 'Effort levels' });
-  await dialog.getByLabel('Efforts, from smallest').fill('low, enormous');
+  await dialog.getByLabel('Effort levels, lowest').fill('low, enormous');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await expect(dialog.getByText('Enter one or more of')).toBeVisible();
-  await dialog.getByLabel('Efforts, from smallest').fill('low, high');
+  await dialog.getByLabel('Effort levels, lowest').fill('low, high');
   await dialog.getByRole('button', { name: 'Save' }).click();
   const changed = page.getByRole('row').filter({ hasText: 'also quick' });
   await expect(changed).not.toContainText('rapid');
   await changed.getByRole('button', { name: 'Edit fast' }).click();
-  await expect(dialog.getByLabel('Efforts, from smallest')).toHaveValue('low, high');
+  await expect(dialog.getByLabel('Effort levels, lowest')).toHaveValue('low, high');
   await dialog.getByRole('button', { name: 'Cancel' }).click();
   await changed.getByRole('button', { name: 'Remove fast' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Remove' }).click();

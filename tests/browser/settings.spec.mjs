@@ -225,7 +225,7 @@ test('sends mail in the chosen language', async ({ arrive, server }) => {
   const page = await settingsOf(anna);
   const language = page.getByRole('combobox', { name: 'Email language' });
   await expect(language).toHaveValue('en');
-  await expect(page.getByText(/^Only for emails and receipts/)).toBeVisible();
+  await expect(page.getByText(/^Used for emails and receipts/)).toBeVisible();
   await language.selectOption({ label: 'Tiếng Việt' });
   await expect(page.getByText('Saved.')).toBeVisible();
   await expect(language).toHaveValue('vi');
