@@ -274,7 +274,7 @@ test('shows total usage and sets a budget', async ({ browser, register, server }
   await dialog.getByRole('button', { name: 'Save' }).click();
   const row = page.getByRole('table', { name: 'Budgets' }).getByRole('row', { name: anna.name });
   await expect(row).toContainText('of 0.5 credits');
-  await row.getByRole('button', { name: 'Change budget' }).click();
+  await row.getByRole('button', { name: 'Change the budget' }).click();
   await dialog.getByRole('textbox', { name: 'Credits', exact: true }).fill('2');
   await dialog.getByRole('button', { name: 'Save' }).click();
   await expect(row).toContainText('of 2 credits');

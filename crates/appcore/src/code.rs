@@ -73,7 +73,7 @@ codes! {
     OwnerMustTransfer = "owner_must_transfer", 409, "Make someone else the owner first.";
     NameTaken = "name_taken", 409, "A channel with this name already exists. Choose another name.";
     GatewayOff = "gateway_off", 409, "This payment method is turned off right now. Choose another one.";
-    Stale = "stale", 409, "Someone changed this before you. Look at it again, then repeat your change.";
+    Stale = "stale", 409, "Someone else changed this first. Review it, then make your change again.";
     PlanChanged = "plan_changed", 409, "This plan has changed. Review it before you pay.";
     Archived = "archived", 409, "This channel is archived. You can read it, but no one can post.";
     DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
@@ -90,7 +90,7 @@ codes! {
     WrongHost = "wrong_host", 421, "This server doesn't answer to this name. Ask your admin for its address.";
     Invalid = "invalid", 422, "Some fields aren't valid. Check them and try again.";
     TooMany = "too_many", 422, "That's too many. Choose fewer.";
-    WordRefused = "word_refused", 422, "This channel doesn't allow a word in your message.";
+    WordRefused = "word_refused", 422, "Your message contains a word that isn't allowed in this channel.";
     RateLimited = "rate_limited", 429, "Too many requests. Wait a moment, then try again.";
     TooManySignins = "too_many_signins", 429, "Too many failed attempts. Wait a while, then try again.";
     TooManyAnswers = "too_many_answers", 429, "The assistants are still answering your last messages. Wait for some of them, then try again.";
