@@ -297,6 +297,10 @@ impl Ai {
         if let Some(shelf) = self.response_store() {
             let asked = body.clone();
             let named = run(owner, body.len(), move || response_history::referenced_ids(&asked)).await?;
+            // Another instance may have deleted the response.
+            if let Some(previous) = named.first() {
+                self.load_response(key, previous).await;
+            }
             self.stored_responses.load_shared(&**shelf, key, named).await;
         }
         let (given, body) = (Arc::clone(&self.stored_responses), body.clone());

@@ -80,6 +80,9 @@ struct Answer {
     /// JSON of the response object without its output. Empty if another version has stored it.
     #[serde(default)]
     head: String,
+    /// True if the client deleted the response. It is still part of the responses that continue it.
+    #[serde(default)]
+    is_deleted: bool,
 }
 
 /// The expanded part of a request that referred to earlier output.
@@ -89,6 +92,9 @@ pub struct PreviousResponse {
     previous: Option<String>,
     /// Number of leading input items that come from earlier responses.
     items: usize,
+    /// True if those items are stored with the new response, which then doesn't depend on the previous
+    /// one.
+    is_copied: bool,
 }
 
 /// Stores the response to one request once it is complete.
@@ -97,7 +103,7 @@ pub(crate) struct ResponseRecorder {
     responses: Arc<StoredResponses>,
     key: ApiKeyId,
     body: Bytes,
-    followed: Option<PreviousResponse>,
+    followed: Option<Box<PreviousResponse>>,
     /// Publisher to the other instances.
     sharing: Option<ResponsePublisher>,
 }
@@ -178,6 +184,9 @@ impl StoredResponses {
         if previous.is_none() && !own.iter().any(is_reference) {
             return Ok(None);
         }
+        if previous.as_deref().is_some_and(|id| self.live_answer(key, id).is_none()) {
+            return Err(unknown_answer());
+        }
         let mut items = previous.as_deref().map(|id| self.conversation(key, id)).transpose()?.unwrap_or_default();
         let (before, mut bytes) = (items.len(), 0);
         for (place, item) in own.into_iter().enumerate() {
@@ -201,10 +210,10 @@ impl StoredResponses {
         fields.shift_remove("previous_response_id");
         fields.insert("input".to_owned(), items.into());
         let body = Value::Object(fields).to_string().into();
-        Ok(Some((body, PreviousResponse { previous, items: before })))
+        Ok(Some((body, PreviousResponse { previous, items: before, is_copied: false })))
     }
 
-    /// Items of the conversation up to and including this response.
+    /// Items of the conversation up to and including this response. Deleted responses are part of it.
     fn conversation(&self, key: ApiKeyId, id: &str) -> Result<Vec<Value>, GatewayError> {
         let mut answers = Vec::new();
         let mut next = Some(id.to_owned());
@@ -243,6 +252,11 @@ impl StoredResponses {
             Entry::Answer(answer) => Some(answer),
             Entry::Item(_) => None,
         }
+    }
+
+    /// A response that isn't deleted.
+    fn live_answer(&self, key: ApiKeyId, id: &str) -> Option<Arc<Answer>> {
+        self.answer(key, id).filter(|answer| !answer.is_deleted)
     }
 
     fn insert(&self, key: ApiKeyId, entries: Vec<(String, Entry)>) {
@@ -337,6 +351,13 @@ impl PreviousResponse {
     pub fn id(&self) -> Option<&str> {
         self.previous.as_deref()
     }
+
+    /// The same for a new response that has to contain its whole conversation, because the previous one
+    /// is stored elsewhere and may be deleted there.
+    #[must_use]
+    pub fn copied(self) -> Self {
+        Self { is_copied: true, ..self }
+    }
 }
 
 #[derive(Deserialize)]
@@ -348,7 +369,8 @@ struct RequestBody<'a> {
 
 impl ResponseRecorder {
     pub fn new(given: &Arc<StoredResponses>, key: ApiKeyId, body: &Bytes, followed: Option<&PreviousResponse>) -> Self {
-        Self { responses: Arc::clone(given), key, body: body.clone(), followed: followed.cloned(), sharing: None }
+        let followed = followed.cloned().map(Box::new);
+        Self { responses: Arc::clone(given), key, body: body.clone(), followed, sharing: None }
     }
 
     /// Sets the publisher to other instances.
@@ -373,9 +395,11 @@ impl ResponseRecorder {
             said.push(id.to_owned());
             entries.push((id.to_owned(), Entry::Item(item.to_string())));
         }
-        let previous = self.followed.as_ref().and_then(|followed| followed.previous.clone());
+        let followed = self.followed.as_deref().filter(|followed| !followed.is_copied);
+        let previous = followed.and_then(|followed| followed.previous.clone());
         let asked = self.serialize_input(request.input);
-        let answer = Answer { previous, asked, said, head: stored::head(answer, self.followed.as_ref()) };
+        let head = stored::head(answer, self.followed.as_deref());
+        let answer = Answer { previous, asked, said, head, is_deleted: false };
         entries.push((id.to_owned(), Entry::Answer(Arc::new(answer))));
         let bytes: usize = entries.iter().map(|(_, entry)| entry.bytes()).sum();
         if let Some(sharing) = self.sharing.as_ref().filter(|_| bytes <= KEY_BYTES) {
@@ -385,13 +409,14 @@ impl ResponseRecorder {
         self.responses.insert(self.key, entries);
     }
 
-    /// JSON of the request's own input items, without expanded ones.
+    /// JSON of the request's own input items, without those of responses that it depends on.
     fn serialize_input(&self, input: Option<&RawValue>) -> Vec<String> {
         let Some(input) = input else { return Vec::new() };
         if let Ok(text) = serde_json::from_str::<String>(input.get()) {
             return vec![message(&text).to_string()];
         }
-        let before = self.followed.as_ref().map_or(0, |followed| followed.items);
+        let followed = self.followed.as_deref().filter(|followed| !followed.is_copied);
+        let before = followed.map_or(0, |followed| followed.items);
         let items: Vec<&RawValue> = serde_json::from_str(input.get()).unwrap_or_default();
         items.into_iter().skip(before).map(|item| item.get().to_owned()).collect()
     }

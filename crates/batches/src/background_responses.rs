@@ -235,7 +235,11 @@ pub async fn expand_references(
     body: &Bytes,
 ) -> Result<Option<(Bytes, PreviousResponse)>, GatewayError> {
     load_previous(service, caller, body).await?;
-    service.gateway.ai().expand_references(caller.work_owner(), caller.key_id, body).await
+    let expanded = service.gateway.ai().expand_references(caller.work_owner(), caller.key_id, body).await?;
+    Ok(expanded.map(|(body, previous)| {
+        let is_background = previous.id().is_some_and(|id| parse_id(id).is_some());
+        (body, if is_background { previous.copied() } else { previous })
+    }))
 }
 
 /// Loads the background response that a request continues.

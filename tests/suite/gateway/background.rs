@@ -98,6 +98,12 @@ async fn a_request_continues_a_response_that_has_ended() {
     stage.program.delete(&path(&first)).await;
     let refused = stage.program.post("/v1/responses", next).await;
     assert_eq!((refused.status, &refused.body["error"]["param"]), (400, &json!("previous_response_id")), "{refused:?}");
+    // It stays part of the response that continues it.
+    let more = json!({ "model": "small", "input": "And?", "previous_response_id": answer.body["id"] });
+    let continued = stage.program.post("/v1/responses", more).await;
+    assert_eq!(continued.status, 200, "{continued:?}");
+    let asked = stage.upstream.asked().pop().unwrap().body["messages"].to_string();
+    assert!(asked.contains("You said hello.") && asked.contains("And?"), "{asked}");
 }
 
 #[tokio::test]

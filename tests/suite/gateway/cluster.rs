@@ -179,6 +179,8 @@ async fn shows_and_deletes_stored_responses_on_every_instance() {
     }
     assert_eq!(stranger.get(&path).await.status, 404);
     assert_eq!(stranger.delete(&path).await.status, 404);
+    let next = json!({ "model": "small", "input": "Why?", "previous_response_id": id });
+    let next = callers[1].post("/v1/responses", next).await.body["id"].clone();
     let deleted = callers[1].delete(&path).await;
     assert_eq!((deleted.status, &deleted.body), (200, &json!({ "id": id, "object": "response", "deleted": true })));
     for caller in &callers {
@@ -191,6 +193,12 @@ async fn shows_and_deletes_stored_responses_on_every_instance() {
         .await;
         let gone = caller.get(&path).await;
         assert_eq!((gone.status, &gone.body["error"]["type"]), (404, &json!("invalid_request_error")), "{gone:?}");
+        // It stays part of the response that continues it.
+        let more = json!({ "model": "small", "input": "More?", "previous_response_id": next });
+        let continued = caller.post("/v1/responses", more).await;
+        assert_eq!(continued.status, 200, "{continued:?}");
+        let asked = stage.upstream.asked().pop().unwrap().body["messages"].to_string();
+        assert!(asked.contains("Weather?") && asked.contains("Why?") && asked.contains("More?"), "{asked}");
     }
 }
 

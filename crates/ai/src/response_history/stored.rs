@@ -1,10 +1,12 @@
 //! Retrieval and deletion of stored responses.
 
+use std::sync::Arc;
+
 use appcore::{ApiKeyId, work_pool::WorkOwner};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::{PreviousResponse, ResponseRecorder, StoredResponses};
+use super::{Answer, Entry, PreviousResponse, ResponseRecorder, StoredResponses, now};
 use crate::{Ai, GatewayError, blocking_pool::run};
 
 /// JSON of a response object without its output, with the id that the client continued.
@@ -21,7 +23,7 @@ pub(super) fn head(response: &Value, followed: Option<&PreviousResponse>) -> Str
 impl StoredResponses {
     /// Response object as the client received it.
     fn response(&self, key: ApiKeyId, id: &str) -> Option<Value> {
-        let answer = self.answer(key, id)?;
+        let answer = self.live_answer(key, id)?;
         let mut response: Value = serde_json::from_str(&answer.head).ok()?;
         let output: Option<Vec<Value>> = answer.said.iter().map(|id| Some(self.item(key, id)?.0)).collect();
         response.as_object_mut()?.insert("output".to_owned(), output?.into());
@@ -30,7 +32,7 @@ impl StoredResponses {
 
     /// Input items of a response, with those of the responses that it continues.
     fn input_items(&self, key: ApiKeyId, id: &str) -> Option<Vec<Value>> {
-        let answer = self.answer(key, id)?;
+        let answer = self.live_answer(key, id)?;
         let mut items = match &answer.previous {
             Some(previous) => self.conversation(key, previous).ok()?,
             None => Vec::new(),
@@ -39,17 +41,22 @@ impl StoredResponses {
         Some(list_input_items(id, items))
     }
 
-    /// Removes a response; false if it isn't stored. Its items stay until they expire, because later responses may
-    /// refer to them.
-    fn remove(&self, key: ApiKeyId, id: &str) -> bool {
+    /// Marks a response as deleted and returns its entry for the shared store; `None` if it isn't stored.
+    /// Its input and output stay until they expire, because later responses may continue it.
+    fn mark_deleted(&self, key: ApiKeyId, id: &str) -> Option<String> {
         let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(entries) = kept.keys.get_mut(&key) else { return false };
-        let Some((entry, _)) = entries.entries.remove(id) else { return false };
-        let freed = id.len() + entry.bytes();
+        let entries = kept.keys.get_mut(&key)?;
+        let (entry, at) = entries.entries.get_mut(id)?;
+        let Entry::Answer(answer) = &*entry else { return None };
+        let Answer { previous, asked, said, .. } = &**answer;
+        let (previous, asked, said) = (previous.clone(), asked.clone(), said.clone());
+        let deleted = Entry::Answer(Arc::new(Answer { previous, asked, said, head: String::new(), is_deleted: true }));
+        let freed = entry.bytes().saturating_sub(deleted.bytes());
+        let serialized = deleted.serialize(now().saturating_sub(at.elapsed().as_secs()));
+        *entry = deleted;
         entries.bytes -= freed;
-        entries.order.retain(|name| name != id);
         kept.bytes = kept.bytes.saturating_sub(freed);
-        true
+        Some(serialized)
     }
 }
 
@@ -78,16 +85,17 @@ fn not_found(id: &str) -> GatewayError {
     GatewayError::new(crate::ErrorKind::NotFound, message).with_param("response_id")
 }
 
-/// Entry of the shared store that marks a response as deleted, for instances that have it in memory.
-const DELETED: &str = "deleted";
-
 impl Ai {
-    /// Loads a response and what it depends on from the shared store.
-    async fn load_response(&self, key: ApiKeyId, id: &str) {
+    /// Loads a response and what it depends on from the shared store, also if another instance has
+    /// deleted it.
+    pub(crate) async fn load_response(&self, key: ApiKeyId, id: &str) {
         let Some(store) = self.response_store() else { return };
-        if store.find(key, vec![id.to_owned()]).await.into_iter().flatten().any(|text| text == DELETED) {
-            self.stored_responses().remove(key, id);
-            return;
+        for text in store.find(key, vec![id.to_owned()]).await.into_iter().flatten() {
+            if let Some(Entry::Answer(answer)) = Entry::read(&text)
+                && answer.is_deleted
+            {
+                self.stored_responses().insert(key, vec![(id.to_owned(), Entry::Answer(answer))]);
+            }
         }
         self.stored_responses().load_shared(&**store, key, vec![id.to_owned()]).await;
     }
@@ -104,9 +112,9 @@ impl Ai {
         storing.await
     }
 
-    /// Removes a response from the memory of this instance. Its items stay until they expire.
+    /// Marks a response as deleted in the memory of this instance.
     pub fn remove_response(&self, key: ApiKeyId, id: &str) {
-        self.stored_responses().remove(key, id);
+        self.stored_responses().mark_deleted(key, id);
     }
 
     /// Stored response object of this API key.
@@ -121,14 +129,14 @@ impl Ai {
         self.stored_responses().input_items(key, id).ok_or_else(|| not_found(id))
     }
 
-    /// Deletes a stored response.
+    /// Deletes a stored response. It stays part of the responses that continue it.
     pub async fn delete_response(&self, key: ApiKeyId, id: &str) -> Result<(), GatewayError> {
         self.load_response(key, id).await;
-        if !self.stored_responses().remove(key, id) {
-            return Err(not_found(id));
-        }
+        let is_live = self.stored_responses().live_answer(key, id).is_some();
+        let deleted = self.stored_responses().mark_deleted(key, id).filter(|_| is_live);
+        let deleted = deleted.ok_or_else(|| not_found(id))?;
         if let Some(store) = self.response_store() {
-            store.store(key, vec![(id.to_owned(), DELETED.to_owned())]).await;
+            store.store(key, vec![(id.to_owned(), deleted)]).await;
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+use appcore::work_pool::WorkOwner;
+
 use super::*;
 use crate::{
     Ai, AiSettings, ErrorKind,
@@ -171,4 +173,63 @@ async fn returns_and_deletes_stored_responses() {
     ai.delete_response(key, "resp_1").await.unwrap();
     assert_eq!(ai.stored_response(key, "resp_1").await.map_err(kind), Err(ErrorKind::NotFound));
     assert_eq!(ai.delete_response(key, "resp_1").await.map_err(kind), Err(ErrorKind::NotFound));
+}
+
+#[tokio::test]
+async fn a_deleted_response_stays_part_of_those_that_continue_it() {
+    let shelf: Arc<dyn ResponseStore> = Arc::new(InMemoryStore::default());
+    let (one, other, key) =
+        (Ai::build(AiSettings::default()).unwrap(), Ai::build(AiSettings::default()).unwrap(), ApiKeyId::new());
+    for ai in [&one, &other] {
+        ai.set_response_store(Arc::clone(&shelf));
+    }
+    let under_way = Arc::new(PendingWrites::default());
+    let continued = |id: &str| json!({"model": "m", "previous_response_id": id, "input": "more"});
+    let mut body = json!({"model": "m", "input": "one"});
+    for (turn, ai) in [(1, &one), (2, &other), (3, &one)] {
+        let expanded = ai.expand_references(WorkOwner::System, key, &bytes(&body)).await.unwrap();
+        let (asked, followed) = expanded.map_or((bytes(&body), None), |(asked, followed)| (asked, Some(followed)));
+        let said = json!({"id": format!("msg_{turn}"), "type": "message", "role": "assistant", "content": []});
+        let record = ResponseRecorder::new(ai.stored_responses(), key, &asked, followed.as_ref());
+        let record = record.with_publisher(Some(ResponsePublisher::new(&shelf, key, &under_way)));
+        record.store(&json!({"id": format!("resp_{turn}"), "output": [said]}));
+        under_way.finished().await;
+        body = continued(&format!("resp_{turn}"));
+    }
+    // The instances have both in memory: one has deleted the first response, the other the second.
+    one.delete_response(key, "resp_1").await.unwrap();
+    other.delete_response(key, "resp_2").await.unwrap();
+    let third = Ai::build(AiSettings::default()).unwrap();
+    third.set_response_store(shelf);
+    for ai in [&one, &other, &third] {
+        for deleted in ["resp_1", "resp_2"] {
+            assert_eq!(ai.stored_response(key, deleted).await.map_err(|error| error.kind()), Err(ErrorKind::NotFound));
+            let refused = ai.expand_references(WorkOwner::System, key, &bytes(&continued(deleted))).await.unwrap_err();
+            assert_eq!(refused.param.as_deref(), Some("previous_response_id"));
+            assert!(ai.delete_response(key, deleted).await.is_err(), "deleted twice");
+        }
+        let (expanded, _) =
+            ai.expand_references(WorkOwner::System, key, &bytes(&continued("resp_3"))).await.unwrap().unwrap();
+        let expanded: Value = serde_json::from_slice(&expanded).unwrap();
+        let ids: Vec<&str> =
+            expanded["input"].as_array().unwrap().iter().filter_map(|item| item["id"].as_str()).collect();
+        assert_eq!(ids, ["msg_1", "msg_2", "msg_3"], "{expanded}");
+        assert_eq!(ai.response_input_items(key, "resp_3").await.unwrap().len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_copied_conversation_depends_on_no_other_response() {
+    let (given, key) = (Arc::new(StoredResponses::default()), ApiKeyId::new());
+    let first = json!({"model": "m", "input": "one"});
+    call_and_store(&given, key, &first, &json!({"id": "resp_bg1", "output": [call()]}));
+    let second = bytes(&json!({"model": "m", "previous_response_id": "resp_bg1", "input": "two"}));
+    let (body, followed) = given.expand_references(key, &second).unwrap().unwrap();
+    let said = json!({"id": "msg_2", "type": "message", "role": "assistant", "content": []});
+    let answer = json!({"id": "resp_2", "output": [said]});
+    ResponseRecorder::new(&given, key, &body, Some(&followed.copied())).store(&answer);
+    let Some(Entry::Answer(stored)) = given.find(key, "resp_2") else { panic!("not stored") };
+    assert!(stored.previous.is_none() && stored.head.contains("resp_bg1"), "{stored:?}");
+    let third = json!({"model": "m", "previous_response_id": "resp_2", "input": "three"});
+    assert_eq!(filled(&given, key, &third).unwrap()["input"].as_array().unwrap().len(), 5);
 }
