@@ -1,6 +1,9 @@
 //! CSV export of requests to models.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use appcore::{AppError, Timestamp, UserId, auth::Principal};
 use bytes::Bytes;
@@ -68,20 +71,19 @@ pub async fn export(
     let start = (!is_empty).then_some((from, Uuid::nil()));
     // No other caller sees the usage of service accounts.
     let sees_all = by.may_administer();
-    let names = if sees_all { service_accounts::names(service.db.reader()).await? } else { HashMap::new() };
-    let names = Arc::new(names);
     let header = stream::once(async { encode(vec![HEADER.map(str::to_owned)]) });
-    let chunks =
-        stream::try_unfold((service, labels, names, start), move |(service, labels, names, after)| async move {
-            let Some(after) = after else { return Ok(None) };
-            let (end_user, tag) = (labels.0.as_deref(), labels.1.as_deref());
-            let filter = UsageFilter { user_id, key_id, end_user, tag, from, to };
-            let found = rows::list_after(service.db.reader(), filter, after, CHUNK_SIZE).await?;
-            let is_last = (found.len() as u64) < CHUNK_SIZE;
-            let next = found.last().map(|row| (row.created_at, row.id)).filter(|_| !is_last);
-            let chunk = encode(found.into_iter().map(|row| csv_row(row, &names)).collect())?;
-            Ok::<_, AppError>(Some((chunk, (service, labels, names, next))))
-        });
+    let chunks = stream::try_unfold((service, labels, start), move |(service, labels, after)| async move {
+        let Some(after) = after else { return Ok(None) };
+        let (end_user, tag) = (labels.0.as_deref(), labels.1.as_deref());
+        let filter = UsageFilter { user_id, key_id, end_user, tag, from, to };
+        let found = rows::list_after(service.db.reader(), filter, after, CHUNK_SIZE).await?;
+        let is_last = (found.len() as u64) < CHUNK_SIZE;
+        let next = found.last().map(|row| (row.created_at, row.id)).filter(|_| !is_last);
+        let users: HashSet<UserId> = found.iter().map(|row| row.user_id).filter(|_| sees_all).collect();
+        let names = service_accounts::names(service.db.reader(), users).await?;
+        let chunk = encode(found.into_iter().map(|row| csv_row(row, &names)).collect())?;
+        Ok::<_, AppError>(Some((chunk, (service, labels, next))))
+    });
     Ok(header.chain(chunks))
 }
 

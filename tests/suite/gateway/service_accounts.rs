@@ -270,6 +270,8 @@ async fn a_deleted_service_account_loses_its_keys_and_keeps_its_usage() {
     admin.post(&keys_path(&account), json!({ "name": "Late" })).await.refused(404, "not_found");
     let rows = admin.get(&format!("/r1/usage/requests?user_id={}", account["id"].as_str().unwrap())).await.data();
     assert_eq!((&rows["total"], rows["items"][0]["request_id"].as_str()), (&json!(1), answer.header("x-request-id")));
+    let csv = admin.get("/r1/usage/requests/export").await.text();
+    assert!(csv.trim_end().ends_with(",A program"), "{csv}");
 }
 
 #[tokio::test]

@@ -47,8 +47,7 @@ const FROM: &str = "FROM service_accounts a JOIN users u ON u.id = a.id \
 pub async fn insert<C: ConnectionTrait>(db: &C, name: String, row: Model) -> Result<(), AppError> {
     let account = users::NewUser {
         id: row.id,
-        // Nothing is mailed to it; the column requires an address.
-        email: format!("{}@service-account.invalid", row.id),
+        email: placeholder_email(row.id),
         display_name: name,
         password_hash: None,
         role: UserRole::User,
@@ -84,11 +83,21 @@ pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     Entity::find().count(db).await.map_err(app_error)
 }
 
-/// Names of all service accounts.
-pub async fn names<C: ConnectionTrait>(db: &C) -> Result<HashMap<UserId, String>, AppError> {
-    let query = user::Entity::find().filter(user::Column::Id.in_subquery(ids()));
-    let query = query.select_only().columns([user::Column::Id, user::Column::DisplayName]);
-    Ok(query.into_tuple::<(UserId, String)>().all(db).await.map_err(app_error)?.into_iter().collect())
+/// Names of the service accounts among these ids, also of those that were deleted.
+pub async fn names<C: ConnectionTrait>(
+    db: &C,
+    of: impl IntoIterator<Item = UserId>,
+) -> Result<HashMap<UserId, String>, AppError> {
+    let query = user::Entity::find().filter(user::Column::Id.is_in(of)).filter(user::Column::IsDeleted.eq(true));
+    let query = query.select_only().columns([user::Column::Id, user::Column::DisplayName, user::Column::Email]);
+    let found = query.into_tuple::<(UserId, String, String)>().all(db).await.map_err(app_error)?;
+    let accounts = found.into_iter().filter(|(id, _, email)| *email == placeholder_email(*id));
+    Ok(accounts.map(|(id, name, _)| (id, name)).collect())
+}
+
+/// Address of a service account. Nothing is mailed to it; the column requires an address.
+fn placeholder_email(id: UserId) -> String {
+    format!("{id}@service-account.invalid")
 }
 
 /// Finds the account row of a service account, and locks it until the transaction ends.
