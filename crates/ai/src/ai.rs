@@ -11,7 +11,7 @@ use appcore::{ApiKeyId, breaker::Circuit, event::ProviderKeyChange, view::Restri
 use bytes::Bytes;
 use outgoing::Outgoing;
 
-pub use self::deployment_profiles::{LearnedSetting, LearnedSettings};
+pub use self::deployment_profiles::{LearnedSetting, LearnedSettings, MAX_LEARNED_SETTINGS};
 pub(crate) use self::{
     chat::encode_request,
     deployment_profiles::DeploymentProfiles,

@@ -57,9 +57,10 @@ mod thought_signatures;
 mod tool_names;
 mod transcription;
 mod translate;
+mod used_call_ids;
 mod web_search;
 
-pub use ai::{Ai, KeyStateChange, LearnedSetting, LearnedSettings};
+pub use ai::{Ai, KeyStateChange, LearnedSetting, LearnedSettings, MAX_LEARNED_SETTINGS};
 pub use appcore::Secret;
 pub use call::{AnswerBody, ApiStyle, Call, Deployment, Fallbacks, Forwarded, Frames, Route};
 pub use capability_check::{Capability, CapabilityCheck, CheckVerdict};

@@ -57,3 +57,23 @@ async fn settings_are_stored_once_and_deleted_by_model_and_age() {
         assert_eq!(settings::all_since(db, Timestamp(0)).await.unwrap(), [other]);
     }
 }
+
+#[tokio::test]
+async fn values_and_the_oldest_settings_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    for db in databases(folder.path()).await {
+        let db = db.schema();
+        let own = ("fake", "https://ai.example.org/v1", "a");
+        let other = row("b", "max_output=9", 1);
+        for row in [row("a", "max_output=9", 1), row("a", "drop=x", 2), row("a", "drop=y", 3), other.clone()] {
+            assert!(settings::insert(db, row).await.unwrap());
+        }
+        settings::delete_values(db, own, "max_output").await.unwrap();
+        let left = [other.clone(), row("a", "drop=x", 2), row("a", "drop=y", 3)];
+        assert_eq!(settings::all_since(db, Timestamp(0)).await.unwrap(), left);
+        settings::delete_excess(db, own, 2).await.unwrap();
+        assert_eq!(settings::all_since(db, Timestamp(0)).await.unwrap(), left);
+        settings::delete_excess(db, own, 1).await.unwrap();
+        assert_eq!(settings::all_since(db, Timestamp(0)).await.unwrap(), [other, row("a", "drop=y", 3)]);
+    }
+}

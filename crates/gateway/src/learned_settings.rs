@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ::ai::{LearnedSetting, LearnedSettings};
+use ::ai::{LearnedSetting, LearnedSettings, MAX_LEARNED_SETTINGS};
 use appcore::{
     AppError, Code, Timestamp,
     event::{BusMessage, Signal},
@@ -59,8 +59,14 @@ async fn insert(service: &GatewayService, learned: LearnedSettings) -> Result<()
     for LearnedSetting { model, setting, learned_at } in settings {
         // An administrator may have asked to forget it meanwhile.
         if model.len() <= MAX_MODEL_LEN && service.ai.has_learned(&provider, &model, &setting) {
+            let deployment = (provider.as_str(), base_url.as_str(), model.as_str());
+            if let Some(name) = LearnedSetting::single_name(&setting) {
+                rows::delete_values(db, deployment, name).await?;
+            }
             let (provider, base_url, learned_at) = (provider.clone(), base_url.clone(), timestamp(learned_at));
-            rows::insert(db, LearnedModelSettingRow { provider, base_url, model, setting, learned_at }).await?;
+            let row = LearnedModelSettingRow { provider, base_url, model: model.clone(), setting, learned_at };
+            rows::insert(db, row).await?;
+            rows::delete_excess(db, deployment, MAX_LEARNED_SETTINGS as u64).await?;
         }
     }
     Ok(())

@@ -16,8 +16,8 @@ use crate::{ProviderKind, profile::Profile};
 /// Maximum number of models whose settings are remembered. The number must be limited because callers
 /// may name any model.
 const MAX_MODELS: usize = 1_000;
-/// Maximum number of settings that are learned about a model.
-const MAX_SETTINGS: usize = 20;
+/// Maximum number of settings that are learned about a model. Above it, the oldest is evicted.
+pub const MAX_LEARNED_SETTINGS: usize = 20;
 
 /// Setting that was learned from a provider's refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,15 @@ pub struct LearnedSetting {
     /// Setting of the model's profile, for example `images=no`.
     pub setting: String,
     pub learned_at: SystemTime,
+}
+
+impl LearnedSetting {
+    /// Name of a setting that has one value. `None` for those that name a field and may occur for
+    /// several fields.
+    #[must_use]
+    pub fn single_name(setting: &str) -> Option<&str> {
+        setting.split_once('=').map(|(name, _)| name).filter(|name| !matches!(*name, "drop" | "short"))
+    }
 }
 
 /// Settings that were learned about models of a provider at this address.
@@ -67,7 +76,8 @@ impl Models {
 }
 
 impl Models {
-    /// Adds a setting, or marks it as shared. Returns true if it is new.
+    /// Adds a setting, or marks it as shared. Returns true if it is new. A new value replaces the
+    /// other one of its name.
     fn add(&mut self, model: &str, setting: &str, learned_at: SystemTime, is_shared: bool) -> bool {
         if self.learned.len() >= MAX_MODELS && !self.learned.contains_key(model) {
             return false;
@@ -77,11 +87,13 @@ impl Models {
             known.is_shared |= is_shared;
             return false;
         }
-        let has_room = all.len() < MAX_SETTINGS;
-        if has_room {
-            all.push(KnownSetting { setting: setting.to_owned(), learned_at, is_shared });
+        let name = LearnedSetting::single_name(setting);
+        all.retain(|known| name.is_none() || LearnedSetting::single_name(&known.setting) != name);
+        if all.len() >= MAX_LEARNED_SETTINGS {
+            all.remove(0);
         }
-        has_room
+        all.push(KnownSetting { setting: setting.to_owned(), learned_at, is_shared });
+        true
     }
 }
 
@@ -208,6 +220,27 @@ mod tests {
 
     fn shared(model: &str, setting: &str) -> LearnedSetting {
         LearnedSetting { model: model.to_owned(), setting: setting.to_owned(), learned_at: SystemTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn the_oldest_setting_is_evicted() {
+        let profiles = profiles();
+        let settings: Vec<String> = (0..MAX_LEARNED_SETTINGS).map(|place| format!("drop=field{place}")).collect();
+        assert_eq!(profiles.learn("a", &settings).len(), MAX_LEARNED_SETTINGS);
+        assert_eq!(profiles.learn("a", &["images=no".to_owned()]).len(), 1);
+        assert_eq!(profiles.learned().len(), MAX_LEARNED_SETTINGS);
+        assert!(!profiles.has_learned("a", "drop=field0") && profiles.has_learned("a", "drop=field1"));
+        assert!(profiles.has_learned("a", "images=no") && !profiles.of("a", &[]).drops("field0"));
+    }
+
+    #[test]
+    fn a_new_value_replaces_the_other_one() {
+        let profiles = profiles();
+        for setting in ["max_output=8192", "system=first", "drop=seed", "max_output=4096", "system=none", "drop=store"]
+        {
+            assert_eq!(profiles.learn("a", &[setting.to_owned()]).len(), 1, "{setting}");
+        }
+        assert_eq!(learned(&profiles), ["a drop=seed", "a max_output=4096", "a system=none", "a drop=store"]);
     }
 
     #[test]
