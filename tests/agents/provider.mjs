@@ -8,6 +8,9 @@ import { STRICT, firstRefusal } from './strict.mjs';
 const KINDS = { openai: 'openai', gemini: 'gemini', anthropic: 'anthropic', direct: 'openai' };
 for (const name of Object.keys(STRICT)) KINDS[name] = name === 'mistral' ? 'mistral' : 'openai';
 
+/** Provider that repeats the ids of tool calls in later answers. */
+const REPEATING = 'vllm';
+
 export const PROVIDERS = Object.keys(KINDS);
 export const isStrict = (name) => name in STRICT;
 
@@ -24,7 +27,7 @@ export class Providers {
     const providers = new Providers();
     providers.#programs = programs;
     for (const name of PROVIDERS) {
-      const upstream = await Upstream.start(KINDS[name], name, models(programs, name));
+      const upstream = await Upstream.start(KINDS[name], name, models(programs, name), name === REPEATING);
       providers.upstreams[name] = upstream;
       Object.assign(providers.settings, upstream.settings);
     }

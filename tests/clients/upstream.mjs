@@ -15,7 +15,7 @@ export const refuse = (status, seconds) => ({ status, seconds });
 export const thinking = (thoughts, planned) => ({ ...planned, thoughts });
 
 let callCount = 0;
-/** The next call id, of nine letters and digits. Providers don't repeat an id in a conversation. */
+/** The next call id, of nine letters and digits. Most providers don't repeat an id in a conversation. */
 const nextCallId = () => `call${String(++callCount).padStart(5, '0')}`;
 
 const VECTOR = [0.5, -1, 2];
@@ -93,7 +93,7 @@ const openai = {
   models: (id) => ({ object: 'list', data: [{ id, object: 'model', created: 1, owned_by: 'test' }] }),
   whole({ text, calls, thoughts }, path) {
     if (path.endsWith('/responses')) return response({ text, calls });
-    const tool_calls = calls?.map(({ name, input }) => this.call(name, JSON.stringify(input)));
+    const tool_calls = calls?.map(({ name, input }, at) => this.call(name, JSON.stringify(input), at));
     const said = calls ? { role: 'assistant', content: null, tool_calls } : { role: 'assistant', content: text };
     const message = thoughts ? { ...said, reasoning_content: thoughts } : said;
     const choices = [{ index: 0, message, finish_reason: calls ? 'tool_calls' : 'stop' }];
@@ -106,7 +106,7 @@ const openai = {
     const frames = [chunk({ role: 'assistant', content: '' })];
     if (thoughts) frames.push(chunk({ reasoning_content: thoughts }));
     for (const [index, { name, input }] of (calls ?? []).entries()) {
-      frames.push(chunk({ tool_calls: [{ index, ...this.call(name, '') }] }));
+      frames.push(chunk({ tool_calls: [{ index, ...this.call(name, '', index) }] }));
       for (const part of halves(JSON.stringify(input))) frames.push(chunk({ tool_calls: [{ index, function: { arguments: part } }] }));
     }
     if (text) frames.push(...words(text).map((content) => chunk({ content })));
@@ -197,6 +197,9 @@ const anthropic = {
 /** Mistral's API, whose call ids have nine letters and digits. */
 const mistral = { ...openai, call: (name, text) => ({ id: nextCallId(), function: { name, arguments: text } }) };
 
+/** A server that numbers the calls of each answer from zero. */
+const repeating = { ...openai, call: (name, text, at) => ({ id: `call_${at}`, type: 'function', function: { name, arguments: text } }) };
+
 const DIALECTS = { openai, gemini, anthropic, mistral };
 
 export class Upstream {
@@ -213,12 +216,12 @@ export class Upstream {
   #dialect;
   #server;
 
-  static async start(kind, name = kind, models = [`${name}-model`]) {
+  static async start(kind, name = kind, models = [`${name}-model`], repeatsCallIds = false) {
     const upstream = new Upstream();
     upstream.model = models.join(',');
     upstream.#kind = kind;
     upstream.#name = name;
-    upstream.#dialect = DIALECTS[kind];
+    upstream.#dialect = repeatsCallIds ? repeating : DIALECTS[kind];
     upstream.#server = createServer((request, response) => upstream.#serve(request, response)).listen(0, '127.0.0.1');
     await new Promise((resolve) => upstream.#server.once('listening', resolve));
     upstream.url = `http://127.0.0.1:${upstream.#server.address().port}/${upstream.#dialect.version}`;

@@ -15,7 +15,7 @@ use crate::{
     dialect::openai_chat::provider_format::{sha256_hex, split_text},
 };
 
-const MAX_ID_LEN: usize = 40;
+pub(crate) const MAX_ID_LEN: usize = 40;
 /// Number of hash characters in the id that replaces one above the maximum length.
 const HASH_LEN: usize = 32;
 

@@ -530,8 +530,13 @@ impl FinishTracker {
         let end = |(&choice, end): (&u32, &Option<ChoiceEnd>)| {
             let finish = end.as_ref().map(|end| end.finish).or(says_so.then_some(Finish::Stop));
             let finish = finish.ok_or(AiError::Truncated)?;
-            if finish == Finish::Stop && self.calls.contains(&choice) {
+            let has_calls = self.calls.contains(&choice);
+            if finish == Finish::Stop && has_calls {
                 return Ok(Event::Finish { choice, finish: Finish::ToolCalls, stop_sequence: None });
+            }
+            // A client would wait for the calls.
+            if finish == Finish::ToolCalls && !has_calls {
+                return Ok(Event::Finish { choice, finish: Finish::Stop, stop_sequence: None });
             }
             let stop_sequence = end.as_ref().and_then(|end| end.stop_sequence.clone());
             Ok(Event::Finish { choice, finish, stop_sequence })

@@ -227,12 +227,13 @@ impl Ai {
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
-                let (answer, usage) = read_whole(&body, self.native_listener(attempt), &call.meter)?;
+                let listener = self.native_listener(attempt).with_used_ids(request.used_ids);
+                let (answer, usage) = read_whole(&body, listener, &call.meter)?;
                 let whole = openai_chat::client_format::whole(&head(call.style, attempt.model), &answer, &usage);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             openai_chat::passthrough::meter_whole(&body, &call.meter)?;
-            return Ok(StartedAnswer::Whole(openai_chat::passthrough::repair_whole(body)));
+            return Ok(StartedAnswer::Whole(openai_chat::passthrough::repair_whole(body, request.used_ids)));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
@@ -240,10 +241,11 @@ impl Ai {
                 let head = head(call.style, attempt.model);
                 let options = WriteOptions { usage: request.wants_usage, ..WriteOptions::default() };
                 let writer = openai_chat::client_format::ChatWriter::new(&head, options);
-                return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
+                let listener = self.native_listener(attempt).with_used_ids(request.used_ids);
+                return frames_of_complete(call, listener, &body, Box::new(writer));
             }
         };
-        let tap = ChatTap::new(request.wants_usage, request.wants_several);
+        let tap = ChatTap::new(request.wants_usage, request.wants_several).with_used_ids(request.used_ids);
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Chat(Box::new(relay)))
     }
@@ -268,22 +270,26 @@ impl Ai {
         if !request.stream {
             let body = upstream.http.read_whole(response, deadline).await?;
             if is_stream(&body) {
-                let (answer, usage) = read_whole(&body, self.native_listener(attempt), &call.meter)?;
+                let listener = self.native_listener(attempt).with_used_ids(request.used_ids);
+                let (answer, usage) = read_whole(&body, listener, &call.meter)?;
                 let whole = anthropic::client_format::whole(&head(call.style, attempt.model), &answer, &usage, true);
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             anthropic::passthrough::meter_whole(&body, &call.meter, request.bills_code_container)?;
-            return Ok(StartedAnswer::Whole(body));
+            let mut used_ids = request.used_ids;
+            return Ok(StartedAnswer::Whole(used_ids.replace_in_message(body)));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
                 let head = head(call.style, attempt.model);
                 let writer = MessageWriter::new(head, call.meter.estimated_input()).with_search(true);
-                return self.whole_as_frames(call, attempt, (&body, None), Box::new(writer));
+                let listener = self.native_listener(attempt).with_used_ids(request.used_ids);
+                return frames_of_complete(call, listener, &body, Box::new(writer));
             }
         };
-        let tap = MessagesTap::with_reader(MessageEvents::new(request.bills_code_container));
+        let reader = MessageEvents::new(request.bills_code_container, request.used_ids);
+        let tap = MessagesTap::with_reader(reader);
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Messages(Box::new(relay)))
     }
@@ -313,6 +319,7 @@ impl Ai {
             let body = upstream.http.read_whole(response, deadline).await?;
             let body =
                 if is_stream(&body) { openai_responses::stream_conversion::response_of_stream(&body)? } else { body };
+            let body = openai_responses::passthrough::replace_call_ids(body, request.used_ids);
             openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
             return Ok(StartedAnswer::Whole(body));
         }
@@ -320,12 +327,13 @@ impl Ai {
             Opened::Stream(body) => body,
             Opened::Whole(body) if is_stream(&body) => stream::iter([Ok(body)]).boxed(),
             Opened::Whole(body) => {
+                let body = openai_responses::passthrough::replace_call_ids(body, request.used_ids);
                 openai_responses::passthrough::meter_whole(&body, &call.meter, record.as_ref())?;
                 let whole: Value = serde_json::from_slice(&body).map_err(|_| AiError::Garbled)?;
                 return Ok(StartedAnswer::Frames(openai_responses::stream_conversion::stream_of_response(&whole)));
             }
         };
-        let tap = ResponsesTap::with_reader(ResponseEvents::with_recorder(record));
+        let tap = ResponsesTap::with_reader(ResponseEvents::new(record, request.used_ids));
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Responses(Box::new(relay)))
     }
@@ -404,7 +412,9 @@ impl Ai {
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
-                return self.whole_as_frames(call, attempt, (&body, Some((&parsed.request, format))), writer);
+                let listener = self.listener(attempt, format).with_tools(&parsed.request);
+                let listener = listener.with_publisher(self.response_publisher(call));
+                return frames_of_complete(call, listener, &body, writer);
             }
         };
         let listener =
@@ -412,24 +422,6 @@ impl Ai {
         let tap = FormatConverter::new(listener, writer);
         let relay = self.relay(call, body, tap, deadline).await?;
         Ok(StartedAnswer::Translated(Box::new(relay)))
-    }
-
-    /// Converts a whole answer for a caller who asked for a stream.
-    fn whole_as_frames(
-        &self,
-        call: &Call,
-        attempt: &Attempt<'_>,
-        (body, translated): (&Bytes, Option<(&Request, BodyFormat)>),
-        writer: Box<dyn Writer>,
-    ) -> Result<StartedAnswer, AttemptError> {
-        let listener = match translated {
-            Some((question, format)) => {
-                self.listener(attempt, format).with_tools(question).with_publisher(self.response_publisher(call))
-            }
-            None => self.native_listener(attempt),
-        };
-        let translation = FormatConverter::new(listener, writer);
-        Ok(StartedAnswer::Frames(translation.frames_of_complete(body, &call.meter)?))
     }
 
     /// Parser of answers of this API.
@@ -454,6 +446,17 @@ impl Ai {
         relay.first().await?;
         Ok(relay)
     }
+}
+
+/// Converts a whole answer for a caller who asked for a stream.
+fn frames_of_complete(
+    call: &Call,
+    parser: AnswerParser,
+    body: &[u8],
+    writer: Box<dyn Writer>,
+) -> Result<StartedAnswer, AttemptError> {
+    let converter = FormatConverter::new(parser, writer);
+    Ok(StartedAnswer::Frames(converter.frames_of_complete(body, &call.meter)?))
 }
 
 /// True if the request asks for a compaction and the provider has none of its own.

@@ -16,6 +16,7 @@ use crate::{
     response_store::ResponsePublisher,
     tapped_stream::Tap,
     thought_signatures::{self, SignatureCache},
+    used_call_ids::UsedCallIds,
 };
 
 /// Parses an answer, independently of the client's format.
@@ -33,6 +34,8 @@ pub(crate) struct AnswerParser {
     stop_sequences: Option<Vec<String>>,
     /// Original tool names by the names that were sent.
     renamed: BTreeMap<String, String>,
+    /// Ids of the calls so far in the conversation.
+    used_ids: UsedCallIds,
     is_done: bool,
     /// Joiner of split surrogates, created when the first one arrives.
     surrogates: Option<SurrogateJoiner>,
@@ -62,6 +65,7 @@ impl AnswerParser {
             freeform_calls: free_calls,
             stop_sequences: None,
             renamed,
+            used_ids: UsedCallIds::default(),
             is_done: false,
             surrogates: halves,
             failed,
@@ -73,12 +77,18 @@ impl AnswerParser {
         Self { sharing, ..self }
     }
 
-    /// Sets the free-form and renamed tools and the stop sequences of this request.
+    /// Sets the call ids of the conversation.
+    pub fn with_used_ids(self, used_ids: UsedCallIds) -> Self {
+        Self { used_ids, ..self }
+    }
+
+    /// Sets the free-form and renamed tools, the stop sequences and the call ids of this request.
     pub fn with_tools(self, question: &Request) -> Self {
         Self {
             freeform_tools: question.custom_tools.clone(),
             renamed: question.renamed.clone(),
             stop_sequences: Some(question.stop.clone()),
+            used_ids: UsedCallIds::of_request(question),
             ..self
         }
     }
@@ -154,6 +164,13 @@ impl AnswerParser {
         count(said, meter);
         if let Some(stops) = &self.stop_sequences {
             drop_unasked_stops(said, stops);
+        }
+        for event in said.iter_mut() {
+            if let Event::Call { id, .. } | Event::CustomCall { id, .. } = event
+                && let Some(other) = self.used_ids.replacement(id)
+            {
+                *id = other;
+            }
         }
         self.signatures.record(said);
         if let Some(sharing) = &self.sharing {

@@ -22,6 +22,7 @@ use crate::{
     provider_http::{Opened, failure::Failure},
     route::{Attempt, RetryPolicy, RouteAttempts},
     tapped_stream::TappedStream,
+    used_call_ids::UsedCallIds,
 };
 
 /// Length of the hash that is sent as `prompt_cache_key`, in characters.
@@ -120,7 +121,7 @@ impl Ai {
         let asked = AnswerRequest { owner, url: &url, format, body, is_stream: true, betas: None, meter };
         let response = upstream.request_answer(attempt, asked, deadline).await?;
         meter.trace(&response);
-        let mut listener = self.listener(attempt, format);
+        let mut listener = self.listener(attempt, format).with_used_ids(UsedCallIds::of_request(question));
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
             Opened::Whole(body) => {
@@ -179,7 +180,7 @@ fn with_prompt_cache<'a>(request: Cow<'a, Question>, kind: ProviderKind, base: &
         return Question::with_cache_marks(request);
     }
     match request.user.as_deref() {
-        Some(user) if openai_chat::is_public(base) && !request.extra.contains_key(KEY) => {
+        Some(user) if openai_chat::knows_cache_key(base) && !request.extra.contains_key(KEY) => {
             let key = openai_chat::provider_format::sha256_hex(user)[..PROMPT_CACHE_KEY_LEN].into();
             let mut request = request.into_owned();
             request.extra.insert(KEY, key);

@@ -42,6 +42,10 @@ pub(crate) trait EventReader: Default + Send + Unpin + 'static {
     fn text_quarters(block: &[u8]) -> u64;
     /// True if a block may contain usage, the end, or an error.
     fn is_marked(block: &[u8]) -> bool;
+    /// Changes the data of an event before it is read and passed on. True if it changes.
+    fn rewrite(&mut self, _said: &mut Value) -> bool {
+        false
+    }
     /// Reads the data of an event.
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure>;
     /// Failure that the data of an event reports.
@@ -82,13 +86,23 @@ impl<R: EventReader> PassthroughTap<R> {
     fn inspect(&mut self, block: &Bytes, meter: &Meter) -> Result<Bytes, Failure> {
         let mut splitter = Splitter::default();
         let mut passed = 0;
+        // Events so far, if one of them was rewritten.
+        let mut rewritten: Option<Vec<u8>> = None;
         splitter.push(block.clone());
         // Data after the end is ignored.
         while !self.reader.is_done()
             && let Some(event) = splitter.next()
         {
             match self.inspect_event(&event, meter) {
-                Ok(()) => passed += event.len(),
+                Ok(changed) => {
+                    if changed.is_some() && rewritten.is_none() {
+                        rewritten = Some(block[..passed].to_vec());
+                    }
+                    if let Some(events) = &mut rewritten {
+                        events.extend_from_slice(changed.as_deref().unwrap_or(&event));
+                    }
+                    passed += event.len();
+                }
                 Err(failure) if passed == 0 => return Err(failure),
                 Err(failure) => {
                     self.failed = Some(failure);
@@ -96,23 +110,27 @@ impl<R: EventReader> PassthroughTap<R> {
                 }
             }
         }
-        Ok(block.slice(..passed))
+        Ok(rewritten.map_or_else(|| block.slice(..passed), Bytes::from))
     }
 
-    fn inspect_event(&mut self, event: &Bytes, meter: &Meter) -> Result<(), Failure> {
+    /// Reads an event. Returns the event to pass on in its place, if there is one.
+    fn inspect_event(&mut self, event: &Bytes, meter: &Meter) -> Result<Option<Vec<u8>>, Failure> {
         let data = match events::read(event) {
             Event::Data(data) => data,
             Event::Error(data) | Event::Bare(data) => {
                 let said = serde_json::from_slice(&data).ok();
                 return Err(said.as_ref().and_then(R::failure).unwrap_or_else(failure::unknown_failure));
             }
-            Event::Nothing => return Ok(()),
+            Event::Nothing => return Ok(None),
         };
-        let said: Value = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
-        match R::failure(&said) {
-            Some(failure) => Err(failure),
-            None => self.reader.read(&said, meter),
+        let mut said: Value = serde_json::from_slice(&data).map_err(|_| AiError::Garbled)?;
+        if let Some(failure) = R::failure(&said) {
+            return Err(failure);
         }
+        let is_rewritten = self.reader.rewrite(&mut said);
+        self.reader.read(&said, meter)?;
+        let kind = said["type"].as_str().unwrap_or_default();
+        Ok(is_rewritten.then(|| format!("event: {kind}\ndata: {said}\n\n").into_bytes()))
     }
 
     fn pass_on(&mut self, events: Bytes) -> Option<Bytes> {

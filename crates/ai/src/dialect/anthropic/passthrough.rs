@@ -21,6 +21,7 @@ use crate::{
         failure::{self, Failure},
     },
     reasoning_blocks::{MARKER, is_own_marker},
+    used_call_ids::UsedCallIds,
 };
 
 pub(crate) type MessagesTap = PassthroughTap<MessageEvents>;
@@ -45,6 +46,8 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Resul
         .and_then(|tools| Some((byte_range(&body, tools), server_tools::bound_searches(tools)?)));
     let bounded = bounded.map(|part| replace_ranges(&body, vec![part]));
     let body = bounded.unwrap_or(body);
+    let has_calls = CALL_KEY.find(&body).is_some();
+    let used_ids = if has_calls { UsedCallIds::of_body(&body) } else { UsedCallIds::default() };
     Ok(RewrittenRequest {
         body,
         stream,
@@ -52,9 +55,11 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, is_held: bool) -> Resul
         wants_several: false,
         searches: false,
         bills_code_container: pays_for_code,
+        used_ids,
     })
 }
 
+static CALL_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""tool_use""#));
 static SIGNATURE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""signature""#));
 static THINKING_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""thinking""#));
 
@@ -161,9 +166,10 @@ fn read_report(said: &Value, counts: &Value, usage: &mut MessageUsage, meter: &M
 
 static TEXT_KEYS: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| [r#""text":"#, r#""thinking":"#, r#""partial_json":"#].map(Finder::new));
-/// Substrings of frames with usage, a server tool, the end, or an error.
-static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 4]> =
-    LazyLock::new(|| [r#""usage""#, "message_stop", r#""error""#, r#""server_tool_use""#].map(Finder::new));
+/// Substrings of frames with usage, a call, the end, or an error.
+static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 5]> = LazyLock::new(|| {
+    [r#""usage""#, "message_stop", r#""error""#, r#""server_tool_use""#, r#""tool_use""#].map(Finder::new)
+});
 
 /// Estimated length of the text in a block, in quarters of a token.
 fn estimate_text_quarters(block: &[u8]) -> u64 {
@@ -192,11 +198,13 @@ pub(crate) struct MessageEvents {
     pays_for_code: bool,
     has_stop: bool,
     is_done: bool,
+    /// Ids of the calls so far in the conversation.
+    used_ids: UsedCallIds,
 }
 
 impl MessageEvents {
-    pub fn new(pays_for_code: bool) -> Self {
-        Self { pays_for_code, ..Self::default() }
+    pub fn new(pays_for_code: bool, used_ids: UsedCallIds) -> Self {
+        Self { pays_for_code, used_ids, ..Self::default() }
     }
 }
 
@@ -226,6 +234,11 @@ impl EventReader for MessageEvents {
             out.extend_from_slice(&event);
         }
         out.into()
+    }
+
+    fn rewrite(&mut self, said: &mut Value) -> bool {
+        let block = said.get_mut("content_block");
+        block.is_some_and(|block| self.used_ids.replace_in_block(block))
     }
 
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {

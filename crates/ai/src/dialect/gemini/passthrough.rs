@@ -26,6 +26,7 @@ use crate::{
         events::{self, Event, Splitter},
         failure::{self, Failure},
     },
+    used_call_ids::UsedCallIds,
 };
 
 pub(crate) type GeminiTap = PassthroughTap<GeminiEvents>;
@@ -59,6 +60,7 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, passed: &[String]) -> R
         wants_several: false,
         searches: false,
         bills_code_container: false,
+        used_ids: UsedCallIds::default(),
     })
 }
 

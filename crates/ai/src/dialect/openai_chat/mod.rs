@@ -69,6 +69,14 @@ pub(crate) fn is_public(base: &Url) -> bool {
     base.host_str().is_some_and(|host| PUBLIC_HOSTS.iter().any(|end| host.ends_with(end)))
 }
 
+/// Other hosts that document `prompt_cache_key`.
+const CACHE_KEY_HOSTS: [&str; 4] = ["api.moonshot.ai", "api.moonshot.cn", "api.kimi.com", "api.fireworks.ai"];
+
+/// True if the server routes requests to its prompt caches by `prompt_cache_key`.
+pub(crate) fn knows_cache_key(base: &Url) -> bool {
+    is_public(base) || base.host_str().is_some_and(|host| CACHE_KEY_HOSTS.contains(&host))
+}
+
 fn server(base: &Url) -> Server {
     match base.host_str() {
         _ if is_public(base) => Server::OpenAi,
@@ -107,11 +115,33 @@ pub(crate) fn may_ignore_limit(base: &Url, model: &str) -> bool {
 
 /// Parses a `finish_reason`.
 pub(crate) fn finish(reason: &str) -> Finish {
-    match reason {
-        // Includes nonstandard names of some servers.
-        "length" | "max_tokens" | "model_length" | "model_context_window_exceeded" => Finish::Length,
-        "content_filter" | "sensitive" | "safety" | "refusal" => Finish::Filtered,
-        "tool_calls" | "function_call" | "tool_use" => Finish::ToolCalls,
+    // Includes nonstandard names of some servers. Google's own server adds the filter:
+    // `content_filter: RECITATION`.
+    let reason = reason.to_ascii_lowercase();
+    match reason.split(':').next().unwrap_or_default() {
+        "length"
+        | "max_tokens"
+        | "max_output_tokens"
+        | "max_new_tokens"
+        | "max_length"
+        | "token_limit"
+        | "model_length"
+        | "context_length"
+        | "context_length_exceeded"
+        | "model_context_window_exceeded" => Finish::Length,
+        "content_filter"
+        | "content_filtered"
+        | "content-filter"
+        | "sensitive"
+        | "safety"
+        | "refusal"
+        | "recitation"
+        | "blocklist"
+        | "prohibited_content"
+        | "spii"
+        | "moderation"
+        | "guardrail_intervened" => Finish::Filtered,
+        "tool_calls" | "tool_call" | "function_call" | "tool_use" => Finish::ToolCalls,
         _ => Finish::Stop,
     }
 }
@@ -119,21 +149,18 @@ pub(crate) fn finish(reason: &str) -> Finish {
 /// Words of a `finish_reason` by which a server reports that generation failed. vLLM and `SGLang`
 /// send `abort`, DeepSeek `insufficient_system_resource`, GLM `network_error`, OpenRouter, Mistral
 /// and Cohere `error`.
-const FAILED_FINISHES: [&str; 15] = [
+const FAILED_FINISHES: [&str; 12] = [
     "error",
     "abort",
-    "aborted",
     "cancelled",
     "canceled",
     "failed",
+    "failure",
     "timeout",
+    "timed_out",
     "exception",
-    "network_error",
-    "server_error",
-    "internal_error",
-    "overloaded",
-    "server_overloaded",
-    "engine_overloaded",
+    "overload",
+    "interrupted",
     "insufficient_system_resource",
 ];
 
@@ -150,10 +177,11 @@ const MALFORMED_FINISHES: [&str; 5] = [
 /// Error that a finish reason reports; `None` if it ends an answer, or is unknown.
 pub(crate) fn finish_error(reason: &str) -> Option<AiError> {
     let reason = reason.to_ascii_lowercase();
-    if FAILED_FINISHES.contains(&reason.as_str()) {
-        return Some(AiError::Unavailable { retry_after: None });
+    if MALFORMED_FINISHES.iter().any(|word| reason.ends_with(word)) {
+        return Some(AiError::Garbled);
     }
-    MALFORMED_FINISHES.iter().any(|word| reason.ends_with(word)).then_some(AiError::Garbled)
+    let is_failed = FAILED_FINISHES.iter().any(|word| reason.contains(word));
+    is_failed.then_some(AiError::Unavailable { retry_after: None })
 }
 
 /// Failure that a choice reports, by an error object or by its finish reasons: its own, and that of

@@ -38,6 +38,7 @@ use crate::{
         failure::{self, Failure},
     },
     tapped_stream::Tap,
+    used_call_ids::UsedCallIds,
 };
 
 static USAGE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usage""#));
@@ -73,6 +74,11 @@ pub(crate) struct ChatTap {
 impl ChatTap {
     pub fn new(wants_usage: bool, wants_several: bool) -> Self {
         Self { wants_usage, choices: wants_several.then(BTreeMap::new), ..Self::default() }
+    }
+
+    /// Sets the ids of the calls in the conversation.
+    pub fn with_used_ids(self, used_ids: UsedCallIds) -> Self {
+        Self { repairer: ChunkRepairer::new(used_ids), ..self }
     }
 
     /// Passes on a block, frame by frame.
@@ -139,9 +145,13 @@ impl ChatTap {
         let choices = chunk.choices.as_deref().unwrap_or_default();
         let mut edits = self.roles.add(&data, choices);
         edits.extend(self.repairer.repair(&data, choices));
-        let ended = choices.iter().find(|choice| choice.finish_reason() == Some(reason(Finish::Stop)));
-        if ended.is_some_and(|choice| self.repairer.has_calls(choice.place())) {
-            meter.record_finish(Finish::ToolCalls);
+        for choice in choices {
+            // The end as it is passed on.
+            match (choice.finish_reason().map(super::finish), self.repairer.has_calls(choice.place())) {
+                (Some(Finish::Stop), true) => meter.record_finish(Finish::ToolCalls),
+                (Some(Finish::ToolCalls), false) => meter.record_finish(Finish::Stop),
+                _ => {}
+            }
         }
         if !edits.is_empty() {
             write_data(&replace_ranges(&data, edits), out);

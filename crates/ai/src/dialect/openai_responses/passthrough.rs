@@ -9,8 +9,9 @@ mod request;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
+use bytes::Bytes;
 use memchr::memmem::Finder;
 use serde_json::{Value, json};
 
@@ -27,6 +28,7 @@ use crate::{
     meter::Meter,
     provider_http::failure::{self, Failure},
     response_history::ResponseRecorder,
+    used_call_ids::{UsedCallIds, is_client_call},
 };
 
 pub(crate) type ResponsesTap = PassthroughTap<ResponseEvents>;
@@ -36,6 +38,7 @@ pub(super) fn read_usage(said: &Value) -> Usage {
     Usage {
         input: lenient_count(&said["input_tokens"]),
         cached: lenient_count(&said["input_tokens_details"]["cached_tokens"]),
+        cache_write: lenient_count(&said["input_tokens_details"]["cache_write_tokens"]),
         output: lenient_count(&said["output_tokens"]),
         reasoning: lenient_count(&said["output_tokens_details"]["reasoning_tokens"]),
         ..Usage::default()
@@ -84,9 +87,10 @@ fn record_final_response(response: &Value, used: &BilledUses, meter: &Meter) {
 
 static TEXT_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""text":"#));
 static DELTA_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""delta":"#));
+static CALL_ID_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""call_id""#));
 static SEQUENCE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""sequence_number":"#));
-/// Substrings of frames with the end, an error, a complete item, or a partial image.
-static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
+/// Substrings of frames with the end, an error, a call, a complete item, or a partial image.
+static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 7]> = LazyLock::new(|| {
     [
         "response.completed",
         "response.incomplete",
@@ -94,6 +98,7 @@ static METERED_EVENT_MARKS: LazyLock<[Finder<'static>; 6]> = LazyLock::new(|| {
         r#""response.output_item.done""#,
         r#""response.image_generation_call.partial_image""#,
         r#""error""#,
+        r#""call_id""#,
     ]
     .map(Finder::new)
 });
@@ -111,12 +116,55 @@ pub(crate) struct ResponseEvents {
     /// Uses of billed tools.
     used: BilledUses,
     record: Option<ResponseRecorder>,
+    ids: ItemCallIds,
+}
+
+/// Call ids of one answer's items, in which those of the conversation are replaced.
+#[derive(Debug, Default)]
+struct ItemCallIds {
+    used: UsedCallIds,
+    /// Id of each call so far, by the index of its item.
+    assigned: BTreeMap<u64, Value>,
+}
+
+impl ItemCallIds {
+    /// Replaces the call id of the item with this index. True if it changes.
+    fn replace(&mut self, index: u64, item: &mut Value) -> bool {
+        if !is_client_call(item) {
+            return false;
+        }
+        if let Some(known) = self.assigned.get(&index) {
+            let is_changed = item["call_id"] != *known;
+            item["call_id"] = known.clone();
+            return is_changed;
+        }
+        let is_changed = self.used.replace_in_item(item);
+        self.assigned.insert(index, item["call_id"].clone());
+        is_changed
+    }
+
+    /// Replaces the call ids of a response. True if one changes.
+    fn replace_all(&mut self, response: &mut Value) -> bool {
+        let items = response.get_mut("output").and_then(Value::as_array_mut).into_iter().flatten();
+        let replaced = (0..).zip(items).filter_map(|(index, item)| self.replace(index, item).then_some(()));
+        replaced.count() > 0
+    }
+}
+
+/// Replaces the call ids of a whole answer.
+pub(crate) fn replace_call_ids(body: Bytes, used: UsedCallIds) -> Bytes {
+    if CALL_ID_KEY.find(&body).is_none() {
+        return body;
+    }
+    let Ok(mut response) = serde_json::from_slice::<Value>(&body) else { return body };
+    let mut ids = ItemCallIds { used, assigned: BTreeMap::new() };
+    if ids.replace_all(&mut response) { response.to_string().into() } else { body }
 }
 
 impl ResponseEvents {
     /// Creates a reader that also stores the answer if `record` is given.
-    pub fn with_recorder(record: Option<ResponseRecorder>) -> Self {
-        Self { record, ..Self::default() }
+    pub fn new(record: Option<ResponseRecorder>, used: UsedCallIds) -> Self {
+        Self { record, ids: ItemCallIds { used, assigned: BTreeMap::new() }, ..Self::default() }
     }
 }
 
@@ -127,6 +175,19 @@ impl EventReader for ResponseEvents {
 
     fn is_marked(block: &[u8]) -> bool {
         METERED_EVENT_MARKS.iter().any(|mark| mark.find(block).is_some())
+    }
+
+    fn rewrite(&mut self, said: &mut Value) -> bool {
+        let index = said["output_index"].as_u64();
+        match (said["type"].as_str(), index) {
+            (Some("response.output_item.added" | "response.output_item.done"), Some(index)) => {
+                said.get_mut("item").is_some_and(|item| self.ids.replace(index, item))
+            }
+            (Some("response.completed" | "response.incomplete"), _) => {
+                said.get_mut("response").is_some_and(|response| self.ids.replace_all(response))
+            }
+            _ => false,
+        }
     }
 
     fn read(&mut self, said: &Value, meter: &Meter) -> Result<(), Failure> {

@@ -58,6 +58,10 @@ fn adds_a_cache_key_for_openai() {
     assert_eq!(key(openai, None, json!("own")), "own");
     assert_eq!(key(openai, Some("cache=no"), Value::Null), Value::Null);
     assert_eq!(key("http://127.0.0.1:8000/v1", None, Value::Null), Value::Null);
+    assert!(
+        key("https://api.kimi.com/coding/v1", None, Value::Null).is_string(),
+        "its coding plan caches nothing without"
+    );
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn frames() -> Vec<Value> {
     };
     vec![
         chunk(json!({"content": "So."})),
-        call(0, "c1", "apply_patch", left),
+        call(0, "c3", "apply_patch", left),
         chunk(json!({"tool_calls": [{"index": 0, "function": {"arguments": right}}]})),
         call(1, "c2", "look", "{}"),
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}),
@@ -108,7 +108,7 @@ fn streams_custom_calls_with_their_text() {
     let call = &output[1];
     assert_eq!(
         (&call["type"], &call["call_id"], &call["input"]),
-        (&json!("custom_tool_call"), &json!("c1"), &json!(PATCH))
+        (&json!("custom_tool_call"), &json!("c3"), &json!(PATCH))
     );
     assert_eq!((&output[2]["type"], &output[2]["arguments"]), (&json!("function_call"), &json!("{}")));
     assert_eq!(output.as_array().unwrap().len(), 3);
@@ -118,7 +118,7 @@ fn streams_custom_calls_with_their_text() {
         chunks.iter().flat_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array()).flatten().collect();
     assert_eq!(
         calls[0],
-        &json!({"index": 0, "id": "c1", "type": "custom", "custom": {"name": "apply_patch", "input": ""}})
+        &json!({"index": 0, "id": "c3", "type": "custom", "custom": {"name": "apply_patch", "input": ""}})
     );
     assert!(calls.contains(&&json!({"index": 0, "custom": {"input": PATCH}})), "{calls:?}");
     assert!(calls.iter().any(|call| call["function"]["name"] == "look" && call["index"] == 1), "{calls:?}");

@@ -25,6 +25,9 @@ fn failed_ends() -> Vec<(Value, AiError)> {
         reasons.iter().map(|reason| (json!({"finish_reason": reason}), UNAVAILABLE)).collect();
     ends.extend([
         (json!({"finish_reason": "network_error"}), UNAVAILABLE),
+        (json!({"finish_reason": "upstream_error"}), UNAVAILABLE),
+        (json!({"finish_reason": "timed_out"}), UNAVAILABLE),
+        (json!({"finish_reason": "stop", "native_finish_reason": "PROVIDER_OVERLOADED"}), UNAVAILABLE),
         (json!({"finish_reason": "ERROR"}), UNAVAILABLE),
         (json!({"finish_reason": "error", "native_finish_reason": "MALFORMED_FUNCTION_CALL"}), AiError::Garbled),
         (json!({"finish_reason": "stop", "native_finish_reason": "MALFORMED_FUNCTION_CALL"}), AiError::Garbled),
@@ -197,5 +200,23 @@ fn ignores_other_stops() {
         let answer = choice("message", &said, &json!({"finish_reason": "stop", "matched_stop": stop}));
         let (answer, _) = read_whole(answer.to_string().as_bytes(), parser, &Meter::default()).unwrap();
         assert_eq!(answer.choices[0].stop_sequence.as_deref(), expected, "{stop}");
+    }
+}
+
+#[test]
+fn reads_the_finish_reasons_of_other_servers() {
+    for (reason, expected) in [
+        ("MAX_TOKENS", "length"),
+        ("max_new_tokens", "length"),
+        ("content_filter: RECITATION", "content_filter"),
+        ("content_filter: PROHIBITED_CONTENT", "content_filter"),
+        ("guardrail_intervened", "content_filter"),
+        ("eos", "stop"),
+        ("STOP", "stop"),
+    ] {
+        let said = json!({"role": "assistant", "content": "x"});
+        let body = choice("message", &said, &json!({"finish_reason": reason}));
+        let (answer, _) = whole(ProviderKind::OPENAI, ApiStyle::Chat, &body).unwrap();
+        assert_eq!(answer["choices"][0]["finish_reason"], expected, "{reason}");
     }
 }

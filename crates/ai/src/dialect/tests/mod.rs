@@ -3,6 +3,7 @@
 mod answers;
 mod audio;
 mod caches;
+mod call_ids;
 mod citations;
 mod custom_tools;
 mod files;

@@ -8,6 +8,7 @@ use crate::{
     ApiStyle, Meter, ProviderKind,
     dialect::anthropic::passthrough::{MessageEvents, MessagesTap},
     tapped_stream::Tap,
+    used_call_ids::UsedCallIds,
 };
 
 fn body(assistant: &Value, user: &Value) -> Value {
@@ -157,7 +158,7 @@ fn meters_server_tools_while_streaming() {
     };
     for (pays_for_code, containers) in [(true, Some(1)), (false, None)] {
         let meter = Meter::default();
-        let mut tap = MessagesTap::with_reader(MessageEvents::new(pays_for_code));
+        let mut tap = MessagesTap::with_reader(MessageEvents::new(pays_for_code, UsedCallIds::default()));
         let mut told = |said: Value| {
             let kind = said["type"].as_str().unwrap();
             let event = Bytes::from(format!("event: {kind}\ndata: {said}\n\n"));

@@ -8,19 +8,58 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    super::{new_call_id, provider_format::ChatReader},
-    REASONING_KEY,
+    super::{
+        finish,
+        provider_format::{self, ChatReader},
+    },
+    FINISH_KEY, REASONING_KEY,
     chunk::ParsedChoice,
     has_calls, has_non_null_value,
     request::{byte_range, present, replace_ranges},
 };
-use crate::canonical::{Event, Reader};
+use crate::{
+    canonical::{Event, Reader},
+    used_call_ids::UsedCallIds,
+};
 
 /// Byte range of an answer or chunk, and the text that replaces it.
 pub(crate) type Edit = ((usize, usize), String);
 
 const STOP: &str = r#""stop""#;
 const TOOL_CALLS: &str = r#""tool_calls""#;
+/// Finish reasons that client libraries know.
+const STANDARD_REASONS: [&str; 6] =
+    [STOP, TOOL_CALLS, r#""length""#, r#""content_filter""#, r#""function_call""#, "null"];
+
+/// JSON of the finish reason that replaces this one; `None` if it stays. Client libraries refuse unknown
+/// ones, take an empty one for the end, and wait for calls that `tool_calls` announces.
+fn standard_reason(reason: &str, has_calls: bool) -> Option<String> {
+    let name = reason.trim_matches('"');
+    if name.is_empty() || !reason.starts_with('"') {
+        return (reason != "null").then(|| "null".to_owned());
+    }
+    let standard = if STANDARD_REASONS.contains(&reason) {
+        reason.to_owned()
+    } else {
+        Value::from(provider_format::reason(finish(name))).to_string()
+    };
+    let fitting = match standard.as_str() {
+        STOP if has_calls => TOOL_CALLS.to_owned(),
+        TOOL_CALLS if !has_calls => STOP.to_owned(),
+        _ => standard,
+    };
+    (fitting != reason).then_some(fitting)
+}
+
+/// True if the finish reason of a whole answer may have to be replaced.
+fn has_odd_finish(body: &[u8]) -> bool {
+    FINISH_KEY.find_iter(body).any(|at| {
+        let value = body[at + FINISH_KEY.needle().len()..].trim_ascii_start();
+        let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_start();
+        // Without calls, `tool_calls` is odd too.
+        !STANDARD_REASONS.iter().any(|reason| *reason != TOOL_CALLS && value.starts_with(reason.as_bytes()))
+    })
+}
 
 /// Repairs the chunks of one stream.
 #[derive(Debug, Default)]
@@ -29,9 +68,15 @@ pub(super) struct ChunkRepairer {
     calls: ChatReader,
     /// Choices that have a call.
     with_calls: BTreeSet<u32>,
+    /// Ids of the calls so far in the conversation.
+    used_ids: UsedCallIds,
 }
 
 impl ChunkRepairer {
+    pub(super) fn new(used_ids: UsedCallIds) -> Self {
+        Self { used_ids, ..Self::default() }
+    }
+
     /// Returns the edits of a chunk; none if it conforms to the format.
     pub(super) fn repair(&mut self, data: &Bytes, choices: &[ParsedChoice<'_>]) -> Vec<Edit> {
         let mut edits = Vec::new();
@@ -43,9 +88,10 @@ impl ChunkRepairer {
                     edits.extend(repaired.map(|repaired| (byte_range(data, call), repaired)));
                 }
             }
-            let stop = choice.finish_reason.filter(|reason| reason.get() == STOP);
-            if let (Some(reason), true) = (stop, self.with_calls.contains(&choice.place())) {
-                edits.push((byte_range(data, reason), TOOL_CALLS.to_owned()));
+            if let Some(reason) = choice.finish_reason
+                && let Some(standard) = standard_reason(reason.get(), self.with_calls.contains(&choice.place()))
+            {
+                edits.push((byte_range(data, reason), standard));
             }
         }
         edits
@@ -76,6 +122,7 @@ impl ChunkRepairer {
         match start {
             Some(id) => {
                 self.with_calls.insert(choice);
+                let id = self.used_ids.replacement(&id).unwrap_or(id);
                 is_changed |= complete(&mut call, &id);
             }
             None => {
@@ -108,7 +155,7 @@ impl ChunkRepairer {
 }
 
 /// Repairs a whole answer.
-pub(crate) fn repair_whole(body: Bytes) -> Bytes {
+pub(crate) fn repair_whole(body: Bytes, mut used_ids: UsedCallIds) -> Bytes {
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]
@@ -121,7 +168,7 @@ pub(crate) fn repair_whole(body: Bytes) -> Bytes {
         #[serde(borrow)]
         finish_reason: Option<&'a RawValue>,
     }
-    if !has_calls(&body) && !has_non_null_value(&REASONING_KEY, &body) {
+    if !has_calls(&body) && !has_non_null_value(&REASONING_KEY, &body) && !has_odd_finish(&body) {
         return body;
     }
     let Ok(answer) = serde_json::from_slice::<Answer<'_>>(&body) else { return body };
@@ -131,20 +178,22 @@ pub(crate) fn repair_whole(body: Bytes) -> Bytes {
         edits.extend(message.copied_reasoning(&body));
         let calls = message.calls();
         for &call in &calls {
-            edits.extend(repair_call(call).map(|repaired| (byte_range(&body, call), repaired)));
+            edits.extend(repair_call(call, &mut used_ids).map(|repaired| (byte_range(&body, call), repaired)));
         }
-        if let Some(reason) = finish_reason.filter(|reason| reason.get() == STOP && !calls.is_empty()) {
-            edits.push((byte_range(&body, reason), TOOL_CALLS.to_owned()));
+        if let Some(reason) = finish_reason
+            && let Some(standard) = standard_reason(reason.get(), !calls.is_empty())
+        {
+            edits.push((byte_range(&body, reason), standard));
         }
     }
     if edits.is_empty() { body } else { replace_ranges(&body, edits) }
 }
 
 /// Returns a call with id, type and textual arguments. `None` if nothing changes.
-fn repair_call(raw: &RawValue) -> Option<String> {
+fn repair_call(raw: &RawValue, used_ids: &mut UsedCallIds) -> Option<String> {
     let Ok(Value::Object(mut call)) = serde_json::from_str(raw.get()) else { return None };
-    let id = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
-    let id = id.map_or_else(new_call_id, str::to_owned);
+    let id = call.get("id").and_then(Value::as_str).unwrap_or_default();
+    let id = used_ids.replacement(id).unwrap_or_else(|| id.to_owned());
     let is_completed = complete(&mut call, &id);
     (write_arguments_as_text(&mut call, "{}") || is_completed).then(|| Value::Object(call).to_string())
 }
@@ -156,7 +205,7 @@ fn complete(call: &mut Map<String, Value>, id: &str) -> bool {
         call.insert("id".to_owned(), id.into());
         is_changed = true;
     }
-    if !call.get("type").is_some_and(Value::is_string) {
+    if call.get("type").and_then(Value::as_str).is_none_or(str::is_empty) {
         let kind = if call.contains_key("custom") { "custom" } else { "function" };
         call.insert("type".to_owned(), kind.into());
         is_changed = true;

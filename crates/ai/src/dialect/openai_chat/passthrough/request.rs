@@ -7,9 +7,11 @@ use memchr::{memchr, memmem::Finder};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
 
+use super::TOOL_CALLS_KEY;
 use crate::{
     GatewayError,
     dialect::{fields::may_have, restricted_params::without_fields},
+    used_call_ids::UsedCallIds,
 };
 
 #[derive(Deserialize)]
@@ -42,6 +44,8 @@ pub(crate) struct RewrittenRequest {
     pub searches: bool,
     /// True if a code-execution container at Anthropic is billed.
     pub bills_code_container: bool,
+    /// Ids of the calls in the conversation.
+    pub used_ids: UsedCallIds,
 }
 
 const OLDER_LIMIT: &str = "max_tokens";
@@ -92,8 +96,10 @@ pub(crate) fn rewrite_request(body: &Bytes, model: &str, knows_newer: bool) -> R
     }
     let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
     let searches = head.web_search_options.is_some();
+    let has_calls = TOOL_CALLS_KEY.find(body).is_some();
+    let used_ids = if has_calls { UsedCallIds::of_body(body) } else { UsedCallIds::default() };
     let body = replace_ranges(body, parts);
-    Ok(RewrittenRequest { body, stream, wants_usage, wants_several, searches, bills_code_container: false })
+    Ok(RewrittenRequest { body, stream, wants_usage, wants_several, searches, bills_code_container: false, used_ids })
 }
 
 /// Sets the model; the flag is true if the request asks for a stream.

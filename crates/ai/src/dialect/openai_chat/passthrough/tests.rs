@@ -320,7 +320,12 @@ fn ends_choices_with_calls_by_tool_calls() {
         (&call, "stop", "tool_calls", Finish::ToolCalls),
         (&call, "tool_calls", "tool_calls", Finish::ToolCalls),
         (&call, "length", "length", Finish::Length),
+        (&call, "STOP", "tool_calls", Finish::ToolCalls),
         (&text, "stop", "stop", Finish::Stop),
+        (&text, "eos", "stop", Finish::Stop),
+        (&text, "MAX_TOKENS", "length", Finish::Length),
+        (&text, "content_filter: RECITATION", "content_filter", Finish::Filtered),
+        (&text, "tool_calls", "stop", Finish::Stop),
     ] {
         // The reason may stand beside the call or in a chunk of its own.
         let apart = [frame(delta), frame_of(&json!({"index": 0, "delta": {}, "finish_reason": said}))];
@@ -332,6 +337,36 @@ fn ends_choices_with_calls_by_tool_calls() {
             assert_eq!(meter.finish(), Some(finish), "{said}");
         }
     }
+}
+
+#[test]
+fn whole_answers_have_standard_finish_reasons() {
+    let call = json!({"id": "a", "type": "function", "function": {"name": "w", "arguments": "{}"}});
+    for (message, said, expected) in [
+        (json!({"content": "x"}), "eos", "stop"),
+        (json!({"content": "x"}), "MAX_TOKENS", "length"),
+        (json!({"content": "x"}), "tool_calls", "stop"),
+        (json!({"content": "x", "tool_calls": []}), "tool_calls", "stop"),
+        (json!({"content": null, "tool_calls": [call]}), "TOOL_CALLS", "tool_calls"),
+        (json!({"content": null, "function_call": {"name": "w", "arguments": "{}"}}), "function_call", "function_call"),
+    ] {
+        let body = json!({"choices": [{"index": 0, "message": message, "finish_reason": said}]});
+        let repaired = repair_whole(body.to_string().into(), UsedCallIds::default());
+        let repaired: Value = serde_json::from_slice(&repaired).unwrap();
+        assert_eq!(repaired["choices"][0]["finish_reason"], expected, "{body}");
+    }
+}
+
+#[test]
+fn an_empty_finish_reason_becomes_null() {
+    let frames = [
+        frame_of(&json!({"index": 0, "delta": {"role": "assistant", "content": "x"}, "finish_reason": ""})),
+        frame_of(&json!({"index": 0, "delta": {}, "finish_reason": "stop"})),
+    ];
+    let (mut tap, meter) = (ChatTap::new(false, false), Meter::default());
+    let passed = tap.pass(frames.concat().into(), &meter).unwrap().unwrap();
+    let text = String::from_utf8(passed.to_vec()).unwrap();
+    assert!(text.contains(r#""finish_reason":null"#) && text.contains(r#""finish_reason":"stop""#), "{text}");
 }
 
 #[test]
@@ -364,7 +399,7 @@ fn repairs_whole_answers() {
             answer(json!({"content": "x", "reasoning": "hm", "reasoning_content": "hm"}), "stop"),
         ),
     ] {
-        let repaired = repair_whole(sent.to_string().into());
+        let repaired = repair_whole(sent.to_string().into(), UsedCallIds::default());
         assert_eq!(serde_json::from_slice::<Value>(&repaired).unwrap(), expected, "{sent}");
     }
     for same in [
@@ -374,11 +409,13 @@ fn repairs_whole_answers() {
         json!({"tool_calls": [{"reasoning": "x"}]}),
     ] {
         let body = Bytes::from(same.to_string());
-        let repaired = repair_whole(body.clone());
+        let repaired = repair_whole(body.clone(), UsedCallIds::default());
         assert_eq!(repaired.as_ptr(), body.as_ptr(), "{same}");
     }
     let unnamed = json!({"tool_calls": [{"function": {"name": "w", "arguments": "{}"}}]});
-    let repaired: Value = serde_json::from_slice(&repair_whole(answer(unnamed, "stop").to_string().into())).unwrap();
+    let repaired: Value =
+        serde_json::from_slice(&repair_whole(answer(unnamed, "stop").to_string().into(), UsedCallIds::default()))
+            .unwrap();
     let call = &repaired["choices"][0]["message"]["tool_calls"][0];
     assert!(call["id"].as_str().is_some_and(|id| !id.is_empty()) && call["type"] == "function", "{repaired}");
 }

@@ -17,6 +17,7 @@ use crate::{
     },
     params,
     reasoning_blocks::is_own_marker,
+    used_call_ids::UsedCallIds,
 };
 
 #[derive(Deserialize)]
@@ -99,6 +100,8 @@ pub(crate) fn rewrite_request(
         parts.extend(head.tools.zip(kept).map(|(tools, kept)| (byte_range(body, tools), kept)));
         parts.extend(later.into_iter().map(|(tools, kept)| (byte_range(body, tools), kept)));
     }
+    let has_calls = CALL_ID.find(body).is_some();
+    let used_ids = if has_calls { UsedCallIds::of_body(body) } else { UsedCallIds::default() };
     Ok(RewrittenRequest {
         body: replace_ranges(body, parts),
         stream: head.stream.unwrap_or(false),
@@ -106,6 +109,7 @@ pub(crate) fn rewrite_request(
         wants_several: false,
         searches: false,
         bills_code_container: false,
+        used_ids,
     })
 }
 
