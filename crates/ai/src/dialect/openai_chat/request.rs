@@ -296,6 +296,14 @@ fn read_part(part: &Fields<'_>) -> Read<Part> {
             let name = file.text("filename")?.map(str::to_owned);
             Ok(Part::Media(Media { kind: kind_of(&source, MediaKind::File), source, detail: None, name }))
         }
+        // Videos have a part of this form at vLLM, Kimi and OpenRouter.
+        "video_url" => {
+            let url = match part.get("video_url") {
+                Some(Value::String(url)) => url.as_str(),
+                _ => part.required_object("video_url")?.required_text("url")?,
+            };
+            Ok(Part::Media(Media { kind: MediaKind::File, source: source(part, url)?, detail: None, name: None }))
+        }
         // Anthropic's blocks; some clients use one format for all models.
         "image" | "document" | "tool_use" | "tool_result" => read_block(part),
         other => Err(part.error("type", format!("Parts of type `{other}` aren't supported."))),

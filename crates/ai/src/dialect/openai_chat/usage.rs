@@ -16,18 +16,19 @@ impl From<Value> for CompletionUsage {
         // OpenRouter and Perplexity report searches in different fields.
         let searches = lenient_count(&said["server_tool_use"]["web_search_requests"]);
         let [heard, spoken] = [prompt, completion].map(|details| lenient_count(&details["audio_tokens"]));
-        let first = |values: [&Value; 4]| values.into_iter().find_map(lenient_count);
+        let first = |values: &[&Value]| values.iter().find_map(|value| lenient_count(value));
         Self(Usage {
             input: lenient_count(&said["prompt_tokens"]).or_else(|| lenient_count(&said["input_tokens"])),
-            // Names of the field at OpenAI, DeepSeek, Kimi and proxies of Claude, in this order.
-            cached: first([
+            // Names of the field at OpenAI, DeepSeek, Kimi, Mistral and proxies of Claude, in this order.
+            cached: first(&[
                 &prompt["cached_tokens"],
                 &said["prompt_cache_hit_tokens"],
                 &said["cached_tokens"],
+                &said["num_cached_tokens"],
                 &said["cache_read_input_tokens"],
             ]),
             // Names of the field at OpenRouter and LiteLLM.
-            cache_write: first([
+            cache_write: first(&[
                 &prompt["cache_write_tokens"],
                 &prompt["cache_creation_tokens"],
                 &prompt["cached_creation_tokens"],

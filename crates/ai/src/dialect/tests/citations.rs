@@ -97,6 +97,13 @@ fn answers() -> Vec<Cited> {
         chat(&none, &json!({"citations": [URL], "search_results": [{"title": "A", "url": URL}]}), "A", ALL),
         chat(&none, &json!({"citations": [URL]}), URL, ALL),
         chat(&none, &json!({"web_search": [{"link": URL, "title": "A"}]}), "A", ALL),
+        chat(&none, &json!({"search_info": {"search_results": [{"url": URL, "title": "A", "index": 1}]}}), "A", ALL),
+        chat(
+            &json!({"executed_tools": [{"type": "search", "search_results": {"results": [{"url": URL, "title": "A"}]}}]}),
+            &none,
+            "A",
+            ALL,
+        ),
         chat(&nested, &json!({"citations": [URL]}), "A", CITED),
         claude(),
         gemini(&json!({"endIndex": 11, "text": "Café fact."}), CITED),

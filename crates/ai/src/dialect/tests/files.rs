@@ -198,3 +198,20 @@ fn anonymises_user_ids_for_anthropic() {
         assert_eq!(named(odd), named(odd));
     }
 }
+
+#[test]
+fn sends_videos_to_gemini() {
+    let film = "https://www.youtube.com/watch?v=x";
+    for (video, part) in [
+        (json!({"url": film}), json!({"fileData": {"fileUri": film}})),
+        (json!(film), json!({"fileData": {"fileUri": film}})),
+        (
+            json!({"url": "data:video/mp4;base64,AAAA"}),
+            json!({"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}),
+        ),
+    ] {
+        let body = asked(&json!({"type": "video_url", "video_url": video}));
+        let gemini = translated(ApiStyle::Chat, ProviderKind::GEMINI, &body);
+        assert_eq!(gemini["contents"][0]["parts"][1], part, "{body}");
+    }
+}

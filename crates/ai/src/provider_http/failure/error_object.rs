@@ -153,6 +153,9 @@ impl ErrorObject {
             Value::Object(object) => object,
             _ => return None,
         };
+        if let Some(told) = object.get("base_resp").and_then(Self::read_minimax) {
+            return Some(told);
+        }
         let error = match object.get("error") {
             Some(Value::Null) | None if object.get("object").and_then(Value::as_str) == Some("error") => value,
             Some(Value::Null) | None => return None,
@@ -194,6 +197,22 @@ impl ErrorObject {
         for detail in error.get("details").and_then(Value::as_array).into_iter().flatten() {
             told.read_detail(detail);
         }
+        Some(told)
+    }
+
+    /// Parses `MiniMax`'s error, which it sends with status 200 beside an empty answer.
+    fn read_minimax(response: &Value) -> Option<Self> {
+        let code = response["status_code"].as_u64().filter(|code| *code != 0)?;
+        let word = match code {
+            1_002 | 1_039 => "rate_limit_exceeded",
+            1_004 | 2_049 => "invalid_api_key",
+            1_008 => "insufficient_quota",
+            1_026 | 1_027 => "content_filter",
+            2_013 => "invalid_request_error",
+            _ => "server_error",
+        };
+        let mut told = Self { codes: vec![word.to_owned()], ..Self::default() };
+        told.set_message(response["status_msg"].as_str().unwrap_or_default().to_owned());
         Some(told)
     }
 

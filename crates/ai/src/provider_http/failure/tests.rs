@@ -279,3 +279,21 @@ fn logs_only_plain_identifiers() {
     };
     assert_eq!(told.safe_code(), "rate_limit");
 }
+
+#[test]
+fn parses_the_errors_of_minimax() {
+    let of = |code: u64| {
+        parse_value(&json!({"id": "x", "choices": null, "base_resp": {"status_code": code, "status_msg": "no"}}))
+    };
+    assert_eq!(of(0), None);
+    for (code, error) in [
+        (1_002, AiError::Busy { retry_after: None }),
+        (1_004, AiError::Credentials),
+        (1_008, AiError::Quota),
+        (1_027, AiError::Declined),
+        (2_013, AiError::Rejected),
+        (1_013, AiError::Unavailable { retry_after: None }),
+    ] {
+        assert_eq!(of(code).map(|failure| failure.error), Some(error), "{code}");
+    }
+}

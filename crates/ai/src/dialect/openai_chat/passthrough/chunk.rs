@@ -29,6 +29,8 @@ pub(super) struct ParsedChunk<'a> {
     error: Option<&'a RawValue>,
     #[serde(borrow)]
     object: Option<&'a RawValue>,
+    /// Status of MiniMax.
+    base_resp: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -118,7 +120,11 @@ impl ParsedChunk<'_> {
     pub(super) fn is_error(&self) -> bool {
         // Some servers send an empty error with each answer; it doesn't count as an error.
         let is_told = |error: &RawValue| !matches!(error.get(), r#""""# | "{}" | "[]" | "false" | "0");
-        self.error.is_some_and(is_told) || self.object.is_some_and(|object| object.get() == r#""error""#)
+        let has_failed =
+            || self.base_resp.as_ref().is_some_and(|status| status["status_code"].as_u64().unwrap_or(0) != 0);
+        self.error.is_some_and(is_told)
+            || has_failed()
+            || self.object.is_some_and(|object| object.get() == r#""error""#)
     }
 
     pub(super) fn usage(&self) -> Option<CompletionUsage> {

@@ -118,6 +118,10 @@ impl ChatReader {
                 out.push(Event::Text { choice, text });
             }
             self.read_annotations(choice, said, out);
+            // Searches of Groq's compound systems.
+            for tool in said.get("executed_tools").and_then(Value::as_array).into_iter().flatten() {
+                self.add_sources(&tool["search_results"]["results"]);
+            }
             if reason.is_some() {
                 self.cite_sources(choice, out);
             }
@@ -176,21 +180,26 @@ impl ChatReader {
         Some(Event::ReasoningDetails { choice, details })
     }
 
-    /// Reads the web pages that Perplexity, xAI and GLM list beside the choices.
+    /// Reads the web pages that Perplexity, xAI, GLM and Qwen list beside the choices.
     fn read_sources(&mut self, chunk: &Value) {
-        for name in ["search_results", "web_search", "citations"] {
-            for source in chunk[name].as_array().into_iter().flatten() {
-                let text = |name: &str| source[name].as_str();
-                let Some(url) = source.as_str().or_else(|| text("url")).or_else(|| text("link")) else { continue };
-                let title = text("title").map(str::to_owned);
-                match self.sources.iter().position(|(known, _)| known == url) {
-                    Some(at) => {
-                        let known = &mut self.sources[at].1;
-                        *known = known.take().or(title);
-                    }
-                    None if url.is_empty() || self.sources.len() == Citations::MAX => {}
-                    None => self.sources.push((url.to_owned(), title)),
+        let of_qwen = &chunk["search_info"]["search_results"];
+        for list in [&chunk["search_results"], &chunk["web_search"], &chunk["citations"], of_qwen] {
+            self.add_sources(list);
+        }
+    }
+
+    fn add_sources(&mut self, list: &Value) {
+        for source in list.as_array().into_iter().flatten() {
+            let text = |name: &str| source[name].as_str();
+            let Some(url) = source.as_str().or_else(|| text("url")).or_else(|| text("link")) else { continue };
+            let title = text("title").map(str::to_owned);
+            match self.sources.iter().position(|(known, _)| known == url) {
+                Some(at) => {
+                    let known = &mut self.sources[at].1;
+                    *known = known.take().or(title);
                 }
+                None if url.is_empty() || self.sources.len() == Citations::MAX => {}
+                None => self.sources.push((url.to_owned(), title)),
             }
         }
     }
