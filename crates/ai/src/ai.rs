@@ -120,7 +120,7 @@ impl Ai {
                 Some(proxy) => Http::new(Some(proxy), Arc::clone(&limits))?,
                 None => shared.clone(),
             };
-            let upstream = Arc::new(Upstream::build(&provider, http, limits.backoff)?);
+            let upstream = Arc::new(Upstream::build(&provider, http, outgoing.clone(), limits.backoff)?);
             Ok(RegisteredProvider { upstream, settings: provider, is_added: false })
         };
         let known = settings.providers.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
@@ -206,7 +206,7 @@ impl Ai {
         let guarded = self.outgoing.client_for(&settings.base()?);
         let guarded = guarded.map_err(|_| SettingsError::BaseUrl(settings.name.clone()))?;
         let http = if self.has_proxy { self.shared_http.clone() } else { Http::of(guarded, Arc::clone(&self.limits)) };
-        let upstream = Upstream::build(settings, http, self.limits.backoff)?;
+        let upstream = Upstream::build(settings, http, self.outgoing.clone(), self.limits.backoff)?;
         if let Some(hearer) = self.key_listener.get() {
             upstream.set_key_listener(hearer);
         }

@@ -4,9 +4,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use memchr::memmem;
 use outgoing::{FetchLimits, FetchedResponse, Outgoing, OutgoingError};
 use reqwest::Url;
+use serde_json::Value;
 
 use crate::{
     GatewayError,
@@ -32,40 +35,114 @@ pub(crate) async fn inline_images(outgoing: &Outgoing, request: &mut Request) ->
     for turn in &mut request.turns {
         collect(&mut turn.parts, &mut named);
     }
-    let mut addresses: Vec<String> = named.iter().filter_map(|media| address(media).map(str::to_owned)).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    if addresses.len() > MAX_PICTURES {
-        return Err(GatewayError::invalid(format!(
-            "A request to this model can have up to {MAX_PICTURES} pictures by address. Send the others as data URLs with base64."
-        )));
-    }
-    let fetched: Vec<(String, String, String)> = stream::iter(addresses)
-        .map(|address| async move {
-            let url: Url =
-                address.parse().map_err(|_| GatewayError::invalid("The address of a picture isn't valid."))?;
-            let (mime, data) = picture(&outgoing.get(url, LIMITS).await.map_err(refusal)?)?;
-            Ok::<_, GatewayError>((address, mime, data))
-        })
-        .buffer_unordered(MAX_CONCURRENT)
-        .try_collect()
-        .await?;
-    let pictures: HashMap<String, (String, String)> =
-        fetched.into_iter().map(|(address, mime, data)| (address, (mime, data))).collect();
-    let together: usize = named
-        .iter()
-        .filter_map(|media| address(media).and_then(|address| pictures.get(address)))
-        .map(|(_, data)| data.len() / 4 * 3)
-        .sum();
-    if together > MAX_TOTAL {
-        return Err(GatewayError::invalid("The pictures named by their addresses are larger than 14 MiB together."));
-    }
+    let addresses: Vec<String> = named.iter().filter_map(|media| address(media).map(str::to_owned)).collect();
+    let pictures = download(outgoing, addresses).await.map_err(|(_, error)| error)?;
     for media in named {
         if let Some((mime, data)) = address(media).and_then(|address| pictures.get(address)).cloned() {
             media.source = Source::Data { mime, data };
         }
     }
     Ok(())
+}
+
+/// Replaces the URLs of images in the body of chat completions. `None` if there are none. An error names
+/// the field.
+pub(crate) async fn inline_chat_images(outgoing: &Outgoing, body: &Bytes) -> Result<Option<Bytes>, GatewayError> {
+    if !may_have_image_urls(body) {
+        return Ok(None);
+    }
+    // A malformed body is reported by the provider.
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return Ok(None) };
+    let mut named = chat_image_urls(&mut value);
+    if named.is_empty() {
+        return Ok(None);
+    }
+    let addresses: Vec<String> = named.iter().filter_map(|(_, url)| url.as_str().map(str::to_owned)).collect();
+    let param_of =
+        |address: &str| named.iter().find(|(_, url)| url.as_str() == Some(address)).map(|(param, _)| param.clone());
+    let pictures = match download(outgoing, addresses).await {
+        Ok(pictures) => pictures,
+        Err((address, error)) => {
+            let param = address.as_deref().and_then(param_of).unwrap_or_else(|| "messages".to_owned());
+            return Err(error.with_param(param));
+        }
+    };
+    for (param, url) in &mut named {
+        let Some((mime, data)) = url.as_str().and_then(|url| pictures.get(url)) else { continue };
+        if mime == "application/pdf" {
+            let message = "This model can't read a PDF by its address. Send its text, or its pages as pictures.";
+            return Err(GatewayError::invalid_param(param.clone(), message));
+        }
+        **url = format!("data:{mime};base64,{data}").into();
+    }
+    Ok(Some(value.to_string().into()))
+}
+
+/// True if a body of chat completions may have images by URL.
+pub(crate) fn may_have_image_urls(body: &[u8]) -> bool {
+    let has = |text: &str| memmem::find(body, text.as_bytes()).is_some();
+    has("\"image_url\"") && (has("\"http://") || has("\"https://") || has("\"HTTP"))
+}
+
+/// URLs of images in chat completions, with the names of their fields.
+fn chat_image_urls(body: &mut Value) -> Vec<(String, &mut Value)> {
+    let messages = body.get_mut("messages").and_then(Value::as_array_mut).into_iter().flatten();
+    let mut found = Vec::new();
+    for (message, fields) in messages.enumerate() {
+        let parts = fields.get_mut("content").and_then(Value::as_array_mut).into_iter().flatten();
+        for (place, part) in parts.enumerate() {
+            let param = format!("messages[{message}].content[{place}].image_url");
+            let Some(image) = part.get_mut("image_url") else { continue };
+            let url = if image.is_object() { image.get_mut("url") } else { Some(image) };
+            found.extend(url.filter(|url| is_web_url(url)).map(|url| (param, url)));
+        }
+    }
+    found
+}
+
+fn is_web_url(url: &Value) -> bool {
+    let begins =
+        |text: &str, scheme: &str| text.get(..scheme.len()).is_some_and(|own| own.eq_ignore_ascii_case(scheme));
+    url.as_str().is_some_and(|text| begins(text, "http://") || begins(text, "https://"))
+}
+
+/// Downloads images. Returns the media type and the base64 data of each URL, or an error with the URL
+/// that it is about.
+async fn download(
+    outgoing: &Outgoing,
+    mut addresses: Vec<String>,
+) -> Result<HashMap<String, (String, String)>, (Option<String>, GatewayError)> {
+    let named = addresses.clone();
+    addresses.sort_unstable();
+    addresses.dedup();
+    if addresses.len() > MAX_PICTURES {
+        let message = format!(
+            "A request to this model can have up to {MAX_PICTURES} pictures by address. Send the others as data URLs with base64."
+        );
+        return Err((None, GatewayError::invalid(message)));
+    }
+    let pictures: HashMap<String, (String, String)> = stream::iter(addresses)
+        .map(|address| async move {
+            let fetching = async {
+                let url: Url =
+                    address.parse().map_err(|_| GatewayError::invalid("The address of a picture isn't valid."))?;
+                picture(&outgoing.get(url, LIMITS).await.map_err(refusal)?)
+            };
+            match fetching.await {
+                Ok(picture) => Ok((address, picture)),
+                Err(error) => Err((Some(address), error)),
+            }
+        })
+        .buffer_unordered(MAX_CONCURRENT)
+        .try_collect()
+        .await?;
+    let together: usize =
+        named.iter().filter_map(|address| pictures.get(address)).map(|(_, data)| data.len() / 4 * 3).sum();
+    if together > MAX_TOTAL {
+        let message = "The pictures named by their addresses are larger than 14 MiB together.";
+        return Err((None, GatewayError::invalid(message)));
+    }
+    Ok(pictures)
 }
 
 /// URL of a medium that the provider can't fetch itself.
@@ -127,7 +204,43 @@ fn refusal(error: OutgoingError) -> GatewayError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn finds_the_urls_of_chat_images() {
+        let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+        let mut body = json!({"messages": [
+            {"role": "system", "content": "https://e.org \"image_url\""},
+            {"role": "user", "content": [{"type": "text", "text": "x"}, image("https://e.org/a.png"), image("data:image/png;base64,AA")]},
+            {"role": "user", "content": [{"type": "image_url", "image_url": "HTTPS://e.org/b.png"}]},
+        ]});
+        assert!(may_have_image_urls(body.to_string().as_bytes()));
+        let found: Vec<(String, String)> = chat_image_urls(&mut body)
+            .into_iter()
+            .map(|(param, url)| (param, url.as_str().unwrap().to_owned()))
+            .collect();
+        let expected = [
+            ("messages[1].content[1].image_url", "https://e.org/a.png"),
+            ("messages[2].content[0].image_url", "HTTPS://e.org/b.png"),
+        ];
+        assert_eq!(found, expected.map(|(param, url)| (param.to_owned(), url.to_owned())));
+        assert!(!may_have_image_urls(json!({"messages": [{"content": [image("data:")]}]}).to_string().as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_field_of_an_image() {
+        let outgoing = Outgoing::new(&appcore::config::Outgoing::default()).unwrap();
+        for url in ["http://e.org/a.png", "https://127.0.0.1/a.png", "https://"] {
+            let body =
+                json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]});
+            let refused = inline_chat_images(&outgoing, &body.to_string().into()).await.unwrap_err();
+            assert_eq!(refused.param.as_deref(), Some("messages[0].content[0].image_url"), "{url}");
+        }
+        let inline = json!({"messages": [{"role": "user", "content": "https://e.org and \"image_url\""}]});
+        assert_eq!(inline_chat_images(&outgoing, &inline.to_string().into()).await.unwrap(), None);
+    }
 
     #[test]
     fn detects_media_types_by_first_bytes() {

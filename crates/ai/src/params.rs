@@ -205,15 +205,26 @@ pub(crate) fn find(model: &str) -> Option<&'static ModelParams> {
 pub(crate) fn canonical_name(model: &str) -> String {
     let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain).to_ascii_lowercase();
     // Examples: `us.anthropic.claude-opus-4-1-20250805-v1:0` and `claude-opus-4.1`.
-    match plain.find("claude-") {
-        Some(at) => plain[at..].replace('.', "-"),
+    if let Some(at) = plain.find("claude-") {
+        return plain[at..].replace('.', "-");
+    }
+    // Example: `us.mistral.devstral-2-123b`.
+    let vendor = plain.split('.').position(|part| BEDROCK_VENDORS.contains(&part)).filter(|place| *place < 2);
+    match vendor {
+        Some(place) => plain.splitn(place + 2, '.').last().unwrap_or_default().to_owned(),
         None => plain,
     }
 }
 
-/// True if the table row of this name applies to the model.
+/// Vendors in the names of Bedrock's models.
+const BEDROCK_VENDORS: [&str; 10] =
+    ["openai", "mistral", "qwen", "meta", "moonshot", "moonshotai", "deepseek", "minimax", "zai", "nvidia"];
+
+/// True if the table row of this name applies to the model. OpenRouter's variants (`:free`) are of the
+/// same model.
 pub(crate) fn matches_model(name: &str, plain: &str) -> bool {
-    name.strip_suffix('*').map_or(plain == name, |beginning| plain.starts_with(beginning))
+    let is_same = || plain == name || plain.split_once(':').is_some_and(|(own, _)| own == name);
+    name.strip_suffix('*').map_or_else(is_same, |beginning| plain.starts_with(beginning))
 }
 
 /// Model parameters to which a request was [fitted](fit).
@@ -434,5 +445,22 @@ mod tests {
         let fitted = fit(&question, "mine", own.as_ref());
         assert_eq!(for_request(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
         assert_eq!(for_request(&question, "mine"), None);
+    }
+
+    #[test]
+    fn names_of_resellers_are_those_of_the_vendor() {
+        for (name, plain) in [
+            ("us.anthropic.claude-opus-4-1-20250805-v1:0", "claude-opus-4-1-20250805-v1:0"),
+            ("anthropic/claude-opus-4.1", "claude-opus-4-1"),
+            ("us.mistral.devstral-2-123b", "devstral-2-123b"),
+            ("openai.gpt-oss-120b", "gpt-oss-120b"),
+            ("accounts/fireworks/models/kimi-k2-instruct", "kimi-k2-instruct"),
+            ("qwen", "qwen"),
+            ("gpt-5.4", "gpt-5.4"),
+            ("glm-4.5", "glm-4.5"),
+        ] {
+            assert_eq!(canonical_name(name), plain, "{name}");
+        }
+        assert!(matches_model("kimi-k2", "kimi-k2:free") && !matches_model("kimi-k2", "kimi-k2.5"));
     }
 }

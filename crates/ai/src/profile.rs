@@ -117,6 +117,8 @@ pub(crate) struct Profile {
     left_out: Vec<MediaKind>,
     /// The content of a message must be a string.
     refuses_text_parts: bool,
+    /// Images must be inline.
+    refuses_image_urls: bool,
     schema: SchemaSupport,
     needs_json_word: bool,
     forced_tool: ForcedTool,
@@ -128,8 +130,15 @@ pub(crate) struct Profile {
     newer_limit: Option<bool>,
     max_output: Option<u64>,
     max_stops: Option<usize>,
+    max_temperature: Option<u8>,
     has_short_call_ids: bool,
     refuses_empty_parameters: bool,
+    /// Assistant messages need text or calls.
+    refuses_empty_answers: bool,
+    /// Each call has exactly one result.
+    pairs_tool_results: bool,
+    /// Messages of users and tools need a text.
+    refuses_empty_content: bool,
     streams_only: bool,
     search: Option<OwnSearch>,
     shortened: Vec<String>,
@@ -220,6 +229,11 @@ impl Profile {
         self.dropped.iter().any(|dropped| dropped == field)
     }
 
+    /// True if images have to be sent inline.
+    pub fn refuses_image_urls(&self) -> bool {
+        self.refuses_image_urls
+    }
+
     /// Web search of the provider; `None` if that isn't known.
     pub fn search(&self) -> Option<OwnSearch> {
         self.search
@@ -247,6 +261,7 @@ impl Profile {
             ("images", _) => return self.set_media(MediaKind::Image, value),
             ("files", _) => return self.set_media(MediaKind::File, value),
             ("audio", _) => return self.set_media(MediaKind::Audio, value),
+            ("image_urls", _) => return set_flag(&mut self.refuses_image_urls, value, "no"),
             ("text_parts", _) => return set_flag(&mut self.refuses_text_parts, value, "no"),
             ("schema", "yes") => self.schema = SchemaSupport::Full,
             ("schema", "object") => self.schema = SchemaSupport::Object,
@@ -278,10 +293,15 @@ impl Profile {
             ("limit", "max_tokens") => self.newer_limit = Some(false),
             ("limit", "max_completion_tokens") => self.newer_limit = Some(true),
             ("max_output", _) => return set_number(&mut self.max_output, value),
+            ("max_temperature", _) => return set_number(&mut self.max_temperature, value),
             ("max_stops", _) => return set_number(&mut self.max_stops, value),
             ("call_ids", "any") => self.has_short_call_ids = false,
             ("call_ids", "9") => self.has_short_call_ids = true,
             ("empty_parameters", _) => return set_flag(&mut self.refuses_empty_parameters, value, "no"),
+            ("tool_results", "any") => self.pairs_tool_results = false,
+            ("tool_results", "paired") => self.pairs_tool_results = true,
+            ("empty_answers", _) => return set_flag(&mut self.refuses_empty_answers, value, "no"),
+            ("empty_content", _) => return set_flag(&mut self.refuses_empty_content, value, "no"),
             ("stream", "any") => self.streams_only = false,
             ("stream", "only") => self.streams_only = true,
             ("search", name) => {

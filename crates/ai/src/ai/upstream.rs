@@ -11,6 +11,7 @@ use appcore::{
     work_pool::WorkOwner,
 };
 use bytes::Bytes;
+use outgoing::Outgoing;
 use reqwest::{
     Method, Request, Response, Url,
     header::{self, HeaderMap, HeaderValue},
@@ -24,6 +25,8 @@ use crate::{
     blocking_pool::run,
     canonical::{Reader, Request as ChatQuestion},
     dialect::{EndpointPath, openai_responses, restricted_params},
+    forward::AttemptError,
+    image_download,
     keys::{KeyLease, KeyPool},
     params::ModelParamOverrides,
     profile::{
@@ -53,6 +56,8 @@ pub(crate) struct Upstream {
     pub name: String,
     pub kind: ProviderKind,
     pub http: Http,
+    /// Client for images that the provider can't fetch itself.
+    outgoing: Outgoing,
     pub base: Url,
     /// Address of the Responses API, if the provider has one.
     pub responses_url: Option<Url>,
@@ -95,7 +100,12 @@ pub(crate) struct AnswerRequest<'a> {
 }
 
 impl Upstream {
-    pub(super) fn build(settings: &ProviderSettings, http: Http, backoff: Duration) -> Result<Self, SettingsError> {
+    pub(super) fn build(
+        settings: &ProviderSettings,
+        http: Http,
+        outgoing: Outgoing,
+        backoff: Duration,
+    ) -> Result<Self, SettingsError> {
         let base = settings.base()?;
         if settings.keys.iter().any(|key| HeaderValue::from_str(key.expose()).is_err()) {
             return Err(SettingsError::Key(settings.name.clone()));
@@ -106,6 +116,7 @@ impl Upstream {
             name: settings.name.clone(),
             kind: settings.kind,
             http,
+            outgoing,
             responses_url: None,
             profiles: DeploymentProfiles::new(settings.kind, base.clone()),
             hosted_tools: settings.hosted_tools,
@@ -187,7 +198,14 @@ impl Upstream {
     /// switches the model to that API and returns true: the request has to be sent again, and its
     /// success [confirmed](Self::confirm_responses).
     pub(crate) fn switch_to_responses(&self, attempt: &Attempt<'_>, failure: &Failure) -> bool {
-        let phrases = ["v1/responses", "not supported in the v1/chat/completions"];
+        let phrases = [
+            "v1/responses",
+            "not supported in the v1/chat/completions",
+            // Azure and GitHub Copilot.
+            "chatcompletion operation does not work",
+            "not accessible via the /chat/completions",
+            "only supports the responses api",
+        ];
         let is_asked = self.kind.dialect().may_have_responses_api()
             && failure
                 .refusal
@@ -240,22 +258,23 @@ impl Upstream {
         attempt: &Attempt<'_>,
         request: AnswerRequest<'_>,
         deadline: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, AttemptError> {
         let (owner, format, model) = (request.owner, request.format, attempt.model);
         let mut profile = self.profile(attempt);
-        let mut body = adapted(owner, &profile, format, request.body.clone()).await?;
+        let mut original = self.with_inline_images(&profile, format, request.body.clone()).await?;
+        let mut body = adapted(owner, &profile, format, original.clone()).await?;
         let first = match self.post_answer_request(attempt, &request, body.clone(), deadline).await {
             Err(failure) if failure.refusal.is_some() => failure,
-            sent => return sent,
+            sent => return Ok(sent?),
         };
         let mut next_refusal = first.refusal.clone();
         let mut last_message = String::new();
         let mut remedies: Vec<Remedy> = Vec::new();
         while let Some(refusal) = next_refusal.take().filter(|_| remedies.len() < MAX_REPAIRS) {
             let message = refusal.message.clone();
-            let (current, original) = (Arc::clone(&profile), request.body.clone());
-            let finding = run(owner, body.len(), move || repair(&refusal, &current, format, &original, &body));
-            let Ok(Some((remedy, repaired))) = finding.await else { break };
+            let (current, unadapted) = (Arc::clone(&profile), original.clone());
+            let finding = run(owner, body.len(), move || repair(&refusal, &current, format, &unadapted, &body));
+            let Ok(Some((remedy, mut repaired))) = finding.await else { break };
             // The same message again means that the last repair was of no use. Another setting for it is
             // tried, but no further field is dropped.
             if message == last_message && remedy.drops_fields() {
@@ -263,6 +282,10 @@ impl Upstream {
             }
             last_message = message;
             profile = Arc::new(profile.with(remedy.settings.iter().map(String::as_str)));
+            if remedy.inlines_images() {
+                original = self.with_inline_images(&profile, format, original).await?;
+                repaired = adapted(owner, &profile, format, original.clone()).await?;
+            }
             remedies.push(remedy);
             match self.post_answer_request(attempt, &request, repaired.clone(), deadline).await {
                 Ok(response) => {
@@ -270,12 +293,26 @@ impl Upstream {
                     return Ok(response);
                 }
                 Err(next) if next.refusal.is_some() => next_refusal = next.refusal,
-                Err(next) => return Err(next),
+                Err(next) => return Err(next.into()),
             }
             body = repaired;
         }
         // The first refusal is about the request as the caller knows it.
-        Err(first)
+        Err(first.into())
+    }
+
+    /// Replaces the URLs of images by their data if the deployment requires that.
+    async fn with_inline_images(
+        &self,
+        profile: &Profile,
+        format: BodyFormat,
+        body: Bytes,
+    ) -> Result<Bytes, AttemptError> {
+        if format != BodyFormat::Chat || !profile.refuses_image_urls() {
+            return Ok(body);
+        }
+        let inline = image_download::inline_chat_images(&self.outgoing, &body).await.map_err(AttemptError::Final)?;
+        Ok(inline.unwrap_or(body))
     }
 
     /// Records the remedies by which a request was accepted, and remembers those that apply to every
@@ -404,6 +441,9 @@ fn repair(
     sent: &Bytes,
 ) -> Option<(Remedy, Bytes)> {
     let remedy = refusal::find(refusal, profile, format, sent)?;
+    if remedy.inlines_images() {
+        return Some((remedy, sent.clone()));
+    }
     let repaired = adapt(&profile.with(remedy.settings.iter().map(String::as_str)), format, original)?;
     (repaired != *sent).then_some((remedy, repaired))
 }

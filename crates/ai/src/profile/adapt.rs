@@ -1,6 +1,8 @@
 //! Adapts the JSON body of a request to a [`Profile`].
 
+mod empty;
 mod messages;
+mod tool_results;
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -100,6 +102,13 @@ impl Profile {
         if self.dropped.iter().chain(&self.shortened).any(|path| path.rsplit('.').next().is_some_and(has_field)) {
             return true;
         }
+        let may_leave_out_empty =
+            || (self.refuses_empty_answers || self.refuses_empty_content) && empty::may_have_empty_content(body);
+        let may_pair =
+            || self.pairs_tool_results && has_any(&["tool_calls", "tool_call_id", "tool_use", "tool_result"]);
+        if format == BodyFormat::Messages && (may_leave_out_empty() || may_pair()) {
+            return true;
+        }
         if format != BodyFormat::Chat {
             return self.max_output.is_some()
                 || !self.efforts.is_empty()
@@ -125,6 +134,8 @@ impl Profile {
         is_system_ill_placed
             || self.alternates
             || self.streams_only
+            || may_leave_out_empty()
+            || may_pair()
             || (self.refuses_developer && has_field("developer"))
             || (self.system != SystemPosition::Any && has_field("developer"))
             || (self.refuses_user_after_tool && has_field("tool"))
@@ -142,6 +153,7 @@ impl Profile {
             || (self.newer_limit.is_some() && has_any(&["max_tokens", "max_completion_tokens"]))
             || (self.max_output.is_some() && has_any(&["max_tokens", "max_completion_tokens"]))
             || (self.max_stops.is_some() && has_field("stop"))
+            || (self.max_temperature.is_some() && has_field("temperature"))
             || (self.has_short_call_ids && has_any(&["tool_calls", "tool_call_id"]))
             || (self.refuses_empty_parameters && has_field("tools"))
             || has("\"tools\":[]")
@@ -160,6 +172,12 @@ impl Profile {
         if let (Some(most), Some(stops)) = (self.max_stops, fields.get_mut("stop").and_then(Value::as_array_mut)) {
             is_changed |= stops.len() > most;
             stops.truncate(most);
+        }
+        if let Some(most) = self.max_temperature
+            && fields.get("temperature").and_then(Value::as_f64).is_some_and(|asked| asked > f64::from(most))
+        {
+            fields.insert("temperature".to_owned(), most.into());
+            is_changed = true;
         }
         if self.streams_only && fields.get("stream") != Some(&Value::Bool(true)) {
             fields.insert("stream".to_owned(), true.into());
@@ -202,10 +220,10 @@ impl Profile {
                 }
             }
         }
-        if self.last == LastMessage::User
-            && let Some(messages) = fields.get_mut("messages").and_then(Value::as_array_mut)
-        {
-            is_changed |= append_user_turn(messages);
+        if let Some(messages) = fields.get_mut("messages").and_then(Value::as_array_mut) {
+            is_changed |= self.adapt_empty_content(messages, true);
+            is_changed |= self.pairs_tool_results && tool_results::pair_in_messages(messages);
+            is_changed |= self.last == LastMessage::User && append_user_turn(messages);
         }
         is_changed
     }

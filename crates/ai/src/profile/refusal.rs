@@ -10,7 +10,7 @@ use super::{
     Profile,
     adapt::{self, BodyFormat},
 };
-use crate::{canonical::Effort, provider_http::failure::Refusal};
+use crate::{canonical::Effort, image_download::may_have_image_urls, provider_http::failure::Refusal};
 
 /// How to adapt a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,11 @@ pub(crate) struct Remedy {
 }
 
 impl Remedy {
+    /// True if images have to be sent inline, which an adaptation of the body alone can't do.
+    pub fn inlines_images(&self) -> bool {
+        self.settings.iter().any(|setting| setting == INLINE_IMAGES)
+    }
+
     pub fn drops_fields(&self) -> bool {
         self.settings.iter().any(|setting| setting.starts_with("drop="))
     }
@@ -38,12 +43,17 @@ const fn rule(phrases: &'static [&'static str], settings: &'static [&'static str
     Rule { phrases, settings }
 }
 
+/// Setting of a server that fetches no images.
+const INLINE_IMAGES: &str = "image_urls=no";
+
 /// Settings by message, the more specific ones first.
-static RULES: [Rule; 50] = [
+static RULES: [Rule; 89] = [
     rule(&["system message must be at the beginning"], &["system=first", "system=none"]),
     rule(&["unexpected role 'system'"], &["system=first", "system=none"]),
     rule(&["invalid message role: system"], &["system=first", "system=none"]),
     rule(&["system role not supported"], &["system=none"]),
+    rule(&["only user and assistant roles"], &["system=none", "tool_results=paired"]),
+    rule(&["invalid chat setting"], &["system=first", "system=none"]),
     rule(&["does not support 'system'", "role"], &["system=none"]),
     rule(&["'developer'", "does not support"], &["developer=no"]),
     rule(&["unknown variant `developer`"], &["developer=no"]),
@@ -57,38 +67,75 @@ static RULES: [Rule; 50] = [
     rule(&["must end with a user message"], &["last=user"]),
     rule(&["last message must have role"], &["last=user"]),
     rule(&["assistant messages at the end of the list"], &["last=user"]),
+    rule(&["image urls are not currently supported"], &[INLINE_IMAGES]),
+    rule(&["url' field must be a base64"], &[INLINE_IMAGES]),
+    rule(&["unsupported image url"], &[INLINE_IMAGES]),
+    rule(&["cannot fetch content from the provided url"], &[INLINE_IMAGES]),
     rule(&["unknown variant `image_url`"], &["images=no"]),
-    rule(&["not a multimodal model"], &["images=no"]),
-    rule(&["image input is not supported"], &["images=no"]),
-    rule(&["support image input"], &["images=no"]),
-    rule(&["does not support image"], &["images=no"]),
-    rule(&["does not support vision"], &["images=no"]),
+    rule(&["messages.content.type", "['text']"], &["images=no", "files=no", "audio=no"]),
     rule(&["unknown variant `file`"], &["files=no"]),
     rule(&["expected to be either text or image_url"], &["files=no", "audio=no"]),
     rule(&["invalid type: sequence, expected a string"], &["text_parts=no", "images=no"]),
     rule(&["should be a valid string"], &["text_parts=no", "images=no"]),
     rule(&["expected a string, but got an array"], &["text_parts=no", "images=no"]),
     rule(&["content' : value must be a string"], &["text_parts=no", "images=no"]),
+    rule(&["content must be a string"], &["text_parts=no", "images=no"]),
     rule(&["cannot unmarshal array", "content of type string"], &["text_parts=no", "images=no"]),
     rule(&["response_format.type", "must be 'json_schema' or 'text'"], &["schema=only"]),
     rule(&["response_format type is unavailable"], &["schema=object", "schema=no"]),
     rule(&["does not support response format"], &["schema=object", "schema=no"]),
     rule(&["response_format", "json_schema"], &["schema=object", "schema=no"]),
     rule(&["response_format", "not support"], &["schema=object", "schema=no"]),
+    rule(&["json_schema", "not support"], &["schema=object", "schema=no"]),
+    rule(&["json_object", "not support"], &["schema=only", "schema=no"]),
+    rule(&["structured output", "not support"], &["schema=object", "schema=no"]),
+    rule(&["json mode", "not support"], &["schema=no"]),
     rule(&["must contain the word", "json"], &["json_word=yes"]),
     rule(&["invalid tool_choice type"], &["named_tool=no"]),
     rule(&["tool_choice", "think"], &["forced_tool=not_thinking", "forced_tool=no"]),
     rule(&["does not support this tool_choice"], &["forced_tool=not_thinking", "forced_tool=no"]),
     rule(&["support the provided 'tool_choice'"], &["forced_tool=no"]),
+    rule(&["tool_choice", "not support"], &["named_tool=no", "forced_tool=no"]),
+    rule(&["tool_choice", "unsupported"], &["named_tool=no", "forced_tool=no"]),
+    rule(&["tool_choice", "must be"], &["named_tool=no", "forced_tool=no"]),
+    rule(&["not support reasoning effort"], &["efforts=low,medium,high", "drop=reasoning_effort"]),
+    rule(&["cannot both be specified", "top_p"], &["drop=top_p"]),
     rule(&["tools with reasoning_effort are not supported"], &["tool_effort=none", "tool_effort=drop"]),
     rule(&["use 'max_completion_tokens'"], &["limit=max_completion_tokens"]),
     rule(&["max_completion_tokens", "not supported"], &["limit=max_tokens"]),
     rule(&["max_completion_tokens", "extra inputs"], &["limit=max_tokens"]),
     rule(&["reasoning_content", "must be passed back"], &["thoughts=always"]),
     rule(&["reasoning_content is missing"], &["thoughts=always"]),
+    rule(&["missing `reasoning_content` field"], &["thoughts=always"]),
     rule(&["enable_thinking must be set to false for non-streaming"], &["stream=only"]),
     rule(&["enable thinking", "stream=false"], &["stream=only"]),
+    rule(&["only support stream"], &["stream=only"]),
+    rule(&["only supports stream"], &["stream=only"]),
+    rule(&["must have stream=true"], &["stream=only"]),
+    rule(&["must be followed by tool messages"], &["tool_results=paired"]),
+    rule(&["must be a response to a prece"], &["tool_results=paired"]),
+    rule(&["did not have response messages"], &["tool_results=paired"]),
+    rule(&["without `tool_result` blocks"], &["tool_results=paired"]),
+    rule(&["without tool_result blocks"], &["tool_results=paired"]),
+    rule(&["unexpected `tool_use_id`"], &["tool_results=paired"]),
+    rule(&["unexpected tool_use_id"], &["tool_results=paired"]),
+    rule(&["must have a single result"], &["tool_results=paired"]),
+    rule(&["tool_use` ids must be unique"], &["tool_results=paired"]),
+    rule(&["duplicate value for 'tool_call_id'"], &["tool_results=paired"]),
+    rule(&["same number of function calls and responses"], &["tool_results=paired"]),
+    rule(&["number of function response parts"], &["tool_results=paired"]),
+    rule(&["tool result's tool id", "not found"], &["tool_results=paired"]),
+    rule(&["tool_call_id", "not found"], &["tool_results=paired"]),
+    rule(&["unexpected role 'tool'"], &["tool_results=paired"]),
     rule(&["tool call id was", "length of 9"], &["call_ids=9"]),
+    rule(&["content or tool_calls must be set"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["either content or tool_calls"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["content", "must be non-empty"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["content", "non-whitespace"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["content is empty"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["content", "must not be empty"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["with role", "must not be empty"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["content", "cannot be empty"], &["empty_answers=no", "empty_content=no"]),
     rule(&["function parameters is empty"], &["empty_parameters=no"]),
 ];
 
@@ -119,15 +166,53 @@ const EFFORT_FIELDS: [&str; 3] = ["effort", "thinking", "reasoning"];
 /// Words before the maximum output.
 const LIMIT_PHRASES: [&str; 5] =
     ["supports at most", "at most", "a value <=", "less than or equal to", "maximum value of"];
+/// Words before the size of the context window.
+const CONTEXT_LIMIT_PHRASES: [&str; 3] =
+    ["maximum context length is", "maximum context length of", "`max_new_tokens` must be <="];
+/// Words after the number of input tokens: OpenAI's and vLLM's, those of newer versions of vLLM,
+/// `SGLang`'s, OpenRouter's, and TGI's.
+const INPUT_LABELS: [&str; 6] = [
+    " in the messages",
+    " input tokens",
+    " tokens from the input messages",
+    " of text input",
+    " of tool input",
+    " `inputs` tokens and",
+];
+const IMAGE_WORDS: [&str; 3] = ["image", "vision", "multimodal"];
+/// Phrases by which a message says that a model sees no images.
+const NO_IMAGES_PHRASES: [&str; 10] = [
+    "not support",
+    "n't support",
+    "unsupported",
+    "endpoints found that support",
+    "not a multimodal model",
+    "not enabled for this model",
+    "missing data required",
+    "at most 0 image",
+    "not available for this model",
+    "no vision",
+];
+/// Words of messages about a single image.
+const IMAGE_FAULT_WORDS: [&str; 11] =
+    ["format", "mime", "media type", "media_type", "url", "base64", "download", "fetch", "decode", "size", "large"];
 /// Minimum output that is worth a second try, in tokens.
 const MIN_OUTPUT: u64 = 16;
 
 /// Finds the remedy for a refusal of this body, under the profile with which the body was sent.
 pub(crate) fn find(refusal: &Refusal, profile: &Profile, format: BodyFormat, body: &Bytes) -> Option<Remedy> {
     let message = refusal.message.as_str();
+    // Some servers name the field only beside the message.
+    let param = refusal.param.as_deref().unwrap_or_default().to_lowercase();
+    let mentions = |phrase: &str| message.contains(phrase) || param.contains(phrase);
     let value: Value = serde_json::from_slice(body).ok()?;
     let fields = value.as_object()?;
-    let changes = |setting: &str| adapt::adapt(&profile.with([setting]), format, body).is_some();
+    let changes = |setting: &str| {
+        if setting == INLINE_IMAGES {
+            return format == BodyFormat::Chat && !profile.refuses_image_urls() && may_have_image_urls(body);
+        }
+        adapt::adapt(&profile.with([setting]), format, body).is_some()
+    };
     let general = |settings: Vec<String>| Some(Remedy { settings, is_general: true });
     if let Some(most) = remaining_output(message) {
         return changes(&most).then(|| Remedy { settings: vec![most], is_general: false });
@@ -135,15 +220,24 @@ pub(crate) fn find(refusal: &Refusal, profile: &Profile, format: BodyFormat, bod
     if let Some(most) = max_output(message).filter(|setting| changes(setting)) {
         return general(vec![most]);
     }
+    if (message.contains("temperature") || param == "temperature")
+        && let Some(most) = number_after_limit(message).map(|most| format!("max_temperature={most}"))
+        && changes(&most)
+    {
+        return general(vec![most]);
+    }
     if let Some(efforts) = supported_efforts(message).filter(|setting| changes(setting)) {
         return general(vec![efforts]);
     }
     for rule in &RULES {
-        if rule.phrases.iter().all(|phrase| message.contains(phrase))
+        if rule.phrases.iter().all(|phrase| mentions(phrase))
             && let Some(setting) = rule.settings.iter().find(|setting| changes(setting))
         {
             return general(vec![(*setting).to_owned()]);
         }
+    }
+    if refuses_images(message) && changes("images=no") {
+        return general(vec!["images=no".to_owned()]);
     }
     if message.contains("string with maximum length 64") || refusal.has_code("string_above_max_length") {
         let setting = format!("short={}", refusal.param.as_deref()?);
@@ -154,21 +248,37 @@ pub(crate) fn find(refusal: &Refusal, profile: &Profile, format: BodyFormat, bod
     if settings.is_empty() { None } else { general(settings) }
 }
 
+/// True if the model sees no images. An image with a fault must not be left out.
+fn refuses_images(message: &str) -> bool {
+    let message = message.replace("image_url", "image");
+    let has_any = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    has_any(&IMAGE_WORDS) && has_any(&NO_IMAGES_PHRASES) && !has_any(&IMAGE_FAULT_WORDS)
+}
+
 /// Output that fits beside the input: `188059 + 20000 > 200000`, or `maximum context length is 16384
 /// tokens. However, you requested 17000 tokens (7000 in the messages, 10000 in the completion)`.
 fn remaining_output(message: &str) -> Option<String> {
-    let (limit, input) = if message.contains("exceed context limit") {
-        let numbers = numbers(message.split_once("exceed context limit")?.1);
+    let (limit, input) = if let Some((_, told)) = message.split_once("exceed context limit") {
+        let numbers = numbers(told);
         let &[input, _, limit, ..] = numbers.as_slice() else { return None };
         (limit, input)
     } else {
-        let told = message.split_once("maximum context length is")?.1;
-        let told = told.split_once("in the messages")?.0;
-        let numbers = numbers(told);
-        (*numbers.first()?, *numbers.last()?)
+        let told = CONTEXT_LIMIT_PHRASES.iter().find_map(|phrase| Some(message.split_once(phrase)?.1))?;
+        let number_before = |label: &&str| {
+            let (before, _) = message.split_once(*label)?;
+            numbers(before).last().copied()
+        };
+        let input: Vec<u64> = INPUT_LABELS.iter().filter_map(number_before).collect();
+        (*numbers(told).first()?, if input.is_empty() { return None } else { input.into_iter().sum() })
     };
     let left = limit.checked_sub(input).filter(|left| *left >= MIN_OUTPUT)?;
     Some(format!("max_output={left}"))
+}
+
+/// Number after the words for a maximum.
+fn number_after_limit(message: &str) -> Option<u64> {
+    let after = |phrase: &&str| numbers(message.split_once(*phrase)?.1).first().copied();
+    LIMIT_PHRASES.iter().find_map(after)
 }
 
 /// Maximum output of the model.
@@ -179,7 +289,6 @@ fn max_output(message: &str) -> Option<String> {
     {
         return None;
     }
-    let after = |phrase: &str| message.split_once(phrase).and_then(|(_, rest)| numbers(rest).first().copied());
     let range = || {
         let inner = message.split_once("range")?.1.split_once('[')?.1.split_once(']')?.0;
         numbers(inner).last().copied()
@@ -189,7 +298,7 @@ fn max_output(message: &str) -> Option<String> {
         let (_, told) = message.split_once("max_tokens:")?;
         told.contains("maximum allowed").then(|| numbers(told).get(1).copied()).flatten()
     };
-    let most = LIMIT_PHRASES.iter().find_map(|phrase| after(phrase)).or_else(range).or_else(compared)?;
+    let most = number_after_limit(message).or_else(range).or_else(compared)?;
     (most >= MIN_OUTPUT).then(|| format!("max_output={most}"))
 }
 

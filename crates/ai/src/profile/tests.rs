@@ -1,4 +1,6 @@
+mod empty;
 mod lists;
+mod reports;
 mod text_parts;
 
 use bytes::Bytes;
@@ -87,8 +89,12 @@ fn matches_hosts_ports_kinds_and_models() {
     assert_ne!(profile(VLLM, "mistralai/Mistral-Small"), profile(VLLM, "qwen3"));
     let of_kind = Profile::of(mistral(), &VLLM.parse().unwrap(), "m", []);
     assert_ne!(of_kind, profile(VLLM, "m"));
-    let own =
-        Profile::of(ProviderKind::OPENAI, &VLLM.parse().unwrap(), "m", ["system=any", "developer=yes", "nonsense"]);
+    let own = Profile::of(
+        ProviderKind::OPENAI,
+        &VLLM.parse().unwrap(),
+        "m",
+        ["system=any", "developer=yes", "empty_answers=yes", "nonsense"],
+    );
     assert_eq!(own, Profile::default());
 }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::super::{LastMessage, Profile, SystemPosition, ThoughtsField};
+use super::{
+    super::{LastMessage, Profile, SystemPosition, ThoughtsField},
+    tool_results,
+};
 use crate::{
     canonical::{MediaKind, system_reminder},
     dialect::openai_chat::provider_format::sha256_hex,
@@ -17,7 +20,8 @@ const CONTINUATION: &str = "Continue.";
 
 impl Profile {
     pub(super) fn adapt_messages(&self, messages: &mut Vec<Value>) -> bool {
-        let mut is_changed = false;
+        let mut is_changed = self.adapt_empty_content(messages, false);
+        is_changed |= self.pairs_tool_results && tool_results::pair_in_chat(messages);
         for message in messages.iter_mut() {
             if self.refuses_developer && message["role"] == "developer" {
                 message["role"] = "system".into();
@@ -115,7 +119,7 @@ fn role(message: &Value) -> &str {
 }
 
 /// Text of a message's content.
-fn content_text(content: &Value) -> String {
+pub(super) fn content_text(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(parts) => {
