@@ -142,8 +142,12 @@ pub async fn inspect(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<
     let body = body.clone();
     let looking = run(owner, body.len(), move || {
         inspect_body(style, &body).map(RequestInfo::into_owned).or_else(|error| {
-            let Some(mended) = normalised(&body) else { return Err(error) };
-            let peek = inspect_body(style, &mended).map(RequestInfo::into_owned).map_err(|_| error)?;
+            let with_field =
+                |error: GatewayError| if error.param.is_none() { field_error(&body).unwrap_or(error) } else { error };
+            let Some(mended) = normalised(&body) else { return Err(with_field(error)) };
+            let peek = inspect_body(style, &mended)
+                .map(RequestInfo::into_owned)
+                .map_err(|second| if second.param.is_some() { second } else { with_field(error) })?;
             Ok(RequestInfo { normalised_body: Some(mended), ..peek })
         })
     });
@@ -166,6 +170,17 @@ impl RequestInfo<'_> {
 
 /// Integer fields that some clients send as floating-point numbers.
 const COUNT_FIELDS: [&str; 4] = ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"];
+
+/// Error about the first field of another type than this module reads.
+fn field_error(body: &[u8]) -> Option<GatewayError> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let is_wrong = |name: &str| !value[name].is_null() && whole_number(&value[name]).is_none();
+    if let Some(name) = COUNT_FIELDS.iter().find(|name| is_wrong(name)) {
+        return Some(GatewayError::invalid_param(*name, format!("`{name}` must be a whole number.")));
+    }
+    let is_flag = value["stream"].is_null() || value["stream"].is_boolean();
+    (!is_flag).then(|| GatewayError::invalid_param("stream", "`stream` must be true or false."))
+}
 
 /// Normalises a body. `None` if nothing changes or it has too many parts.
 fn normalised(body: &[u8]) -> Option<Bytes> {

@@ -67,6 +67,15 @@ async fn normalises_bodies_like_most_libraries() {
     for wrong in [r#"{"model":"m","n":1.5}"#, r#"{"model":"m","max_tokens":"9"}"#, r#"{"model":7,"n":1.0}"#, "[1.0]"] {
         assert!(look(wrong).await.is_err(), "{wrong}");
     }
+    for (wrong, param) in [
+        (r#"{"model":"m","n":1.5}"#, "n"),
+        (r#"{"model":"m","max_tokens":"9"}"#, "max_tokens"),
+        (r#"{"model":"m","max_completion_tokens":-1}"#, "max_completion_tokens"),
+        (r#"{"model":"m","stream":"true"}"#, "stream"),
+        (r#"{"model":7,"n":1.0}"#, "model"),
+    ] {
+        assert_eq!(look(wrong).await.unwrap_err().param.as_deref(), Some(param), "{wrong}");
+    }
     let many = format!(r#"{{"model":"m","n":1.0,"messages":[{}{{}}]}}"#, "{},".repeat(MAX_ITEMS));
     assert_eq!(super::normalised(many.as_bytes()), None);
 }
