@@ -1,5 +1,6 @@
 //! Adapts the JSON body of a request to a [`Profile`].
 
+mod cache_marks;
 mod empty;
 mod messages;
 mod tool_results;
@@ -106,7 +107,8 @@ impl Profile {
             || (self.refuses_empty_answers || self.refuses_empty_content) && empty::may_have_empty_content(body);
         let may_pair =
             || self.pairs_tool_results && has_any(&["tool_calls", "tool_call_id", "tool_use", "tool_result"]);
-        if format == BodyFormat::Messages && (may_leave_out_empty() || may_pair()) {
+        let has_excess_marks = || self.max_cache_marks.is_some() && has_field("cache_control");
+        if format == BodyFormat::Messages && (may_leave_out_empty() || may_pair() || has_excess_marks()) {
             return true;
         }
         if format != BodyFormat::Chat {
@@ -139,7 +141,8 @@ impl Profile {
             || (self.refuses_developer && has_field("developer"))
             || (self.system != SystemPosition::Any && has_field("developer"))
             || (self.refuses_user_after_tool && has_field("tool"))
-            || (self.last != LastMessage::Any && has_field("assistant"))
+            || (self.last != LastMessage::Any && has_any(&["assistant", "system"]))
+            || has_excess_marks()
             || (self.left_out.contains(&MediaKind::Image) && has_any(&["image_url", "input_image", "image"]))
             || (self.left_out.contains(&MediaKind::File) && has_any(&["file", "input_file"]))
             || (self.left_out.contains(&MediaKind::Audio) && has_any(&["input_audio", "audio_url"]))
@@ -163,6 +166,7 @@ impl Profile {
 
     fn adapt_chat(&self, fields: &mut Map<String, Value>) -> bool {
         let mut is_changed = self.drop_fields(fields);
+        is_changed |= self.remove_excess_marks(fields);
         is_changed |= self.set_limit(fields);
         is_changed |= remove_empty_tools(fields);
         is_changed |= self.set_effort(fields);
@@ -201,6 +205,7 @@ impl Profile {
 
     fn adapt_anthropic(&self, fields: &mut Map<String, Value>) -> bool {
         let mut is_changed = self.drop_fields(fields);
+        is_changed |= self.remove_excess_marks(fields);
         is_changed |= clamp(fields, "max_tokens", self.max_output);
         if let Some(config) = fields.get_mut("output_config").and_then(Value::as_object_mut) {
             is_changed |= self.fit_effort(config, "effort");
@@ -247,6 +252,10 @@ impl Profile {
             }
         }
         is_changed
+    }
+
+    fn remove_excess_marks(&self, fields: &mut Map<String, Value>) -> bool {
+        self.max_cache_marks.is_some_and(|most| cache_marks::remove_excess(fields, most))
     }
 
     fn set_limit(&self, fields: &mut Map<String, Value>) -> bool {

@@ -47,7 +47,7 @@ const fn rule(phrases: &'static [&'static str], settings: &'static [&'static str
 const INLINE_IMAGES: &str = "image_urls=no";
 
 /// Settings by message, the more specific ones first.
-static RULES: [Rule; 89] = [
+static RULES: [Rule; 93] = [
     rule(&["system message must be at the beginning"], &["system=first", "system=none"]),
     rule(&["unexpected role 'system'"], &["system=first", "system=none"]),
     rule(&["invalid message role: system"], &["system=first", "system=none"]),
@@ -65,6 +65,10 @@ static RULES: [Rule; 89] = [
     rule(&["assistant message prefill"], &["last=user"]),
     rule(&["assistant response prefill"], &["last=user"]),
     rule(&["must end with a user message"], &["last=user"]),
+    rule(&["no user query found"], &["last=user"]),
+    rule(&["messages parameter is illegal"], &["last=user", "tool_results=paired", "empty_content=no"]),
+    rule(&["messages 参数非法"], &["last=user", "tool_results=paired", "empty_content=no"]),
+    rule(&["maximum of 4 blocks with cache_control"], &["cache_marks=4"]),
     rule(&["last message must have role"], &["last=user"]),
     rule(&["assistant messages at the end of the list"], &["last=user"]),
     rule(&["image urls are not currently supported"], &[INLINE_IMAGES]),
@@ -140,7 +144,10 @@ static RULES: [Rule; 89] = [
 ];
 
 /// Phrases by which a message says that a field isn't supported.
-const UNSUPPORTED_FIELD_PHRASES: [&str; 14] = [
+const UNSUPPORTED_FIELD_PHRASES: [&str; 17] = [
+    "n't support",
+    "not allowed",
+    "does not match pattern",
     "unsupported",
     "not support",
     "unknown parameter",
@@ -159,8 +166,15 @@ const UNSUPPORTED_FIELD_PHRASES: [&str; 14] = [
 /// Objects that hold a field whose path a message doesn't name.
 const FIELD_PARENTS: [&str; 3] = ["tools.function", "tools", "messages"];
 /// Words before the supported efforts.
-const EFFORT_LIST_PHRASES: [&str; 6] =
-    ["supported levels", "supported values", "must be one of", "expected one of", "please use", "should be one of"];
+const EFFORT_LIST_PHRASES: [&str; 7] = [
+    "supported levels",
+    "supported values",
+    "must be one of",
+    "expected one of",
+    "please use",
+    "should be one of",
+    "input should be",
+];
 /// Fields that hold an effort.
 const EFFORT_FIELDS: [&str; 3] = ["effort", "thinking", "reasoning"];
 /// Words before the maximum output.
@@ -374,7 +388,10 @@ fn fields_of_objection(
     }
     let mut named: Vec<String> = Vec::new();
     for word in candidates() {
-        let name = snake_case(word);
+        let name = match snake_case(word) {
+            name if name == "stop_sequences" && !fields.contains_key(&name) => "stop".to_owned(),
+            name => name,
+        };
         if let Some(setting) = drop(&name).filter(|setting| fields.contains_key(&name) && !named.contains(setting)) {
             named.push(setting);
         }

@@ -15,7 +15,7 @@ use crate::{
 const SHORT_CALL_ID_LEN: usize = 9;
 /// Text of an assistant message that has to stand between a tool result and a user message.
 const ACKNOWLEDGEMENT: &str = "OK.";
-/// Text of a user message that has to follow a last assistant message.
+/// Text of a user message that has to be the last one.
 const CONTINUATION: &str = "Continue.";
 
 impl Profile {
@@ -278,11 +278,11 @@ fn join_neighbours(messages: &mut Vec<Value>) -> bool {
 }
 
 pub(super) fn append_user_turn(messages: &mut Vec<Value>) -> bool {
-    let is_assistant = messages.last().is_some_and(|last| role(last) == "assistant");
-    if is_assistant {
+    let is_missing = messages.last().is_some_and(|last| !matches!(role(last), "user" | "tool" | "function"));
+    if is_missing {
         messages.push(json!({"role": "user", "content": CONTINUATION}));
     }
-    is_assistant
+    is_missing
 }
 
 fn mark_as_prefix(messages: &mut [Value]) -> bool {

@@ -221,6 +221,63 @@ fn knows_models_without_images_at_any_server() {
 }
 
 #[test]
+fn recognises_fields_by_their_names_elsewhere() {
+    let mut body = full();
+    (body["stop"], body["logprobs"], body["user"]) = (json!(["x"]), json!(true), json!("a b"));
+    for (error, expected) in [
+        (plain("This model doesn't support the stopSequences field. Remove stopSequences and try again."), "drop=stop"),
+        (plain("You are not allowed to request logprobs from this model"), "drop=logprobs"),
+        (about("Invalid 'user': string does not match pattern.", "user"), "drop=user"),
+        (about("Invalid 'messages[1].name': string does not match pattern.", "messages[1].name"), "drop=messages.name"),
+        (plain("reasoning_effort: Input should be 'low', 'medium' or 'high'"), "efforts=low,medium,high"),
+    ] {
+        assert_eq!(learned(BodyFormat::Chat, 400, &error, &body).as_deref(), Some(expected), "{error}");
+    }
+}
+
+#[test]
+fn adds_a_question_where_one_is_missing() {
+    let body = json!({"messages": [said("system", "s")]});
+    for error in
+        ["No user query found in messages.", "messages 参数非法。请检查文档。", "messages parameter is illegal"]
+    {
+        assert_eq!(learned(BodyFormat::Chat, 400, &plain(error), &body).as_deref(), Some("last=user"), "{error}");
+    }
+    let profile = Profile::default().with(["last=user"]);
+    let adapted = adapt(&profile, BodyFormat::Chat, &Bytes::from(body.to_string())).unwrap();
+    let adapted: Value = serde_json::from_slice(&adapted).unwrap();
+    assert_eq!(adapted["messages"], json!([said("system", "s"), said("user", "Continue.")]));
+}
+
+#[test]
+fn removes_the_first_marks_above_the_maximum() {
+    let mark = json!({"type": "ephemeral"});
+    let text = |text: &str, is_marked: bool| {
+        let mut block = json!({"type": "text", "text": text});
+        if is_marked {
+            block["cache_control"] = mark.clone();
+        }
+        block
+    };
+    let body = |first: bool| {
+        let mut tool = json!({"name": "w", "input_schema": {"properties": {"cache_control": {}}}});
+        if first {
+            tool["cache_control"] = mark.clone();
+        }
+        let result =
+            json!({"type": "tool_result", "tool_use_id": "t", "content": [text("r", true)], "cache_control": mark});
+        json!({"tools": [tool], "system": [text("s", first), text("t", true)],
+            "messages": [{"role": "user", "content": [result, text("x", true)]}]})
+    };
+    let error = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "A maximum of 4 blocks with cache_control may be provided. Found 6."}});
+    assert_eq!(learned(BodyFormat::Messages, 400, &error, &body(true)).as_deref(), Some("cache_marks=4"));
+    let profile = Profile::default().with(["cache_marks=4"]);
+    let adapted = adapt(&profile, BodyFormat::Messages, &Bytes::from(body(true).to_string())).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&adapted).unwrap(), body(false));
+    assert_eq!(adapt(&profile, BodyFormat::Messages, &Bytes::from(body(false).to_string())), None);
+}
+
+#[test]
 fn recognises_unpaired_results() {
     let orphan = json!({"messages": [said("user", "a"), result("c", "1"), said("user", "b")]});
     let unanswered = json!({"messages": [said("user", "a"), call("c"), said("user", "b")]});
