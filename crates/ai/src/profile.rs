@@ -134,6 +134,8 @@ pub(crate) struct Profile {
     max_temperature: Option<u8>,
     has_short_call_ids: bool,
     refuses_empty_parameters: bool,
+    /// Schemas of tools are repaired.
+    repairs_tool_schemas: bool,
     /// Assistant messages need text or calls.
     refuses_empty_answers: bool,
     /// Each call has exactly one result.
@@ -300,6 +302,8 @@ impl Profile {
             ("call_ids", "any") => self.has_short_call_ids = false,
             ("call_ids", "9") => self.has_short_call_ids = true,
             ("empty_parameters", _) => return set_flag(&mut self.refuses_empty_parameters, value, "no"),
+            ("tool_schemas", "any") => self.repairs_tool_schemas = false,
+            ("tool_schemas", "repaired") => self.repairs_tool_schemas = true,
             ("tool_results", "any") => self.pairs_tool_results = false,
             ("tool_results", "paired") => self.pairs_tool_results = true,
             ("empty_answers", _) => return set_flag(&mut self.refuses_empty_answers, value, "no"),

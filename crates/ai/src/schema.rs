@@ -188,8 +188,31 @@ fn is_of_type(schema: &Value, name: &str) -> Option<bool> {
     }
 }
 
-/// Removes or repairs constructs that OpenAI rejects anywhere: arrays without items, and empty
-/// fields.
+/// Repairs the schema of a tool that a provider rejects. True if something changes.
+pub(crate) fn repair_tool_schema(schema: &mut Value) -> bool {
+    let before = schema.clone();
+    repair_for_openai(schema);
+    if let Some(fields) = schema.as_object_mut() {
+        fields.entry("type").or_insert_with(|| "object".into());
+        if fields["type"] == "object" {
+            fields.entry("properties").or_insert_with(|| json!({}));
+        }
+    } else {
+        *schema = json!({"type": "object", "properties": {}});
+    }
+    *schema != before
+}
+
+/// True if validators of all providers can read the pattern: no lookaround, Unicode classes and
+/// backreferences.
+fn is_portable(pattern: &str) -> bool {
+    let has = |marks: [&str; 5]| marks.iter().any(|mark| pattern.contains(mark));
+    let refers_back = |pair: &[u8]| matches!(pair, [b'\\', b'1'..=b'9']);
+    !has(["(?=", "(?!", "(?<", r"\p", r"\P"]) && !pattern.as_bytes().windows(2).any(refers_back)
+}
+
+/// Removes or repairs constructs that OpenAI rejects anywhere: arrays without items, empty fields,
+/// and patterns that it can't read.
 fn repair_for_openai(schema: &mut Value) {
     let is_list = is_of_type(schema, "array") == Some(true);
     let Value::Object(fields) = schema else { return };
@@ -197,6 +220,7 @@ fn repair_for_openai(schema: &mut Value) {
     fields.retain(|name, value| match name.as_str() {
         "required" | "items" | "type" | "enum" => !value.is_null(),
         "properties" => value.is_object(),
+        "pattern" => value.as_str().is_some_and(is_portable),
         _ => true,
     });
     if is_list && !fields.contains_key("items") && !fields.contains_key("prefixItems") {

@@ -18,6 +18,7 @@ use crate::{
     canonical::{Effort, MediaKind},
     dialect::{fields::schema_instruction, openai_chat::provider_format::sha256_hex},
     params::nearest,
+    schema,
 };
 
 /// Fields that are never removed: without them a request would mean something else, or cost more.
@@ -113,6 +114,7 @@ impl Profile {
         }
         if format != BodyFormat::Chat {
             return self.max_output.is_some()
+                || self.repairs_tool_schemas
                 || !self.efforts.is_empty()
                 || self.forced_tool != ForcedTool::Yes
                 || self.last == LastMessage::User;
@@ -158,7 +160,7 @@ impl Profile {
             || (self.max_stops.is_some() && has_field("stop"))
             || (self.max_temperature.is_some() && has_field("temperature"))
             || (self.has_short_call_ids && has_any(&["tool_calls", "tool_call_id"]))
-            || (self.refuses_empty_parameters && has_field("tools"))
+            || ((self.refuses_empty_parameters || self.repairs_tool_schemas) && has_field("tools"))
             || has("\"tools\":[]")
             || has("\"tools\": []")
             || (has_any(&["tool_choice", "parallel_tool_calls"]) && !has_field("tools"))
@@ -173,6 +175,7 @@ impl Profile {
         is_changed |= self.set_tool_choice(fields);
         is_changed |= self.set_response_format(fields);
         is_changed |= self.fill_parameters(fields);
+        is_changed |= self.repair_tool_schemas(fields);
         if let (Some(most), Some(stops)) = (self.max_stops, fields.get_mut("stop").and_then(Value::as_array_mut)) {
             is_changed |= stops.len() > most;
             stops.truncate(most);
@@ -196,6 +199,7 @@ impl Profile {
 
     fn adapt_responses(&self, fields: &mut Map<String, Value>) -> bool {
         let mut is_changed = self.drop_fields(fields);
+        is_changed |= self.repair_tool_schemas(fields);
         is_changed |= clamp(fields, "max_output_tokens", self.max_output);
         if let Some(reasoning) = fields.get_mut("reasoning").and_then(Value::as_object_mut) {
             is_changed |= self.fit_effort(reasoning, "effort");
@@ -206,6 +210,7 @@ impl Profile {
     fn adapt_anthropic(&self, fields: &mut Map<String, Value>) -> bool {
         let mut is_changed = self.drop_fields(fields);
         is_changed |= self.remove_excess_marks(fields);
+        is_changed |= self.repair_tool_schemas(fields);
         is_changed |= clamp(fields, "max_tokens", self.max_output);
         if let Some(config) = fields.get_mut("output_config").and_then(Value::as_object_mut) {
             is_changed |= self.fit_effort(config, "effort");
@@ -384,6 +389,21 @@ impl Profile {
             return true;
         }
         false
+    }
+
+    fn repair_tool_schemas(&self, fields: &mut Map<String, Value>) -> bool {
+        if !self.repairs_tool_schemas {
+            return false;
+        }
+        let tools = fields.get_mut("tools").and_then(Value::as_array_mut).into_iter().flatten();
+        let mut is_changed = false;
+        for tool in tools {
+            let tool = if tool["function"].is_object() { &mut tool["function"] } else { tool };
+            let names = ["parameters", "input_schema"];
+            let schema = names.into_iter().find(|name| tool.get(*name).is_some()).and_then(|name| tool.get_mut(name));
+            is_changed |= schema.is_some_and(schema::repair_tool_schema);
+        }
+        is_changed
     }
 
     fn fill_parameters(&self, fields: &mut Map<String, Value>) -> bool {

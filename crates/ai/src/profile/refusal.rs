@@ -47,7 +47,7 @@ const fn rule(phrases: &'static [&'static str], settings: &'static [&'static str
 const INLINE_IMAGES: &str = "image_urls=no";
 
 /// Settings by message, the more specific ones first.
-static RULES: [Rule; 93] = [
+static RULES: [Rule; 97] = [
     rule(&["system message must be at the beginning"], &["system=first", "system=none"]),
     rule(&["unexpected role 'system'"], &["system=first", "system=none"]),
     rule(&["invalid message role: system"], &["system=first", "system=none"]),
@@ -140,6 +140,10 @@ static RULES: [Rule; 93] = [
     rule(&["content", "must not be empty"], &["empty_answers=no", "empty_content=no"]),
     rule(&["with role", "must not be empty"], &["empty_answers=no", "empty_content=no"]),
     rule(&["content", "cannot be empty"], &["empty_answers=no", "empty_content=no"]),
+    rule(&["is not a 'regex'"], &["tool_schemas=repaired"]),
+    rule(&["input_schema"], &["tool_schemas=repaired"]),
+    rule(&["invalid schema for function"], &["tool_schemas=repaired"]),
+    rule(&["schema is invalid"], &["tool_schemas=repaired"]),
     rule(&["function parameters is empty"], &["empty_parameters=no"]),
 ];
 

@@ -278,6 +278,54 @@ fn removes_the_first_marks_above_the_maximum() {
 }
 
 #[test]
+fn repairs_schemas_of_tools() {
+    let given = json!({"type": null, "required": null, "properties": {"path": {"type": "string", "pattern": "^(?!__)[^\\p{Cc}]+$"},
+        "pattern": {"type": "string", "pattern": "^[a-z]+$"}}});
+    let repaired = json!({"properties": {"path": {"type": "string"}, "pattern": {"type": "string", "pattern": "^[a-z]+$"}}, "type": "object"});
+    let chat = |schema: &Value| json!({"tools": [{"type": "function", "function": {"name": "w", "parameters": schema}}], "messages": []});
+    let messages = |schema: &Value| json!({"tools": [{"name": "w", "input_schema": schema}, {"type": "bash_20250124", "name": "bash"}], "messages": []});
+    let responses = |schema: &Value| json!({"tools": [{"type": "function", "name": "w", "parameters": schema}, {"type": "web_search"}], "input": "x"});
+    let profile = Profile::default().with(["tool_schemas=repaired"]);
+    for (format, error, given, expected) in [
+        (
+            BodyFormat::Chat,
+            "Invalid schema for function 'w': '^(?!__)[^p]+$' is not a 'regex'.",
+            chat(&given),
+            chat(&repaired),
+        ),
+        (
+            BodyFormat::Chat,
+            "Invalid schema for function 'w': schema must be a JSON Schema of 'type: \"object\"', got 'type: null'.",
+            chat(&json!({})),
+            chat(&json!({"type": "object", "properties": {}})),
+        ),
+        (
+            BodyFormat::Chat,
+            "Invalid schema for function 'w'",
+            chat(&Value::Null),
+            chat(&json!({"type": "object", "properties": {}})),
+        ),
+        (
+            BodyFormat::Messages,
+            "tools.67.custom.input_schema.required: Input should be a valid list",
+            messages(&given),
+            messages(&repaired),
+        ),
+        (
+            BodyFormat::Responses,
+            "Invalid schema for function 'w': is not a 'regex'.",
+            responses(&given),
+            responses(&repaired),
+        ),
+    ] {
+        assert_eq!(learned(format, 400, &plain(error), &given).as_deref(), Some("tool_schemas=repaired"), "{error}");
+        let adapted = adapt(&profile, format, &Bytes::from(given.to_string())).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&adapted).unwrap(), expected, "{error}");
+        assert_eq!(adapt(&profile, format, &Bytes::from(expected.to_string())), None, "{error}");
+    }
+}
+
+#[test]
 fn recognises_unpaired_results() {
     let orphan = json!({"messages": [said("user", "a"), result("c", "1"), said("user", "b")]});
     let unanswered = json!({"messages": [said("user", "a"), call("c"), said("user", "b")]});
