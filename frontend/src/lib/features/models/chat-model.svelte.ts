@@ -4,6 +4,7 @@ import { useApp } from '#lib/app/app.ts';
 import { useConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import { useRetryOnReconnect } from '#lib/ui/retry-on-reconnect.svelte.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
+import { answersQuestions, isNamed } from './logic/model-names.ts';
 import { ModelsStore } from './stores/models.svelte.ts';
 
 /** Models by API client, so that they are loaded once per page. */
@@ -39,10 +40,8 @@ export function useChatModel(): ChatModel {
 
   const model = $derived(
     conversationView.assistant &&
-      list.items.find(({ name, aliases, is_default }) =>
-        conversationView.models.current === null
-          ? is_default
-          : name === conversationView.models.current || aliases?.includes(conversationView.models.current)
+      list.items.find((each) =>
+        conversationView.models.current === null ? each.is_default : isNamed(each, conversationView.models.current)
       )
   );
   return {
@@ -51,7 +50,8 @@ export function useChatModel(): ChatModel {
     },
     able(capability) {
       if (!conversationView.models.canChoose) return '';
-      const names = list.items.filter(({ capabilities }) => capabilities?.[capability]).map(({ name }) => name);
+      const able = list.items.filter((each) => each.capabilities?.[capability] && answersQuestions(each));
+      const names = able.map(({ name }) => name);
       return new Intl.ListFormat(getLocale(), { type: 'disjunction' }).format(names.slice(0, NAMED));
     }
   };

@@ -17,7 +17,7 @@ function renderPicker(testApp: TestApp, more: { current?: string; usual?: string
   const [onpick, onclose] = [vi.fn(), vi.fn()];
   render(
     ModelPicker,
-    { title: 'Choose a model', current: null, usual: null, onpick, onclose, ...more },
+    { title: 'Choose a model', anchor: null, current: null, usual: null, onpick, onclose, ...more },
     { in: testApp }
   );
   return { onpick, onclose };
@@ -38,6 +38,29 @@ it('lists the models, the current one first', async () => {
   await expect.element(page.getByRole('option', { name: /gull.*current/ })).toBeVisible();
   await expect.element(page.getByRole('option', { name: /tern-small.*Default/ })).toBeVisible();
   await expect.element(field).toHaveFocus();
+});
+
+it('marks the model in use that is named with its provider', async () => {
+  renderPicker(withModels(...models), { current: 'Coast/gull' });
+  await expect.element(page.getByRole('option', { name: /gull.*current/ })).toBeVisible();
+});
+
+it('doesn’t offer models that can’t answer questions', async () => {
+  renderPicker(withModels(...models, { name: 'text-embedding-3' }, { name: 'whisper-1' }));
+  await expect.poll(names).toEqual(['tern-small', 'tern-large', 'gull']);
+  await expect.element(field).toHaveAttribute('placeholder', expect.stringContaining('3'));
+});
+
+it('has headings over its prices and contexts', async () => {
+  const price = { input: 1_250_000, output: 8_000_000 };
+  renderPicker(withModels({ name: 'tern-large', price, context_window: 128_000 }));
+  await expect
+    .element(page.getByRole('option', { name: /tern-large.*Input 1\.25.*Output 8.*Context 128/ }))
+    .toBeVisible();
+  const numbers = document.querySelectorAll('.number');
+  const heading = elementOf(page.getByText('Output', { exact: true }).first()).getBoundingClientRect();
+  const value = numbers[4]!.getBoundingClientRect();
+  expect([numbers.length, heading.right]).toEqual([6, value.right]);
 });
 
 it('is searched by name, alias and provider', async () => {
