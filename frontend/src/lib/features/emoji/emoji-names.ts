@@ -1,7 +1,8 @@
 /** Names of emoji in the reader's language, and common short codes. */
 import github from 'emojibase-data/en/shortcodes/github.json?url';
 import { fold } from '#lib/util/fold.ts';
-import { findEmoji, loadEmoji, recentEmoji, withSkinTone, toneOf, type Emoji, type KeyValueStorage } from './emoji.ts';
+import { findEmoji, loadEmoji, withSkinTone, toneOf, type Emoji } from './emoji.ts';
+import { recentEmoji, type KeyValueStorage } from './recent-emoji.ts';
 
 export interface NamedEmoji {
   readonly emoji: string;

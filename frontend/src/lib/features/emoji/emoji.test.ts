@@ -1,17 +1,7 @@
 import { expect, it } from 'vitest';
 import list from 'emojibase-data/en/compact.json?raw';
-import {
-  findEmoji,
-  findOwn,
-  formOf,
-  saveRecentEmoji,
-  saveSkinTone,
-  toServerForm,
-  recentEmoji,
-  withSkinTone,
-  toneOf,
-  type Emoji
-} from './emoji.ts';
+import { findEmoji, findOwn, saveSkinTone, toServerForm, withSkinTone, toneOf, type Emoji } from './emoji.ts';
+import { formOf, recentEmoji, saveRecentEmoji } from './recent-emoji.ts';
 
 const WAVE = {
   unicode: '👋',

@@ -5,6 +5,7 @@ import vi from 'emojibase-data/vi/compact.json?url';
 import viNames from 'emojibase-data/vi/messages.json';
 import type { Name } from '#lib/features/conversations/mentions.ts';
 import { fold } from '#lib/util/fold.ts';
+import { formOf, type KeyValueStorage } from './recent-emoji.ts';
 
 export interface Emoji {
   readonly unicode: string;
@@ -14,11 +15,6 @@ export interface Emoji {
   readonly group?: number;
   /** Forms with a skin tone, from light to dark. */
   readonly skins?: readonly { readonly unicode: string }[];
-}
-
-/** Returns the form without redundant variation selectors, as the server stores it. Otherwise the same emoji could appear as two reactions. */
-export function formOf(emoji: string): string {
-  return emoji.replaceAll(/(\p{Emoji_Presentation})\ufe0f/gu, '$1');
 }
 
 export interface EmojiGroup {
@@ -76,25 +72,7 @@ export function withSkinTone({ unicode, skins }: Emoji, tone: number): string {
   return skins?.[tone - 1]?.unicode ?? unicode;
 }
 
-const RECENT_KEY = 'natter.emoji';
 const TONE_KEY = 'natter.emoji-tone';
-const MAX_RECENT = 16;
-const DEFAULT_EMOJI = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '😮'];
-
-export type KeyValueStorage = Pick<Storage, 'getItem' | 'setItem'>;
-
-/** Recently used emoji, filled up with popular ones. */
-export function recentEmoji(storage: KeyValueStorage): string[] {
-  return [...new Set([...readRecentEmoji(storage), ...DEFAULT_EMOJI])].slice(0, MAX_RECENT);
-}
-
-export function saveRecentEmoji(storage: KeyValueStorage, emoji: string): void {
-  storage.setItem(RECENT_KEY, [...new Set([emoji, ...readRecentEmoji(storage)])].slice(0, MAX_RECENT).join(' '));
-}
-
-function readRecentEmoji(storage: KeyValueStorage): string[] {
-  return storage.getItem(RECENT_KEY)?.split(' ').filter(Boolean).map(formOf) ?? [];
-}
 
 export function toneOf(storage: KeyValueStorage): number {
   const tone = Number(storage.getItem(TONE_KEY));

@@ -63,6 +63,8 @@ export class ShellStore {
   dialog = $state<Dialog>(null);
   /** Id of the conversation, person or section that the dialog is about; null if there is none. */
   subject = $state<string | null>(null);
+  /** Element at which the card of a person opens; null if there is none. */
+  anchor: Element | null = null;
   section = $state.raw<SectionSubject>({});
   /** Title with which the dialog of a new channel starts. */
   channelTitle = $state('');
@@ -138,8 +140,13 @@ export class ShellStore {
     this.dialog = 'share';
   }
 
-  openPerson(userId: string): void {
+  /** Opens the card of a person at an element, by default the focused one. The element that has opened it closes it. */
+  openPerson(userId: string, anchor: Element | null = document.activeElement): void {
+    const at = anchor === document.body ? null : anchor;
+    const isOpen = this.dialog === 'person' && this.subject === userId && this.anchor === at;
+    if (isOpen && at) return this.close('person');
     this.subject = userId;
+    this.anchor = at;
     this.dialog = 'person';
   }
 

@@ -58,7 +58,7 @@ export async function handleMessageKey(
   const key = shortcutKey(event);
   if (key === 'p' && view?.sender.kind === 'user' && view.sender.id) {
     event.preventDefault();
-    navigation.openPerson(view.sender.id);
+    navigation.openPerson(view.sender.id, article);
     return;
   }
   const action = ACTIONS[key];
@@ -67,7 +67,7 @@ export async function handleMessageKey(
     const messageActions = messageActionsOf(conversationView);
     // The menu that loads whether the message is saved may not have been opened, so it is loaded now.
     if (action === 'save') await messageActions.loadSavedState(view.id);
-    messageActions.run(action, view);
+    messageActions.run(action, view, article);
     return;
   }
   const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: rows.length - 1 }[event.key];

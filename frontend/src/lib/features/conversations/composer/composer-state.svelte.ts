@@ -36,7 +36,8 @@ export class ComposerState {
   isSaving = $state(false);
   /** Prompt whose variables are being filled in; null if there is none. */
   filling = $state.raw<UsablePrompt | null>(null);
-  isPickingEmoji = $state(false);
+  /** Button at which the emoji picker is open; null if it is closed. */
+  emojiAnchor = $state.raw<Element | null>(null);
   /** State of the voice recorder. While its component is `loading`, the text field stays. */
   recording = $state<'off' | 'loading' | 'on'>('off');
 
@@ -341,7 +342,7 @@ export class ComposerState {
 
   /** Inserts an emoji at the caret. Custom emoji are separated by spaces from the words around them. */
   async insertEmoji(emoji: string): Promise<void> {
-    this.isPickingEmoji = false;
+    this.emojiAnchor = null;
     // Waits until the emoji picker has returned the focus to the field.
     await tick();
     const { start, end } = this.selection;

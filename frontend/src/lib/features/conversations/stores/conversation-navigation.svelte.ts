@@ -28,8 +28,9 @@ export class ConversationNavigation {
     this.#app.shell.openThread({ conversationId: this.conversationId, rootId }, replyId);
   }
 
-  openPerson(userId: string): void {
-    this.#app.shell.openPerson(userId);
+  /** Opens the card of a person at the pressed element. */
+  openPerson(userId: string, anchor?: Element | null): void {
+    this.#app.shell.openPerson(userId, anchor);
   }
 
   showAround(messageId: string): void {

@@ -25,8 +25,14 @@ export interface PollDraft {
 /** Open dialog of the conversation. `actions` is the sheet that a long press on a message opens. */
 export type MessageDialog =
   | {
-      readonly kind: 'actions' | 'react' | 'reactors' | 'report' | 'task' | 'forward' | 'remind';
+      readonly kind: 'actions' | 'reactors' | 'report' | 'task' | 'forward' | 'remind';
       readonly message: MessageView;
+    }
+  | {
+      readonly kind: 'react';
+      readonly message: MessageView;
+      /** Element at which the emoji picker opens. */
+      readonly anchor: Element | null;
     }
   | { readonly kind: 'pictures'; readonly viewing: Viewing }
   | { readonly kind: 'poll'; readonly question: string };
@@ -50,6 +56,11 @@ export class MessageDialogs {
   /** Message whose action sheet is open; null if there is none. */
   get held(): MessageView | null {
     return this.#current?.kind === 'actions' ? this.#current.message : null;
+  }
+
+  /** Key of the message whose emoji picker is open; null if there is none. */
+  get reacting(): string | null {
+    return this.#current?.kind === 'react' ? this.#current.message.key : null;
   }
 
   open(dialog: MessageDialog): void {

@@ -9,6 +9,8 @@ export interface Choosing {
   readonly answer: MessageView | null;
   /** Whether both answers are shown side by side. Without `answer`, those to the next question are. */
   readonly isComparing?: boolean;
+  /** Element at which the picker opens. */
+  readonly anchor: Element | null;
 }
 
 /** Model of a chat with an assistant, and the comparison of answers of two models. */
@@ -40,6 +42,11 @@ export class ModelSelectionStore {
   /** Second model that answers the next question as well; null if there is none. */
   get compareNext(): string | null {
     return this.canChoose ? this.#chat.comparing.model : null;
+  }
+
+  /** Opens the model picker, or closes it if the same button has opened it. */
+  toggleChoice(choosing: Choosing): void {
+    this.choosing = this.choosing?.anchor === choosing.anchor ? null : choosing;
   }
 
   cancelCompareNext(): void {
