@@ -13,6 +13,10 @@ import { requestsOf } from './message-requests.ts';
 import { perView } from './per-view.ts';
 import type { MessageView } from './rows.ts';
 
+function articleOf({ key }: MessageView): Element | null {
+  return document.querySelector(`article[data-key="${CSS.escape(key)}"]`);
+}
+
 /** Actions on the messages of a conversation: those in their menus, and those on answers and tool calls. */
 export class MessageActions {
   /** Bookmarks of the reader; null until they are needed. */
@@ -32,11 +36,17 @@ export class MessageActions {
     return this.#view.reading;
   }
 
-  run(action: Action, message: MessageView): void {
+  /** Runs an action. Popovers open at `anchor`, by default at the message. */
+  run(action: Action, message: MessageView, anchor: Element | null = articleOf(message)): void {
     const { dialogs, id, log, models, navigation } = this.#view;
     dialogs.close('actions');
     switch (action) {
-      case 'react':
+      case 'react': {
+        const { current } = dialogs;
+        // The button that has opened the picker closes it.
+        if (current?.kind === 'react' && current.anchor === anchor) return dialogs.close('react');
+        return dialogs.open({ kind: 'react', message, anchor });
+      }
       case 'reactors':
       case 'task':
       case 'report':
@@ -66,9 +76,9 @@ export class MessageActions {
       case 'regenerate':
         return void this.regenerate(message.id ?? '');
       case 'regenerate_with':
-        return void (models.choosing = { answer: message });
+        return void (models.choosing = { answer: message, anchor });
       case 'compare':
-        return void (models.choosing = { answer: message, isComparing: true });
+        return void (models.choosing = { answer: message, isComparing: true, anchor });
       case 'details':
         return void (dialogs.detailed = dialogs.detailed === message.key ? null : message.key);
       case 'stop':

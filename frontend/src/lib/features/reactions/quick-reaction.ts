@@ -1,7 +1,7 @@
 /** Recognises a message such as `+:tada:` or `+🎉`, which is not sent but reacts to the newest message. */
 import { getLocale } from '#lib/i18n/locale.ts';
 import { persistentStorage } from '#lib/util/browser-storage.ts';
-import { formOf } from '#lib/features/emoji/emoji.ts';
+import { formOf } from '#lib/features/emoji/recent-emoji.ts';
 import { findByShortCode, loadNames } from '#lib/features/emoji/emoji-names.ts';
 import type { Name } from '#lib/features/conversations/mentions.ts';
 

@@ -45,8 +45,8 @@ export interface Rights {
   readonly canCompare?: boolean;
 }
 
-/** Actions that are in the “More” menu where space is limited. */
-export const MENU_ACTIONS: ReadonlySet<Action> = new Set([
+/** Actions that are in the “More” menu of a message’s toolbar. */
+const MENU_ACTIONS: ReadonlySet<Action> = new Set([
   'reactors',
   'compare',
   'forward',
@@ -55,8 +55,19 @@ export const MENU_ACTIONS: ReadonlySet<Action> = new Set([
   'note',
   'unread',
   'pin',
-  'link'
+  'link',
+  'task',
+  'report'
 ]);
+
+/** Actions that are outside the menu even in a narrow conversation. */
+const NARROW_ACTIONS: ReadonlySet<Action> = new Set(['react', 'reply', 'thread', 'stop', 'discard', 'details']);
+
+/** Whether an action is in the “More” menu. Deleting messages of others is, so that it isn’t pressed by accident. */
+export function isInMenu(action: Action, view: MessageView, isNarrow: boolean): boolean {
+  if (MENU_ACTIONS.has(action) || (action === 'delete' && !view.own)) return true;
+  return isNarrow && !NARROW_ACTIONS.has(action);
+}
 
 /** Actions that are available for a message, in display order. */
 export function actionsOf(view: MessageView, rights: Rights): Action[] {
