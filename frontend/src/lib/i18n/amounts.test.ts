@@ -1,11 +1,21 @@
 import { describe, expect, it, vi } from 'vitest';
-import { average, formatExactCredits, formatEditableCredits, microOf, percent, seconds, tokens } from './amounts.ts';
+import {
+  average,
+  formatExactCredits,
+  formatEditableCredits,
+  formatLedgerCredits,
+  microOf,
+  percent,
+  seconds,
+  tokens
+} from './amounts.ts';
 
 vi.stubGlobal('navigator', { languages: ['en-US'] });
 
 describe('amounts', () => {
   it('are rounded for the reader', () => {
     expect([512, 1_203_400_000].map(formatExactCredits)).toEqual(['0.000512', '1,203.4']);
+    expect([5_999_891_578, 7_999_998_000, 512].map(formatLedgerCredits)).toEqual(['5,999.89', '8,000', '0.000512']);
     expect(tokens(21_940)).toBe('21,940');
     expect(tokens(18_240_000)).toBe('18.2M');
     expect([average(10 / 30), average(0), average(12.4)]).toEqual(['0.3', '0', '12']);

@@ -4,9 +4,14 @@ import { MICRO } from '#lib/i18n/credits.ts';
 import { number } from '#lib/i18n/numbers.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-/** Formats the exact amount of credits for ledgers: “0.000512”, “1,203.4”. */
+/** Formats the exact amount of credits: “0.000512”, “1,203.4”. */
 export function formatExactCredits(micro: number): string {
   return number(micro / MICRO, 6);
+}
+
+/** Formats an amount of credits for ledgers: two decimals from 1 credit on, where the rest doesn’t matter, and all of them below. */
+export function formatLedgerCredits(micro: number): string {
+  return number(micro / MICRO, Math.abs(micro) < MICRO ? 6 : 2);
 }
 
 /** Parses an amount of credits into millionths; null if it is invalid. */
