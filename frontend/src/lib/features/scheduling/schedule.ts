@@ -1,5 +1,6 @@
 /** Schedules messages from the composer, and suggests times. */
-import { clock, dateFormat } from '#lib/i18n/dates.ts';
+import { clock, dateFormat, daysBetween } from '#lib/i18n/dates.ts';
+import { today } from '#lib/util/today.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
@@ -47,9 +48,10 @@ function morning(now: Date, days: number): Date {
   return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, MORNING);
 }
 
-/** Formats a date and time: “Tue, 24 November, 09:00”. */
-export function momentOf(at: string | Date): string {
+/** Formats a date and time: “today at 09:00”, “Tue, 24 November, 09:00”. */
+export function momentOf(at: string | Date, now = today()): string {
   const date = new Date(at);
+  if (daysBetween(date, now) === 0) return m.time_today_at({ time: clock(date) });
   // Date and time are formatted separately, because some locales insert a word between them.
   const day = dateFormat({ weekday: 'short', day: 'numeric', month: 'long' }).format(date);
   return `${day}, ${clock(date)}`;
