@@ -1,5 +1,5 @@
 import type { Api } from '#lib/api/client.ts';
-import type { SearchTotal } from '../api.ts';
+import type { SearchHit, SearchTotal } from '../api.ts';
 import type { Id, Message } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
 import { namedZone } from '#lib/features/people/timezones.ts';
@@ -13,6 +13,8 @@ const MAX_EMPTY_PAGES = 5;
 export class FindInConversationStore {
   text = $state('');
   found = $state.raw<readonly Message[]>([]);
+  /** Words that were found, by message. */
+  words = $state.raw<ReadonlyMap<Id, readonly string[]>>(new Map());
   /** Index of the selected match; -1 if none is. */
   selectedIndex = $state(-1);
   total = $state.raw<SearchTotal | null>(null);
@@ -106,6 +108,7 @@ export class FindInConversationStore {
         const added = answer.items.flatMap(({ message }) => (message && !known.has(message.id) ? [message] : []));
         if (after === null) this.total = answer.total ?? null;
         this.found = [...before, ...added];
+        this.words = new Map([...(after === null ? [] : this.words), ...answer.items.flatMap(wordsOf)]);
         this.isKnown = true;
         this.#next = after = answer.next ?? null;
         if (added.length > 0 || after === null) break;
@@ -122,6 +125,13 @@ export class FindInConversationStore {
       if (turn === this.#turn) this.isLoading = false;
     }
   }
+}
+
+/** Words of a message that were found, without duplicates, after the id of the message. */
+function wordsOf({ message, highlights = [] }: SearchHit): [Id, readonly string[]][] {
+  if (!message) return [];
+  const found = highlights.map(([start = 0, length = 0]) => message.content.slice(start, start + length));
+  return [[message.id, [...new Set(found)]]];
 }
 
 const kept = perAccount(() => ({ find: null as FindInConversationStore | null }));
