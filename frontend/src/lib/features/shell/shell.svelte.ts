@@ -1,3 +1,4 @@
+import { tick } from 'svelte';
 import type { Block } from '#lib/features/conversations/artifact-context.ts';
 import type { MessageView } from '#lib/features/conversations/rows.ts';
 import { PHONE } from '#lib/util/phone.ts';
@@ -66,6 +67,7 @@ export class ShellStore {
   /** Element at which the card of a person opens; null if there is none. */
   anchor: Element | null = null;
   section = $state.raw<SectionSubject>({});
+  #focusedBefore: readonly (Element | null)[] = [];
   /** Title with which the dialog of a new channel starts. */
   channelTitle = $state('');
 
@@ -99,6 +101,7 @@ export class ShellStore {
   }
 
   openPanel(side: Side = 'details'): void {
+    this.#rememberFocus();
     this.side = side;
     this.panel = true;
   }
@@ -111,6 +114,26 @@ export class ShellStore {
 
   closePanel(): void {
     this.panel = false;
+    void this.#returnFocus();
+  }
+
+  /** Stores the focused element, and its message, because the buttons of a message exist only while it has the focus. */
+  #rememberFocus(): void {
+    const active = document.activeElement;
+    if (active?.closest('.panel')) return;
+    this.#focusedBefore = [active, active?.closest('article') ?? null];
+  }
+
+  /** Returns the focus to the element from which the panel was opened, unless another one has it. */
+  async #returnFocus(): Promise<void> {
+    await tick();
+    for (const element of this.#focusedBefore) {
+      if (document.activeElement !== document.body) break;
+      // A field would open the keyboard of a phone.
+      const isField = element?.matches('input, textarea') && matchMedia('(pointer: coarse)').matches;
+      if (element instanceof HTMLElement && !isField) element.focus({ preventScroll: true });
+    }
+    this.#focusedBefore = [];
   }
 
   openFind(conversationId: string): void {

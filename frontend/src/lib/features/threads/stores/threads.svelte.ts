@@ -70,7 +70,9 @@ export class ThreadsStore {
       case 'message.updated':
         return this.list.items.some(({ root }) => root.id === frame.payload.message.id);
       case 'message.deleted':
-        return this.list.items.some(({ root }) => root.id === frame.payload.message_id);
+        return this.list.items.some(({ root: { id } }) =>
+          [frame.payload.message_id, frame.payload.thread_id].includes(id)
+        );
     }
     return false;
   }

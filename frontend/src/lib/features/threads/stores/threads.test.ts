@@ -1,7 +1,8 @@
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import { FakeLiveUpdates } from '#lib/features/conversations/store-testing.ts';
 import { ThreadsStore } from './threads.svelte.ts';
+import { UnreadThreadsStore } from './unread-threads.svelte.ts';
 
 it('renames the senders of threads when their names change', async () => {
   const items = [{ root: { id: 'm1', sender: { kind: 'user', id: 'mai', name: 'Mai' } }, unread: 0 }];
@@ -15,5 +16,29 @@ it('renames the senders of threads when their names change', async () => {
     payload: { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false }
   });
   expect(threads.list.items.map(({ root }) => root.sender.name)).toEqual(['Mai Trần']);
+  leave();
+});
+
+it('counts the unread replies again when one is deleted', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let unread = 1;
+  const get = () => Promise.resolve({ items: [{ root: { id: 'm1' }, unread }], page: 1, page_size: 50, total: 1 });
+  const threads = new UnreadThreadsStore(
+    { get } as unknown as Api,
+    () => 'mai',
+    () => false
+  );
+  const live = new FakeLiveUpdates();
+  const leave = threads.listen(live as never);
+  await threads.load();
+  expect(threads.count).toBe(1);
+  unread = 0;
+  live.receive({
+    type: 'message.deleted',
+    payload: { conversation_id: 'c1', seq: 9, message_id: 'r1', thread_id: 'm1' }
+  });
+  await vi.runAllTimersAsync();
+  expect(threads.count).toBe(0);
   leave();
 });

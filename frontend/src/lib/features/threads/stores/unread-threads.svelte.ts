@@ -1,7 +1,7 @@
 /** Number of threads with unread replies among those that the user follows. */
 import { isDurable } from '#lib/realtime/frames.ts';
 import type { Api } from '#lib/api/client.ts';
-import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
+import type { DurableFrame, Id, Message, ServerFrame } from '#lib/api/types.ts';
 import { isMentioned } from '#lib/features/conversations/mention-check.ts';
 import type { LiveUpdates } from '#lib/realtime/live-updates.ts';
 
@@ -64,9 +64,17 @@ export class UnreadThreadsStore {
       if (following) known.set(message_id, unread);
       else known.delete(message_id);
       this.#unread = known;
-    } else if (isDurable(frame) && frame.type === 'message.created' && this.#concerns(frame.payload.message)) {
+    } else if (isDurable(frame) && this.#changesUnread(frame)) {
       this.#scheduleReload();
     }
+  }
+
+  /** Whether an event is a reply that may be unread, or its deletion. */
+  #changesUnread(frame: DurableFrame): boolean {
+    if (frame.type === 'message.created') return this.#concerns(frame.payload.message);
+    if (frame.type !== 'message.deleted') return false;
+    const { message_id, thread_id } = frame.payload;
+    return this.#unread.has(message_id) || (!!thread_id && this.#unread.has(thread_id));
   }
 
   /** Whether a reply may change the number of unread ones: the user follows the thread, or starts to by this reply. */
