@@ -1,5 +1,5 @@
-import { beforeAll, expect, it } from 'vitest';
-import { page } from 'vitest/browser';
+import { beforeAll, expect, it, onTestFinished } from 'vitest';
+import { page, userEvent } from 'vitest/browser';
 import type { Member, Message } from '#lib/api/types.ts';
 import { createTestAppWith } from '#lib/testing/app.ts';
 import {
@@ -155,4 +155,54 @@ it('shows the source text if rendering fails', async () => {
   await renderMessage(messageOf('Tide at six'), { row: { view: broken } });
   await expect.element(page.getByText('Couldn’t format this message. It’s shown as plain text.')).toBeVisible();
   await expect.element(article).toMatchTextContent('Tide at six');
+});
+
+const quick = page.getByRole('group', { name: 'Quick reactions' });
+const toolbar = page.getByRole('toolbar', { name: 'Message actions' });
+
+it('reacts with one of six emoji in its toolbar, the last used ones first', async () => {
+  const message = messageOf('Tide at six');
+  const { server } = await renderMessage(message, { width: 800 });
+  localStorage.setItem('natter.emoji', '🦀');
+  await article.hover();
+  await expect.poll(() => quick.getByRole('button').elements().length).toBe(6);
+  await quick.getByRole('button', { name: 'React with 🦀' }).click();
+  const path = `PUT /messages/${message.id}/reactions/${encodeURIComponent('🦀')}`;
+  await expect.poll(() => server.requests.map(({ method, path }) => `${method} ${path}`)).toContain(path);
+});
+
+it.each([
+  [800, 6],
+  [600, 3],
+  [360, 0]
+])('has a toolbar that leaves the name of the author free (%i px)', async (width, count) => {
+  const { stage } = await renderMessage(messageOf('Tide at six'), { width });
+  await article.hover();
+  await expect.element(toolbar).toBeVisible();
+  await expect.poll(() => quick.getByRole('button').elements().length).toBe(count);
+  const [bar, name] = [toolbar.element(), stage.querySelector('.who')!].map((each) => each.getBoundingClientRect());
+  const isBeside = bar!.left >= name!.right || bar!.bottom <= name!.top + 1;
+  expect(isBeside).toBe(true);
+});
+
+it('keeps the actions that a narrow toolbar lacks in its menu', async () => {
+  const main = document.body.appendChild(document.createElement('div'));
+  main.id = 'main';
+  onTestFinished(() => main.remove());
+  await renderMessage(messageOf('Tide at six', mine), { width: 360 });
+  await article.hover();
+  await page.getByRole('button', { name: 'More actions' }).click();
+  for (const name of ['Edit', 'Copy', 'Delete'])
+    await expect.element(page.getByRole('menuitem', { name })).toBeVisible();
+});
+
+it('moves between the buttons of the toolbar by the arrow keys', async () => {
+  await renderMessage(messageOf('Tide at six'), { width: 800 });
+  await article.hover();
+  const [first] = quick.getByRole('button').elements() as HTMLElement[];
+  first!.focus();
+  await userEvent.keyboard('{ArrowLeft}');
+  await expect.element(page.getByRole('button', { name: 'More actions' })).toHaveFocus();
+  await userEvent.keyboard('{ArrowRight}{ArrowRight}');
+  expect(document.activeElement).toBe(quick.getByRole('button').elements()[1]);
 });
