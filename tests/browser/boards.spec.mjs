@@ -25,7 +25,12 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
 
   // A message becomes a task.
   await anna.log.getByText('upgrade notes').hover();
-  await page.getByRole('button', { name: 'Create task' }).click();
+  await anna.log
+    .getByRole('article')
+    .filter({ hasText: 'upgrade notes' })
+    .getByRole('button', { name: 'More actions' })
+    .click();
+  await page.getByRole('menuitem', { name: 'Create task' }).click();
   const dialog = page.getByRole('dialog', { name: 'New task' });
   await expect(dialog.getByLabel('Task title')).toHaveValue('Somebody should write the upgrade notes');
   await dialog.getByLabel('Task title').fill('Upgrade notes');

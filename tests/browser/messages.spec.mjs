@@ -29,7 +29,15 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   // Tab leads into the toolbar; Escape leads back to the message and then to the composer.
   const tools = article('first of Anna').getByRole('toolbar');
   await page.keyboard.press('Tab');
-  await expect(tools.getByRole('button', { name: 'React' })).toBeFocused();
+  // The quick reactions are one step for Tab; the arrow keys lead from one to the next.
+  const quick = tools.getByRole('group', { name: 'Quick reactions' }).getByRole('button');
+  await expect(quick).toHaveCount(6);
+  await expect(quick.first()).toBeFocused();
+  await page.keyboard.press('ArrowRight');
+  await expect(quick.nth(1)).toBeFocused();
+  await page.keyboard.press('ArrowLeft');
+  await page.keyboard.press('Tab');
+  await expect(tools.getByRole('button', { name: 'React', exact: true })).toBeFocused();
   await page.keyboard.press('Tab');
   await expect(tools.getByRole('button', { name: 'Reply', exact: true })).toBeFocused();
   await page.keyboard.press('Escape');
@@ -43,6 +51,7 @@ test('navigates and acts on messages by keyboard', { tag: '@gate' }, async ({ ar
   await expect(article('second of Anna')).toBeFocused();
   await page.keyboard.press('ArrowUp');
   await expect(article('first of Anna')).toBeFocused();
+  await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
   await expect(tools.getByRole('button', { name: 'Reply', exact: true })).toBeFocused();

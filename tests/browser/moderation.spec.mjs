@@ -26,7 +26,8 @@ for (const [size, options] of [
     await ben.write('You are all fools');
     await anna.sees('You are all fools');
     await said(anna, 'You are all fools').hover();
-    await said(anna, 'You are all fools').getByRole('button', { name: 'Report', exact: true }).click();
+    await said(anna, 'You are all fools').getByRole('button', { name: 'More actions' }).click();
+    await anna.page.getByRole('menuitem', { name: 'Report', exact: true }).click();
     const dialog = anna.page.getByRole('dialog', { name: 'Report this message' });
     await anna.expectFlawless('a report that is written');
     await dialog.getByLabel('Reason').selectOption({ label: 'Harassment or bullying' });
