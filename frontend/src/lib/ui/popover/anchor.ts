@@ -24,6 +24,16 @@ export function anchorBox(anchor: Element | null): AnchorBox {
   };
 }
 
+/** Height in pixels that most popovers need. */
+const USUAL_HEIGHT = 440;
+
+/** Side with enough space for a popover, preferably below. A popover would shrink to the space of its side before it changes the side. */
+export function sideOf(box: AnchorBox): 'top' | 'bottom' {
+  const { top, bottom } = box.getBoundingClientRect();
+  const below = innerHeight - bottom;
+  return below < USUAL_HEIGHT && top > below ? 'top' : 'bottom';
+}
+
 /** Whether a press of the anchor is handled by the anchor itself: its button closes the popover. */
 export function isPressedAnchor(anchor: Element | null, target: EventTarget | null): boolean {
   const button = anchor?.closest('button');

@@ -47,6 +47,15 @@ it('stays inside the window at a button in its corner', async () => {
     .toBe(true);
 });
 
+it('opens above a button in the lower half of the window', async () => {
+  const button = addButton('left: 40px; top: 520px');
+  renderPopover(button);
+  await expect.element(popover()).toBeVisible();
+  await expect
+    .poll(() => Math.round(button.getBoundingClientRect().top - elementOf(popover()).getBoundingClientRect().bottom))
+    .toBe(6);
+});
+
 it('is in the window without a button', async () => {
   renderPopover(null);
   await expect.element(popover()).toBeVisible();
