@@ -152,6 +152,9 @@ test('steps through matches in a conversation', { tag: '@gate' }, async ({ arriv
     await expect(said).toHaveText('1 of 2', { timeout: 500 });
   }).toPass();
   await expect(anna.log.getByText('needs a keeper')).toBeInViewport();
+  // The word is marked, not only its message.
+  const marked = () => page.evaluate(() => [...CSS.highlights.get('found-words-selected')].map(String));
+  await expect.poll(marked).toEqual(['lighthouse']);
   await field.press('Enter');
   await expect(said).toHaveText('2 of 2');
   await expect(anna.log.getByText('opens at nine')).toBeInViewport();

@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import { page, userEvent } from 'vitest/browser';
 import type { Model } from '#lib/api/assistants.ts';
 import { createTestApp, pending, unreachable, type TestApp } from '#lib/testing/app.ts';
@@ -61,6 +61,18 @@ it('has headings over its prices and contexts', async () => {
   const heading = elementOf(page.getByText('Output', { exact: true }).first()).getBoundingClientRect();
   const value = numbers[4]!.getBoundingClientRect();
   expect([numbers.length, heading.right]).toEqual([6, value.right]);
+});
+
+it('is as wide as the window of a phone', async () => {
+  const { innerWidth: width, innerHeight: height } = window;
+  await page.viewport(390, 844);
+  onTestFinished(() => page.viewport(width, height));
+  const price = { input: 1_250_000, output: 8_000_000 };
+  renderPicker(withModels(...models.map((model) => ({ ...model, price, context_window: 128_000 }))));
+  await expect.poll(names).toHaveLength(3);
+  const dialog = elementOf(page.getByRole('dialog'));
+  expect([dialog.getBoundingClientRect().left, dialog.getBoundingClientRect().right]).toEqual([0, 390]);
+  expectNoOverflow(dialog);
 });
 
 it('is searched by name, alias and provider', async () => {
