@@ -5,7 +5,7 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/features/scheduling/api.ts';
 import type { Id, ServerFrame } from '#lib/api/types.ts';
-import { DraftsStore, type DraftStorage } from './drafts.svelte.ts';
+import { DraftsStore, FIRST_QUESTION, type DraftStorage } from './drafts.svelte.ts';
 
 export interface DraftUpdates {
   readonly ready: boolean;
@@ -125,7 +125,8 @@ export class DraftSync {
   }
 
   async #upload(key: string): Promise<void> {
-    if (this.#telling.has(key)) return;
+    // The server stores drafts by conversation, so that of a first question stays on this device.
+    if (key === FIRST_QUESTION || this.#telling.has(key)) return;
     this.#telling.add(key);
     while (await this.#isWrittenOn(key));
     this.#telling.delete(key);

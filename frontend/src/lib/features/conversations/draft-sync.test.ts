@@ -3,7 +3,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Draft } from '#lib/features/scheduling/api.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
 import { DraftSync, unsyncedDrafts } from './draft-sync.svelte.ts';
-import { DraftsStore } from './drafts.svelte.ts';
+import { DraftsStore, FIRST_QUESTION } from './drafts.svelte.ts';
 
 const iso = (at: number) => new Date(at).toISOString();
 
@@ -83,16 +83,29 @@ describe('draft synchronisation', () => {
     const server = new Server();
     const { drafts, sync } = open(server);
     server.put.mockRejectedValueOnce(new ApiError(404, 'not_found', 'no such conversation'));
-    drafts.set('new', 'a first question');
+    drafts.set('gone', 'a late answer');
     await vi.advanceTimersByTimeAsync(1_000);
     server.put.mockRejectedValueOnce(new ApiError(401, 'unauthenticated', 'signed out'));
     drafts.set('c1', 'half a thou');
     await vi.advanceTimersByTimeAsync(1_000);
     await sync.exchange();
-    expect(drafts.get('new')).toBe('a first question');
+    expect(drafts.get('gone')).toBe('a late answer');
     expect(drafts.get('c1')).toBe('half a thou');
     await vi.advanceTimersByTimeAsync(0);
     expect(server.rows.get('c1/')?.content).toBe('half a thou');
+  });
+
+  it('does not upload the draft of a first question, whose conversation does not exist yet', async () => {
+    const server = new Server();
+    const storage = new MemoryStorage();
+    const { drafts, sync } = open(server, storage);
+    drafts.set(FIRST_QUESTION, 'a first question');
+    await vi.advanceTimersByTimeAsync(1_000);
+    await sync.exchange();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(server.put).not.toHaveBeenCalled();
+    expect(drafts.get(FIRST_QUESTION)).toBe('a first question');
+    expect(unsyncedDrafts(storage, 'me')).toEqual([FIRST_QUESTION]);
   });
 
   it('takes drafts of other devices unless the local one is newer', async () => {

@@ -5,6 +5,8 @@ export type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 
 
 const PREFIX = 'natter.draft.';
 const WITHOUT_PREVIEWS_PREFIX = 'natter.bare.';
+/** Key of the draft of a first question, whose conversation doesn't exist yet. */
+export const FIRST_QUESTION = 'new';
 export const EDIT = 'natter.edit.';
 const REPLY = 'natter.reply.';
 const MEANT = 'natter.meant.';
