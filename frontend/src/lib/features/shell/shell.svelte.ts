@@ -68,12 +68,14 @@ export class ShellStore {
   anchor: Element | null = null;
   section = $state.raw<SectionSubject>({});
   #focusedBefore: readonly (Element | null)[] = [];
+  /** Whether the user has come to the start page from a conversation or by the back button, so that it doesn't open the last conversation. */
+  hasLeftConversation = $state(false);
   /** Title with which the dialog of a new channel starts. */
   channelTitle = $state('');
 
-  togglePanel(): void {
-    const isShown = this.panel && this.side === 'details';
-    this.openPanel();
+  togglePanel(side: Side = 'details'): void {
+    const isShown = this.panel && this.side === side;
+    this.openPanel(side);
     this.panel = !isShown;
   }
 
