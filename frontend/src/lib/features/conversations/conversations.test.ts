@@ -389,7 +389,7 @@ describe('ConversationsStore', () => {
     const sidebar = new SidebarStore(store, { items: [] } as unknown as SectionsStore);
     const placed = () => {
       const parts = sidebar.parts('w1');
-      return ['unread', 'rest'].map((part) => parts.find(({ key }) => key === part)?.items.map(({ id }) => id) ?? []);
+      return ['unread', 'direct'].map((part) => parts.find(({ key }) => key === part)?.items.map(({ id }) => id) ?? []);
     };
     // The conversation was opened by a link before the list has loaded.
     store.open('c1');

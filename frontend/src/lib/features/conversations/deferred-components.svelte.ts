@@ -18,6 +18,7 @@ import type ThreadRuleType from '#lib/features/threads/thread-rule.svelte';
 import type ScheduledRowsType from '#lib/features/scheduling/scheduled-rows.svelte';
 import type ComposerType from './composer.svelte';
 import type ComposerAboutType from './composer/composer-about.svelte';
+import type HeaderActionsType from './components/header-actions.svelte';
 import type ModelChoiceType from './components/model-choice.svelte';
 import type ReceiptColumnType from './messages/receipt-column.svelte';
 import type StripsType from './components/strips.svelte';
@@ -36,6 +37,7 @@ type CatchUp = Component<ComponentProps<typeof CatchUpType>>;
 type ThreadRule = Component<ComponentProps<typeof ThreadRuleType>>;
 type ScheduledRows = Component<ComponentProps<typeof ScheduledRowsType>>;
 type ComposerAbout = Component<ComponentProps<typeof ComposerAboutType>>;
+type HeaderActions = Component<ComponentProps<typeof HeaderActionsType>>;
 type ModelChoice = Component<ComponentProps<typeof ModelChoiceType>>;
 type ReceiptColumn = Component<ComponentProps<typeof ReceiptColumnType>>;
 type Strips = Component<ComponentProps<typeof StripsType>>;
@@ -55,6 +57,7 @@ interface DeferredComponents {
   ThreadRule: ThreadRule | null;
   ScheduledRows: ScheduledRows | null;
   ComposerAbout: ComposerAbout | null;
+  HeaderActions: HeaderActions | null;
   ModelChoice: ModelChoice | null;
   ReceiptColumn: ReceiptColumn | null;
   Strips: Strips | null;
@@ -84,6 +87,7 @@ export const deferredComponents = $state<DeferredComponents>({
   ThreadRule: null,
   ScheduledRows: null,
   ComposerAbout: null,
+  HeaderActions: null,
   ModelChoice: null,
   ReceiptColumn: null,
   Strips: null,

@@ -1,4 +1,4 @@
-import { isWaiting, mentionsIn } from './kinds.ts';
+import { isAssistantChat, isChannel, isWaiting, mentionsIn } from './kinds.ts';
 import type { Section } from '#lib/features/channels/api.ts';
 import type { Conversation, Id } from '#lib/api/types.ts';
 import type { ConversationsStore } from './conversations.svelte.ts';
@@ -9,9 +9,13 @@ const UNREAD_ONLY = 'natter.unread-only';
 /** Longest delay that browsers allow for a timer, in milliseconds. */
 const MAX_WAIT = 2 ** 31 - 1;
 
+/** Sections of conversations that the user has not moved into a section: channels, direct messages with groups, and chats with assistants. */
+const DEFAULT_SECTIONS = ['channels', 'direct', 'chats'] as const;
+export type DefaultSection = (typeof DEFAULT_SECTIONS)[number];
+
 /** Section of the sidebar with its conversations. */
 export interface SidebarPart {
-  key: 'unread' | 'pinned' | 'rest' | Id;
+  key: 'unread' | 'pinned' | Id | DefaultSection;
   section: Section | null;
   items: Conversation[];
   /** Conversations that are rendered: in a folded section only the open one. */
@@ -19,7 +23,7 @@ export interface SidebarPart {
   isFolded: boolean;
 }
 
-/** Sections of the sidebar in order: unread, pinned, the user's own sections, and the rest. */
+/** Sections of the sidebar in order: unread, pinned, the user's own sections, channels, direct messages, and chats with assistants. */
 export class SidebarStore {
   readonly #conversations: ConversationsStore;
   readonly #sections: SectionsStore;
@@ -27,6 +31,8 @@ export class SidebarStore {
   #folded = $state.raw<readonly string[]>([]);
   #now = $state(Date.now());
   #isUnreadOnly = $state(false);
+  /** Whether chats with assistants are being selected, in place of the sections. */
+  isSelecting = $state(false);
 
   constructor(
     conversations: ConversationsStore,
@@ -68,7 +74,7 @@ export class SidebarStore {
     const all = this.#conversations.joined(workspaceId).filter((conversation) => this.#isListed(conversation));
     const unread: Conversation[] = [];
     const pinned: Conversation[] = [];
-    const rest: Conversation[] = [];
+    const others: Record<DefaultSection, Conversation[]> = { channels: [], direct: [], chats: [] };
     const sections = new Map<Id, Conversation[]>(this.#sections.items.map(({ id }) => [id, []]));
     const used = new Set<Id>();
     for (const conversation of all) {
@@ -76,7 +82,7 @@ export class SidebarStore {
       if (section_id) used.add(section_id);
       if (this.#isAmongUnread(conversation)) unread.push(conversation);
       else if (conversation.own?.pinned) pinned.push(conversation);
-      else (sections.get(section_id ?? '') ?? rest).push(conversation);
+      else (sections.get(section_id ?? '') ?? others[defaultSectionOf(conversation)]).push(conversation);
     }
     const parts = [this.#part('unread', unread), this.#part('pinned', pinned)].filter(({ items }) => items.length > 0);
     const isUsedElsewhere = (id: Id) =>
@@ -85,8 +91,7 @@ export class SidebarStore {
       // A section that has conversations only in other workspaces is hidden in this one.
       if (!isUsedElsewhere(section.id)) parts.push(this.#part(section.id, sections.get(section.id) ?? [], section));
     }
-    if (rest.length > 0 || parts.length === 0) parts.push(this.#part('rest', rest));
-    return parts;
+    return [...parts, ...DEFAULT_SECTIONS.map((key) => this.#part(key, others[key]))];
   }
 
   /** Conversations in the order of the sidebar. */
@@ -108,6 +113,18 @@ export class SidebarStore {
       count += conversation.unread || mentionsIn(conversation);
     }
     return count;
+  }
+
+  /** Whether a conversation other than the open one counts as unread. */
+  get isWaitingElsewhere(): boolean {
+    return this.#conversations
+      .joined(undefined)
+      .some((one) => one.id !== this.#conversations.openId && !one.archived_at && isWaiting(one, this.#now));
+  }
+
+  /** Chats with assistants, most recently active first, in whichever section they are. */
+  chats(workspaceId: Id | undefined): Conversation[] {
+    return this.#conversations.joined(workspaceId).filter(isAssistantChat);
   }
 
   toggle(key: string): void {
@@ -145,4 +162,9 @@ export class SidebarStore {
     const shown = isFolded ? items.filter(({ id }) => id === this.#conversations.openId) : items;
     return { key, section, items, shown, isFolded };
   }
+}
+
+function defaultSectionOf(conversation: Conversation): DefaultSection {
+  if (isChannel(conversation)) return 'channels';
+  return isAssistantChat(conversation) ? 'chats' : 'direct';
 }

@@ -68,8 +68,11 @@ function sidebar(): SidebarStore {
   );
 }
 
-const shown = (one: SidebarStore) =>
+const allShown = (one: SidebarStore) =>
   one.parts('w1').map(({ key, shown }) => [key, shown.map(({ id }) => id).join(' ')]);
+/** Sections with the conversations that are shown, without the empty default ones. */
+const shown = (one: SidebarStore) =>
+  allShown(one).filter(([key = '', ids]) => ids !== '' || !['channels', 'direct', 'chats'].includes(key));
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
@@ -81,7 +84,7 @@ beforeEach(() => {
 afterEach(() => void vi.useRealTimers());
 
 describe('SidebarStore', () => {
-  it('shows unread, pinned, sections in order, and the rest', () => {
+  it('shows unread, pinned, sections in order, and the default sections', () => {
     sections = [section('launch', 0), section('empty', 1)];
     all = [
       conversation('a', { section_id: 'launch' }, { unread: 2 }),
@@ -95,8 +98,64 @@ describe('SidebarStore', () => {
       ['pinned', 'b'],
       ['launch', 'c'],
       ['empty', ''],
-      ['rest', 'd e']
+      ['channels', 'd e']
     ]);
+  });
+
+  it('separates channels, direct messages with groups, and chats with assistants', () => {
+    all = [
+      conversation('a', {}, { kind: 'private_channel' }),
+      conversation('b', {}, { kind: 'assistant' }),
+      conversation('c', {}, { kind: 'group' }),
+      conversation('d', {}, { kind: 'single' }),
+      conversation('e')
+    ];
+    expect(allShown(sidebar())).toEqual([
+      ['channels', 'a e'],
+      ['direct', 'c d'],
+      ['chats', 'b']
+    ]);
+  });
+
+  it('shows the default sections also while they are empty', () => {
+    expect(allShown(sidebar())).toEqual([
+      ['channels', ''],
+      ['direct', ''],
+      ['chats', '']
+    ]);
+  });
+
+  it('collapses a default section on this device', () => {
+    all = [conversation('a'), conversation('b', {}, { kind: 'single' })];
+    sidebar().toggle('channels');
+    expect(shown(sidebar())).toEqual([['direct', 'b']]);
+    expect(kept.get('natter.folded')).toBe('channels');
+  });
+
+  it('lists chats with assistants in whichever section they are, for selecting them', () => {
+    all = [
+      conversation('a', { pinned: true }, { kind: 'assistant' }),
+      conversation('b', {}, { kind: 'assistant', unread: 1 }),
+      conversation('c'),
+      conversation('d', {}, { kind: 'assistant', workspace_id: 'w2' })
+    ];
+    expect(
+      sidebar()
+        .chats('w1')
+        .map(({ id }) => id)
+    ).toEqual(['a', 'b']);
+  });
+
+  it('says whether something is unread in another conversation than the open one', () => {
+    all = [conversation('a', {}, { unread: 1 }), conversation('b')];
+    expect(sidebar().isWaitingElsewhere).toBe(true);
+    open.openId = 'a';
+    expect(sidebar().isWaitingElsewhere).toBe(false);
+    all.push(conversation('muted', { muted_until: '2026-11-20T11:00:00.000Z' }, { unread: 4 }));
+    all.push(conversation('archived', {}, { unread: 4, archived_at: '2026-11-19T10:00:00.000Z' }));
+    expect(sidebar().isWaitingElsewhere).toBe(false);
+    all.push(conversation('other', {}, { unread: 1, workspace_id: 'w2' }));
+    expect(sidebar().isWaitingElsewhere).toBe(true);
   });
 
   it('keeps muted conversations in place unless they mention the reader', () => {
@@ -109,7 +168,7 @@ describe('SidebarStore', () => {
     const one = sidebar();
     expect(shown(one)).toEqual([
       ['unread', 'named over'],
-      ['rest', 'quiet']
+      ['channels', 'quiet']
     ]);
     expect(one.waitingIn('w1')).toBe(5);
   });
@@ -127,7 +186,7 @@ describe('SidebarStore', () => {
   it('keeps the open conversation where it was when opened', () => {
     all = [conversation('a', {}, { unread: 1 }), conversation('b')];
     open = { openId: 'a', isOpenAmongUnread: false };
-    expect(shown(sidebar())).toEqual([['rest', 'a b']]);
+    expect(shown(sidebar())).toEqual([['channels', 'a b']]);
     open = { openId: 'b', isOpenAmongUnread: true };
     expect(shown(sidebar())).toEqual([['unread', 'a b']]);
   });
@@ -150,16 +209,16 @@ describe('SidebarStore', () => {
 
   it('shows an archived conversation only while it is open', () => {
     all = [conversation('a'), conversation('b', {}, { archived_at: '2026-11-19T10:00:00.000Z', unread: 3 })];
-    expect(shown(sidebar())).toEqual([['rest', 'a']]);
+    expect(shown(sidebar())).toEqual([['channels', 'a']]);
     expect(sidebar().waitingIn()).toBe(0);
     open.openId = 'b';
-    expect(shown(sidebar())).toEqual([['rest', 'a b']]);
+    expect(shown(sidebar())).toEqual([['channels', 'a b']]);
   });
 
   it('hides a section that only another workspace uses', () => {
     sections = [section('there', 0)];
     all = [conversation('a'), conversation('b', { section_id: 'there' }, { workspace_id: 'w2' })];
-    expect(shown(sidebar())).toEqual([['rest', 'a']]);
+    expect(shown(sidebar())).toEqual([['channels', 'a']]);
   });
 
   it('filters by unread, keeps the open conversation, and moves through the result', () => {

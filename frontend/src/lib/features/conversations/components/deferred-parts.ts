@@ -12,6 +12,7 @@ export { default as LiveFoot } from '../messages/live-foot.svelte';
 export { default as MessageControls } from '../messages/message-controls.svelte';
 export { default as MessageParts } from '../messages/message-parts.svelte';
 export { default as MessageTools } from '../messages/message-tools.svelte';
+export { default as HeaderActions } from './header-actions.svelte';
 export { default as ModelChoice } from './model-choice.svelte';
 export { default as ReceiptColumn } from '../messages/receipt-column.svelte';
 export { default as ScheduledRows } from '#lib/features/scheduling/scheduled-rows.svelte';
