@@ -156,8 +156,7 @@ test('edits a board concurrently by mouse and keyboard', { tag: '@gate' }, async
 
   // The board is open beside the conversation, and the messages show the state of their tasks.
   await page.goto(`/c/${chat}`);
-  await page.getByRole('button', { name: 'Details' }).click();
-  await page.getByRole('button', { name: 'Board', exact: true }).click();
+  await page.getByRole('main').getByRole('button', { name: 'Board', exact: true }).click();
   await expect(page.getByRole('complementary', { name: 'Board' }).getByRole('tab')).toHaveCount(3);
   await anna.expectFlawless('a board beside its conversation');
   await shoot(page, 'board-panel-1440');

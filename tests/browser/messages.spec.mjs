@@ -134,7 +134,7 @@ test('keeps the open conversation’s place in the list and titles the tab', asy
   await anna.sees(`hello from ${cleo.name}`);
   await expect(page).toHaveTitle(`${cleo.name} · Natter`);
   await expect(icon).toHaveAttribute('href', /favicon\.svg$/);
-  await expect(list.getByRole('heading', { name: 'Everything else' })).toBeVisible();
+  await expect(list.getByRole('heading', { name: 'Direct messages' })).toBeVisible();
   expect(await order()).toEqual([cleo.name, ben.name]);
 });
 
@@ -165,7 +165,8 @@ test('doesn’t count deleted messages as unread', async ({ arrive, register, se
   await anna.openConversation(ben.name);
   await anna.write('hello');
   await anna.sees('hello');
-  await page.goto('/');
+  // The start page would open the conversation again.
+  await page.goto('/saved');
   await sayAndDelete(chat);
   await page.reload();
   await expect(list.getByText('1 unread')).toBeVisible();
@@ -180,7 +181,7 @@ test('doesn’t count deleted messages as unread', async ({ arrive, register, se
     member_ids: [annas.id, carls.id]
   });
   await sayAndDelete(empty);
-  await page.goto('/');
+  await page.goto('/saved');
   await expect(list.getByText('1 unread')).toBeVisible();
   await anna.openConversation('Slips');
   await expect.poll(() => unread(empty)).toBe(0);
@@ -227,7 +228,7 @@ test('keeps a manual unread mark until the next visit', async ({ arrive, registe
   await anna.expectFlawless('a conversation with messages that were marked as unread');
 
   // At the next visit it is read. The menu of the conversation marks its last message unread.
-  await page.goto('/');
+  await page.goto('/saved');
   await expect(list.getByText('3 unread')).toBeVisible();
   await anna.openConversation(ben.name);
   await expect.poll(unread).toBe(0);
