@@ -210,7 +210,7 @@ test('starts with the list, on a phone', async ({ arrive, server }) => {
   await expect(nav(page).getByRole('link', { name: 'harbour-masters' })).toBeVisible();
   await expect(page).toHaveURL(/\/$/);
   await anna.expectFlawless('the list, on a phone');
-  await shoot(page, 'list-390');
+  await shoot(page, 'conversations-390');
 });
 
 test('shows one line for each conversation in the compact density', async ({ register, server }) => {

@@ -77,11 +77,11 @@ it('counts unread conversations above and below the visible part, and scrolls to
 it('shows that a message has arrived in a conversation that is out of view', async () => {
   const many = Array.from({ length: 30 }, (_, index) => named(`channel ${index}`, 'public_channel'));
   const direct = named('Crew', 'group', { last_activity_at: '2024-01-01T00:00:00.000Z' });
-  const { app } = await renderList([...many, direct], 420);
+  const { receive } = await renderList([...many, direct], 420);
   await expect.element(page.getByRole('link', { name: 'channel 1', exact: true })).toBeVisible();
   elementOf(nav).scrollTop = 10_000;
   await expect.element(page.getByRole('button', { name: /unread above/ })).not.toBeInTheDocument();
-  app.conversations.setOwn(direct.id, { unread: 1, unread_mentions: 1, muted_until: '2999-01-01T00:00:00.000Z' });
+  receive('conversation.unread', { conversation_id: direct.id, read_seq: 0, unread: 1, unread_mentions: 0 });
   await expect.element(page.getByRole('button', { name: '1 unread above' })).toBeVisible();
 });
 

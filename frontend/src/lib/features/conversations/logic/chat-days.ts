@@ -26,8 +26,8 @@ function dayOf(at: Date, now: Date): [key: string, label: string] {
   const days = daysBetween(at, now);
   if (days <= 0) return ['today', m.chats_today()];
   if (days === 1) return ['yesterday', m.chats_yesterday()];
-  if (days <= 7) return ['week', m.chats_previous_days({ count: 7 })];
-  if (days <= 30) return ['month', m.chats_previous_days({ count: 30 })];
+  if (days <= 7) return ['week', m.chats_previous_week()];
+  if (days <= 30) return ['month', m.chats_previous_month()];
   const isThisYear = at.getFullYear() === now.getFullYear();
   const label = dateFormat({ month: 'long', ...(isThisYear ? {} : { year: 'numeric' }) }).format(at);
   return [`${at.getFullYear()}-${at.getMonth()}`, label];
