@@ -37,7 +37,8 @@ export const DEFERRED = {
     'features/shell/components/shell-input.ts',
     'features/shell/components/side-panel.svelte',
     'features/threads/threads-entry.svelte',
-    'features/conversations/draft-sync.svelte.ts'
+    'features/conversations/draft-sync.svelte.ts',
+    'features/conversations/last-open.ts'
   ],
   composer: [
     'features/files/logic/uploader.ts',
