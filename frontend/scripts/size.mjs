@@ -6,7 +6,7 @@ import { BUILD, filesOf, messagesOf } from './chunks.mjs';
 import { PAGES } from './pages.mjs';
 
 /** Limits in KiB for each kind of page, about 1 % above the measured size. */
-const LIMITS = { auth: 94.4, conversation: 135, settings: 133.9, start: 107 };
+const LIMITS = { auth: 94.4, conversation: 136.4, settings: 134.6, start: 107 };
 const PARTS = 10;
 const kib = (bytes) => `${(bytes / 1024).toFixed(1)} KiB`;
 
