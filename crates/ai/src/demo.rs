@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_admins_where_to_add_a_provider_and_others_whom_to_ask() {
+    fn links_to_the_console_for_admins_only() {
         let (admin, other) = (answer_to("Hi", true), answer_to("Hi", false));
         assert!(admin.contains("[Admin, Providers](/admin/providers). It works right away."), "{admin}");
         assert!(other.contains("ask your admin to add an AI provider") && !other.contains("/admin"), "{other}");
