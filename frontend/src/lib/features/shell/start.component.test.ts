@@ -26,12 +26,12 @@ it('opens the conversation that was open last', async () => {
   await expect.element(heading).not.toBeInTheDocument();
 });
 
-it.each([
+it.each<[string, Parameters<typeof renderStart>]>([
   ['the last conversation is gone', [conversationOf({ id: '00000000-0000-4000-8000-0000000000c9' })]],
   ['the last conversation is in another workspace', [conversationOf({ workspace_id: 'elsewhere' })]],
   ['the user has just left a conversation', [conversationOf(), 1280, true]],
   ['the screen is that of a phone', [conversationOf(), 390]]
-] as const)('stays if %s', async (_, given) => {
+])('stays if %s', async (_, given) => {
   await renderStart(...given);
   await expect.element(heading).toBeVisible();
   expect(goto).not.toHaveBeenCalled();
