@@ -19,13 +19,14 @@ afterEach(() => vi.unstubAllGlobals());
 
 it.each([
   [['vi'], undefined, 'vi'],
-  [['fr', 'vi-VN', 'en'], undefined, 'vi'],
+  [['it', 'vi-VN', 'en'], undefined, 'vi'],
+  [['it', 'fr-CA', 'en'], undefined, 'fr'],
   [['EN-us', 'vi'], undefined, 'en'],
-  [['fr'], undefined, 'en'],
+  [['it'], undefined, 'en'],
   [[], undefined, 'en'],
   [['vi'], 'en', 'en'],
   [['en'], 'VI', 'vi'],
-  [['vi'], 'fr', 'vi']
+  [['vi'], 'it', 'vi']
 ])('with browser languages %j and stored %s the language is %s', async (languages, stored, expected) => {
   const app = await startIn(languages, stored);
   expect(app.getLocale()).toBe(expected);

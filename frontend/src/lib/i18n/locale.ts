@@ -1,7 +1,7 @@
 /** Language of the app: the stored choice, or else the first language of the browser that the app has, or else English. */
 
 /** Languages for which there are messages. The first one is used if no other fits. */
-export const locales = ['en', 'vi'] as const;
+export const locales = ['en', 'de', 'es', 'fr', 'ja', 'vi'] as const;
 export type Locale = (typeof locales)[number];
 
 /** Name of paraglide's cookie and storage key, which `scripts/preload.mjs` reads too. */

@@ -1,5 +1,6 @@
 /** Names of emoji in the reader's language, and common short codes. */
 import github from 'emojibase-data/en/shortcodes/github.json?url';
+import type { Locale } from '#lib/i18n/locale.ts';
 import { fold } from '#lib/util/fold.ts';
 import { findEmoji, loadEmoji, withSkinTone, toneOf, type Emoji } from './emoji.ts';
 import { recentEmoji, type KeyValueStorage } from './recent-emoji.ts';
@@ -15,7 +16,7 @@ export type EmojiNames = readonly { readonly emoji: Emoji; readonly names: reado
 
 let known: Promise<EmojiNames> | undefined;
 
-export function loadNames(locale: string): Promise<EmojiNames> {
+export function loadNames(locale: Locale): Promise<EmojiNames> {
   known ??= Promise.all([loadEmoji(locale), shortNames()]).then(([groups, names]) =>
     groups.flatMap(({ emoji }) => emoji).map((emoji) => ({ emoji, names: names.get(emoji.hexcode) ?? [] }))
   );

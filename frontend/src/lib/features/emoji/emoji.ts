@@ -1,9 +1,12 @@
 /** Emoji with names in the reader's language, from emojibase-data (CLDR). */
+import de from 'emojibase-data/de/compact.json?url';
 import en from 'emojibase-data/en/compact.json?url';
-import enNames from 'emojibase-data/en/messages.json';
+import es from 'emojibase-data/es/compact.json?url';
+import fr from 'emojibase-data/fr/compact.json?url';
+import ja from 'emojibase-data/ja/compact.json?url';
 import vi from 'emojibase-data/vi/compact.json?url';
-import viNames from 'emojibase-data/vi/messages.json';
 import type { Name } from '#lib/features/conversations/mentions.ts';
+import type { Locale } from '#lib/i18n/locale.ts';
 import { fold } from '#lib/util/fold.ts';
 import { formOf, type KeyValueStorage } from './recent-emoji.ts';
 
@@ -24,14 +27,19 @@ export interface EmojiGroup {
 
 /** Number of the emojibase group with skin tones and hair, which aren't emoji of their own. */
 const COMPONENTS = 2;
-const LANGUAGES: Record<string, { url: string; names: typeof enNames }> = {
-  en: { url: en, names: enNames },
-  vi: { url: vi, names: viNames }
-};
+/** URL of the emoji and names of the groups, by language. */
+const LANGUAGES = {
+  en: [en, () => import('emojibase-data/en/messages.json')],
+  de: [de, () => import('emojibase-data/de/messages.json')],
+  es: [es, () => import('emojibase-data/es/messages.json')],
+  fr: [fr, () => import('emojibase-data/fr/messages.json')],
+  ja: [ja, () => import('emojibase-data/ja/messages.json')],
+  vi: [vi, () => import('emojibase-data/vi/messages.json')]
+} as const satisfies Record<Locale, unknown>;
 
-export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
-  const { url, names } = LANGUAGES[locale] ?? { url: en, names: enNames };
-  const answer = await fetch(url);
+export async function loadEmoji(locale: Locale): Promise<EmojiGroup[]> {
+  const [url, loadNames] = LANGUAGES[locale];
+  const [answer, { default: names }] = await Promise.all([fetch(url), loadNames()]);
   if (!answer.ok) throw new Error(`emoji: ${answer.status}`);
   const all = ((await answer.json()) as Emoji[]).map(toServerForm);
   return names.groups
