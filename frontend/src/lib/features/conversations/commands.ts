@@ -180,7 +180,7 @@ async function remind({ app, conversationView }: CommandPlace, text: string): Pr
     import('#lib/features/scheduling/reminders.svelte.ts'),
     import('#lib/features/scheduling/schedule.ts')
   ]);
-  const reminder = parseReminder(text, getLocale());
+  const reminder = await parseReminder(text, getLocale());
   if (!reminder) return refuse(m.command_remind_wrong());
   const wait = reminder.at.getTime() - Date.now();
   if (wait <= 0 || wait > MAX_DURATION) return refuse(m.command_remind_far());

@@ -1,6 +1,7 @@
 /** Parses the text of a reminder, such as “me in 20 minutes to call Ben”. */
+import type { Chrono } from 'chrono-node';
 import { casual as english } from 'chrono-node/en';
-import { casual as vietnamese } from 'chrono-node/vi';
+import type { Locale } from '#lib/i18n/locale.ts';
 
 export interface ReminderRequest {
   readonly at: Date;
@@ -11,16 +12,26 @@ export interface ReminderRequest {
 const MORNING = 9;
 const DAY = 86_400_000;
 
-const ME = /^(?:me|tôi|mình)(?=\s|$)/i;
+const ME = /^(?:me|mich|mir|moi|yo|a mí|tôi|mình)(?=\s|$)/i;
 /** Words between the time and the subject of the reminder. */
-const BEFORE = /^[\s,:–-]*(?:to|that|about|of|để|rằng|về|là)?(?=\s)\s*/i;
-const BEHIND = /(?:\s+(?:at|on|in|by|vào|lúc))?[\s,:–-]*$/i;
+const JOINS = 'to|that|about|of|zu|dass|an|über|de|que|à|pour|para|để|rằng|về|là';
+const BEFORE = new RegExp(`^[\\s,:–、-]*(?:(?:${JOINS})(?=\\s)|に|、)?\\s*`, 'i');
+const BEHIND = /(?:\s+(?:at|on|in|by|um|am|à|a las|el|vào|lúc))?[\s,:–、-]*$/i;
 
-/** Returns the time and the subject; null if the text contains no time. */
-export function parseReminder(text: string, locale: string, now = new Date()): ReminderRequest | null {
+/** Readers of other languages than English. */
+const READERS: Readonly<Partial<Record<Locale, () => Promise<{ casual: Chrono }>>>> = {
+  de: () => import('chrono-node/de'),
+  es: () => import('chrono-node/es'),
+  fr: () => import('chrono-node/fr'),
+  ja: () => import('chrono-node/ja'),
+  vi: () => import('chrono-node/vi')
+};
+
+/** Returns the time and the subject, written in the language or in English; null if the text contains no time. */
+export async function parseReminder(text: string, locale: Locale, now = new Date()): Promise<ReminderRequest | null> {
   const said = text.trim().replace(ME, '').trim();
-  const readers = locale === 'vi' ? [vietnamese, english] : [english, vietnamese];
-  for (const reader of readers) {
+  const own = await READERS[locale]?.();
+  for (const reader of own ? [own.casual, english] : [english]) {
     const [found] = reader.parse(said, now, { forwardDate: true });
     if (!found) continue;
     const at = found.start.date();
@@ -31,7 +42,7 @@ export function parseReminder(text: string, locale: string, now = new Date()): R
     const before = said.slice(0, found.index).replace(BEHIND, '');
     const behind = said.slice(found.index + found.text.length);
     const note = `${before.replace(BEFORE, '')} ${behind.replace(BEFORE, '')}`.trim();
-    return { at, note: note.replace(/^(?:to|that|about|để|rằng|về)\s+/i, '') };
+    return { at, note: note.replace(BEFORE, '') };
   }
   return null;
 }

@@ -14,7 +14,9 @@ export function lengthOf(text: string): number | null {
   return length > 0 && length <= MAX_DURATION ? length : null;
 }
 
-export const isOff = (text: string): boolean => ['off', 'tắt', 'clear', 'xóa'].includes(text.trim().toLowerCase());
+/** Words that end a command’s effect, in the languages of the app. */
+const OFF = ['off', 'clear', 'aus', 'apagar', 'no', 'désactiver', 'non', 'オフ', 'tắt', 'xóa'];
+export const isOff = (text: string): boolean => OFF.includes(text.trim().toLowerCase());
 
 /** Splits a text such as “🌴 On holiday” into the emoji and the rest; either may be null. */
 export function splitEmoji(text: string): { emoji: string | null; text: string | null } {
