@@ -131,6 +131,22 @@ for (const [size, options] of [
     const left = (await api.call('GET', '/r1/conversations')).items.map(({ id }) => id);
     expect(ids.filter((id) => left.includes(id))).toEqual([ids[1]]);
 
+    // Archiving the rest, and restoring it.
+    await select.press('Enter');
+    await selection.getByRole('checkbox', { name: /Winds/ }).check();
+    await selection.getByRole('button', { name: 'Archive' }).click();
+    await expect(page.getByText('1 AI chat archived.')).toBeVisible();
+    await expect(chats.getByRole('listitem')).toHaveCount(0);
+    await chats.getByRole('button', { name: 'Archived AI chats' }).click();
+    const archived = page.getByRole('dialog', { name: 'Archived AI chats' });
+    await expect(archived.getByRole('listitem')).toHaveCount(1);
+    await anna.expectFlawless(`archived AI chats, on ${size}`);
+    await shoot(page, `list-archived-${size.replaceAll(' ', '-')}`);
+    await archived.getByRole('button', { name: 'Unarchive Winds of Ushant' }).click();
+    await expect(archived.getByText('No archived AI chats.')).toBeVisible();
+    await page.keyboard.press('Escape');
+    await expect(chats.getByRole('listitem')).toHaveCount(1);
+
     // Muting the rest.
     await select.press('Enter');
     await selection.getByRole('checkbox', { name: 'Select all' }).check();

@@ -180,6 +180,26 @@ async fn an_archived_channel_is_read_only() {
 }
 
 #[tokio::test]
+async fn an_archived_chat_with_an_assistant_is_left_out_of_the_list() {
+    let app = Application::start().await;
+    let anna = app.sign_up("Anna").await;
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    let listed = async |query: &str| {
+        let found = anna.get(&format!("/r1/conversations?kind=assistant{query}")).await.data();
+        found["items"].as_array().unwrap().iter().any(|one| one["id"] == json!(chat))
+    };
+    let archived = anna.post(&at(&chat, "/archive"), json!({})).await.data();
+    assert!(archived["archived_at"].is_string(), "{archived}");
+    socket.expect_in("conversation.archived", &chat).await;
+    assert_eq!((listed("").await, listed("&archived=true").await), (false, true));
+    anna.send_as(&chat, &new_id(), "More?").await.refused(409, "archived");
+    anna.post(&at(&chat, "/unarchive"), json!({})).await.data();
+    assert_eq!((listed("").await, listed("&archived=true").await), (true, false));
+    anna.send_message(&chat, "More?").await;
+}
+
+#[tokio::test]
 async fn converts_a_conversation_to_another_kind() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);

@@ -75,7 +75,7 @@ codes! {
     GatewayOff = "gateway_off", 409, "This payment method is turned off right now. Choose another one.";
     Stale = "stale", 409, "Someone else changed this first. Review it, then make your change again.";
     PlanChanged = "plan_changed", 409, "This plan has changed. Review it before you pay.";
-    Archived = "archived", 409, "This channel is archived. You can read it, but no one can post.";
+    Archived = "archived", 409, "This conversation is archived. You can read it, but no one can post.";
     DefaultChannel = "default_channel", 409, "This is the workspace's default channel. Everyone stays in it.";
     ConfirmMention = "confirm_mention", 409, "This notifies many people. Send it again to confirm.";
     WrongState = "wrong_state", 409, "This can't be done right now.";

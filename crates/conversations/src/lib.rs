@@ -178,7 +178,7 @@ pub async fn update(
     find(service, by, id).await
 }
 
-/// Archives a channel, which makes it read-only, or restores it.
+/// Archives a channel or a chat with an assistant, which makes it read-only, or restores it.
 pub async fn archive(
     service: &ConversationsService,
     by: &Principal,

@@ -74,7 +74,7 @@ pub struct ListConversationsRequest {
     /// Text that the title must contain.
     #[from(query)]
     pub q: Option<String>,
-    /// True for archived channels instead of the others.
+    /// True for archived conversations instead of the others.
     #[from(query)]
     pub archived: Option<bool>,
     /// True for channels that the caller has joined; false for the others.

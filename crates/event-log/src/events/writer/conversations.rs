@@ -167,8 +167,8 @@ pub(super) async fn convert(batch: &mut Batch<'_>, by: Actor, kind: Conversation
 pub(super) async fn archive(batch: &mut Batch<'_>, by: Actor, archived: bool) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
     let access = access(batch, by).await?;
-    if !access.kind.capabilities().is_channel {
-        return Err(AppError::refused(Code::WrongState, "Only channels can be archived."));
+    if !access.kind.capabilities().is_channel && access.kind != ConversationKind::Assistant {
+        return Err(AppError::refused(Code::WrongState, "Only channels and AI chats can be archived."));
     }
     access.require_manager()?;
     if access.is_default {

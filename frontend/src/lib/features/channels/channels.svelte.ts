@@ -44,6 +44,19 @@ export class ChannelsStore {
     });
   }
 
+  /** The user's archived chats with assistants in a workspace. */
+  archivedChats(workspaceId: Id): PagedResource<Conversation> {
+    return new PagedResource((page) =>
+      this.#api.get('/conversations', {
+        workspace_id: workspaceId,
+        kind: 'assistant',
+        archived: true,
+        page,
+        page_size: PAGE_SIZE
+      })
+    );
+  }
+
   async find(workspaceId: Id, q: string, most: number): Promise<Conversation[]> {
     const found = await this.#api.get('/conversations', {
       scope: 'browse',

@@ -124,7 +124,7 @@ export class SidebarStore {
 
   /** Chats with assistants, most recently active first, in whichever section they are. */
   chats(workspaceId: Id | undefined): Conversation[] {
-    return this.#conversations.joined(workspaceId).filter(isAssistantChat);
+    return this.#conversations.joined(workspaceId).filter((chat) => isAssistantChat(chat) && !chat.archived_at);
   }
 
   toggle(key: string): void {

@@ -17,6 +17,7 @@ export type Dialog =
   | 'workspace-members'
   | 'invite'
   | 'rename'
+  | 'archived-chats'
   | 'export'
   | 'share'
   | null;

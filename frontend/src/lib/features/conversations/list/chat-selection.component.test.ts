@@ -51,6 +51,19 @@ it('deletes the selected chats after a confirmation', async () => {
   expect(app.conversations.joined(undefined).map(({ id }) => id)).toEqual([waves.id]);
 });
 
+it('archives the selected chats', async () => {
+  const archived = (one: typeof winds) => ({ ...one, archived_at: new Date().toISOString() });
+  const { app, server, onclose } = await renderSelection({
+    [`POST /conversations/${winds.id}/archive`]: archived(winds),
+    [`GET /conversations/${winds.id}`]: archived(winds)
+  });
+  await select(/Winds/);
+  await act('Archive');
+  await expect.poll(() => onclose.mock.calls.length).toBe(1);
+  expect(calls(server.requests, 'POST')).toEqual([`/conversations/${winds.id}/archive`]);
+  expect(app.sidebar.chats(undefined).map(({ id }) => id)).not.toContain(winds.id);
+});
+
 it('deletes nothing if the user cancels', async () => {
   const { server, onclose } = await renderSelection();
   await select(/Tides/);

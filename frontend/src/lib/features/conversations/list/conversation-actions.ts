@@ -3,12 +3,13 @@ import { page } from '$app/state';
 import { goto } from '#lib/util/navigation.ts';
 import type { Conversation, WorkspaceRole } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
+import { ChannelsStore } from '#lib/features/channels/channels.svelte.ts';
 import { hasChangingMembers, isChannel, isPair, isPersonal, isPublic, mayManage } from '../kinds.ts';
 import { attempt } from '#lib/ui/attempt.ts';
 import { confirmed } from '#lib/ui/confirm/index.ts';
 import { m } from '#lib/paraglide/messages.js';
 
-type Parts = Pick<App, 'conversations' | 'shell'>;
+type Parts = Pick<App, 'api' | 'conversations' | 'shell'>;
 
 export const isManager = ({ own }: Conversation): boolean => own?.role === 'owner' || own?.role === 'admin';
 export const mayRename = (conversation: Conversation): boolean =>
@@ -44,19 +45,30 @@ export async function leaveConversation(app: Parts, conversation: Conversation):
   if (isSure && (await attempt(() => app.conversations.leave(conversation.id)))) await leavePage(app, conversation);
 }
 
-export async function deleteConversation(app: Parts, conversation: Conversation): Promise<void> {
+/** Archives a chat with an assistant, or restores it. */
+export async function archiveChat(app: Parts, conversation: Conversation): Promise<void> {
+  const channels = new ChannelsStore(app.api, app.conversations);
+  const name = app.conversations.nameOf(conversation) || m.conversation_unnamed();
+  if (conversation.archived_at)
+    await attempt(() => channels.unarchive(conversation.id), m.channel_unarchived_done({ name }));
+  else await attempt(() => channels.archive(conversation.id), m.channel_archived_done({ name }));
+}
+
+/** Deletes a conversation once the user has confirmed it; returns whether that was done. */
+export async function deleteConversation(app: Parts, conversation: Conversation): Promise<boolean> {
   const isSure = await confirmed({
     title: m.delete_title({ name: app.conversations.nameOf(conversation) }),
     body: isPersonal(conversation) ? m.delete_own_body() : m.delete_body(),
     action: m.delete_conversation()
   });
-  if (!isSure) return;
+  if (!isSure) return false;
   const isDone = await attempt(() => app.conversations.remove(conversation.id), m.conversation_deleted());
   if (isDone) await leavePage(app, conversation);
+  return isDone;
 }
 
 /** Leaves the page of a conversation if that is open. */
-async function leavePage({ shell }: Parts, { id }: Conversation): Promise<void> {
+async function leavePage({ shell }: Pick<Parts, 'shell'>, { id }: Conversation): Promise<void> {
   if (page.params.id !== id) return;
   shell.closePanel();
   await goto('/');
