@@ -176,17 +176,19 @@ python_packages() {
   echo "$home"
 }
 
-# npm_install FOLDER: installs a package's dependencies as its lock file says, unless they are installed.
+# npm_install FOLDER [install]: installs a package's dependencies as its lock file says, unless they are installed. `install` accepts a lock file without
+# the optional packages of other platforms, which a registry may lack; `npm ci` refuses it.
 npm_install() {
   local lock="$1/package-lock.json" done="$1/node_modules/.package-lock.json"
   if [ ! -e "$done" ] || [ "$lock" -nt "$done" ]; then
     say "Installing the packages of ${1#"$ROOT"/}"
     # Playwright would fetch browsers of its own; Debian's Chromium is used.
-    local options=(--prefix "$1" --no-fund --no-audit)
+    local options=("${2:-ci}" --prefix "$1" --no-fund --no-audit)
+    if [ "${2:-ci}" = install ]; then options+=(--no-save); fi
     if npm_is_reachable; then
-      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci "${options[@]}" --loglevel=error
+      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm "${options[@]}" --loglevel=error
     else
-      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci "${options[@]}" --loglevel=silent --offline ||
+      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm "${options[@]}" --loglevel=silent --offline ||
         fail "The packages of ${1#"$ROOT"/} could not be installed: the npm registry can't be reached, and npm's cache lacks some."
     fi
     touch "$done"
