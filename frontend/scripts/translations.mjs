@@ -4,6 +4,7 @@
 // Adding a language: docs/contributing.md.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
 
 const MESSAGES = join(import.meta.dirname, '../messages');
 
@@ -32,6 +33,8 @@ if (process.argv[1] === import.meta.filename) {
   const read = (path) => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {});
   const path = join(MESSAGES, `${language}.json`);
   const base = read(join(MESSAGES, 'en.json'));
-  if (file) writeFileSync(path, `${JSON.stringify(merge(base, read(path), read(file)), null, 2)}\n`);
-  else console.log(JSON.stringify(missing(base, read(path)), null, 2));
+  if (file) {
+    const merged = JSON.stringify(merge(base, read(path), read(file)), null, 2);
+    writeFileSync(path, await format(merged, { ...(await resolveConfig(path)), parser: 'json' }));
+  } else console.log(JSON.stringify(missing(base, read(path)), null, 2));
 }
