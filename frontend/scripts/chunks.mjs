@@ -1,7 +1,6 @@
 // Files of the build that a page needs at first, read from Vite's manifest.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LOCALES } from './messages.mjs';
 
 export const ROOT = join(import.meta.dirname, '..');
 export const BUILD = join(ROOT, 'build');
@@ -30,12 +29,8 @@ function nodeOf(page) {
 /** The scripts and styles of a page, without what it loads later and without its messages, of which it has the groups. */
 export const filesOf = (page) => filesFrom([...STARTS, ...page.files.map(nodeOf)]);
 
-/** Scripts of the messages that the first load of a page needs, by language. */
-export function messagesOf(page) {
-  const { groups } = filesOf(page);
-  const scriptsOf = (locale) => groups.map((group) => manifest[`src/lib/paraglide/groups/${group}/${locale}.js`].file);
-  return Object.fromEntries(LOCALES.map((locale) => [locale, scriptsOf(locale)]));
-}
+/** Script of a group of messages in a language. */
+export const messagesOf = (group, locale) => manifest[`src/lib/paraglide/groups/${group}/${locale}.js`].file;
 
 function filesFrom(keys) {
   const [scripts, styles, groups] = [new Set(), new Set(), new Set()];

@@ -12,23 +12,30 @@ const index = join(BUILD, 'index.html');
 const html = readFileSync(index, 'utf8');
 if (!html.includes(MARK)) throw new Error(`src/app.html has no ${MARK}`);
 
+const groups = new Set();
 const pages = PAGES.map((page) => {
-  const { scripts, styles } = filesOf(page);
+  const { scripts, styles, groups: needed } = filesOf(page);
+  for (const group of needed) groups.add(group);
   const isNew = (file) => !html.includes(file);
-  return [page.at, scripts.filter(isNew), styles.filter(isNew), Object.values(messagesOf(page))];
+  return [page.at, scripts.filter(isNew), styles.filter(isNew), needed];
 });
+/** Scripts of the messages by group, one for each language. */
+const texts = Object.fromEntries(
+  [...groups].map((group) => [group, LOCALES.map((locale) => messagesOf(group, locale))])
+);
 const script = `<script>
       // Same choice of the language as in src/lib/i18n/locale.ts.
       const languages = ${JSON.stringify(LOCALES)};
+      const texts = ${JSON.stringify(texts)};
       const asked = navigator.languages.flatMap((one) => [one, one.split('-')[0]]);
       try {
         asked.unshift(localStorage.getItem('PARAGLIDE_LOCALE'));
       } catch {}
       const language = languages.indexOf(asked.find((one) => languages.includes(one)) ?? '${BASE}');
-      for (const [at, scripts, styles, messages] of ${JSON.stringify(pages)}) {
+      for (const [at, scripts, styles, groups] of ${JSON.stringify(pages)}) {
         if (!here.startsWith(at) || (at === '/' && (!window.natterEarly || window.natterAuthPage))) continue;
         const hint = (file, more) => document.head.append(Object.assign(document.createElement('link'), { href: window.natterBase + '/' + file }, more));
-        [...scripts, ...messages[language]].forEach((file) => hint(file, { rel: 'modulepreload' }));
+        [...scripts, ...groups.map((group) => texts[group][language])].forEach((file) => hint(file, { rel: 'modulepreload' }));
         styles.forEach((file) => hint(file, { rel: 'preload', as: 'style', crossOrigin: '' }));
         break;
       }

@@ -56,12 +56,6 @@ function preferred(): Locale {
   return locales[0];
 }
 
-/** Native name of a language. */
-export function languageName(code: string): string {
-  const name = new Intl.DisplayNames(code, { type: 'language' }).of(code) ?? code;
-  return name.charAt(0).toLocaleUpperCase(code) + name.slice(1);
-}
-
 /** Plural category of a number in a language: `one`, `other`, … */
 export const plural = (locale: Locale, input: unknown): Intl.LDMLPluralRule =>
   new Intl.PluralRules(locale).select(Number(input));

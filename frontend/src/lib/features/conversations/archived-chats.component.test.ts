@@ -31,7 +31,11 @@ it('takes a restored chat off the list', async () => {
 it('keeps a chat on the list if it can’t be restored', async () => {
   await renderArchived({
     'GET /conversations': pageOf(tides),
-    [`POST /conversations/${tides.id}/unarchive`]: new Refusal(503, 'unavailable')
+    [`POST /conversations/${tides.id}/unarchive`]: new Refusal(
+      503,
+      'unavailable',
+      'The server is temporarily unavailable.'
+    )
   });
   await page.getByRole('button', { name: 'Unarchive Tides' }).click();
   await expect.element(page.getByRole('link', { name: /^Tides/ })).toBeVisible();
