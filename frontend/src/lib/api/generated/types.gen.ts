@@ -4885,8 +4885,8 @@ export type NotificationsReadFrame = {
 export type NotificationsWithdrawnFrame = {
     id: string;
     /**
-     * The messages or other objects of these notifications were deleted. Sent to the user's
-     * connections.
+     * The messages or other objects of these notifications were deleted, or the user watched the
+     * answer. Sent to the user's connections.
      */
     payload: {
         ids: Array<NotificationId>;
