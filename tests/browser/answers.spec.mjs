@@ -167,7 +167,7 @@ test('asks two models in parallel', async ({ arrive, upstream }) => {
   await expect(picker.getByRole('option').first()).toBeVisible();
   await picker.getByRole('combobox').fill('large');
   await page.keyboard.press('Enter');
-  await expect(page.getByRole('button', { name: 'large answers your next question as well.' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'large will also answer your next question.' })).toBeVisible();
   upstream.next({ model: 'small', words: ['Small', ' words', ' without', ' end.'], step: true });
   upstream.next({ model: 'large', words: ['Large', ' words.'] });
   await anna.write('Say something');

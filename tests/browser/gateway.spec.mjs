@@ -180,6 +180,7 @@ test('pauses and resumes a provider key', async ({ browser, server }) => {
   await expect(page.getByText('No keys match.')).toBeVisible();
   await page.getByRole('combobox', { name: 'Filter by state' }).selectOption({ label: 'Paused' });
   await page.getByRole('combobox', { name: 'Filter by provider' }).selectOption('fake');
+  await expect(page).toHaveURL(/provider=fake/);
   await page.reload();
   await expect(key).toContainText('Paused');
   await key.getByRole('button', { name: /^Resume key/ }).click();

@@ -170,6 +170,7 @@ test('keeps both versions of a note changed offline on two devices', async ({ ar
     await text(pages[1]).fill('Pack the boots');
     // A change on one side only is no conflict.
     await pages[1].getByRole('link', { name: /Only here/ }).click();
+    await expect(text(pages[1])).toHaveValue('Tea');
     await text(pages[1]).fill('Tea and bread');
     for (const page of pages) {
       await page.context().setOffline(false);
