@@ -27,15 +27,19 @@ export interface EmojiGroup {
 
 /** Number of the emojibase group with skin tones and hair, which aren't emoji of their own. */
 const COMPONENTS = 2;
+interface GroupNames {
+  readonly groups: readonly { readonly message: string; readonly order: number }[];
+}
+
 /** URL of the emoji and names of the groups, by language. */
-const LANGUAGES = {
+const LANGUAGES: Record<Locale, readonly [url: string, loadNames: () => Promise<{ default: GroupNames }>]> = {
   en: [en, () => import('emojibase-data/en/messages.json')],
   de: [de, () => import('emojibase-data/de/messages.json')],
   es: [es, () => import('emojibase-data/es/messages.json')],
   fr: [fr, () => import('emojibase-data/fr/messages.json')],
   ja: [ja, () => import('emojibase-data/ja/messages.json')],
   vi: [vi, () => import('emojibase-data/vi/messages.json')]
-} as const satisfies Record<Locale, unknown>;
+};
 
 export async function loadEmoji(locale: Locale): Promise<EmojiGroup[]> {
   const [url, loadNames] = LANGUAGES[locale];
