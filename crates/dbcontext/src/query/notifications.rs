@@ -286,15 +286,19 @@ pub async fn unread_before_positions<C: ConnectionTrait>(
     Ok(found)
 }
 
+/// Table `w` of notification keys, for statements on several notifications.
+fn key_rows<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Rows<2> {
+    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
+    Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]))
+}
+
 /// Marks notifications as read; returns those that were unread.
 pub async fn mark_keys_read<C: ConnectionTrait>(
     db: &C,
     told: &[NotificationKey],
     at: Timestamp,
 ) -> Result<Vec<NotificationKey>, AppError> {
-    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
-    let rows =
-        Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));
+    let rows = key_rows(db, told);
     let sql = format!(
         "UPDATE notifications SET read_at = $2 FROM {} WHERE notifications.user_id = w.user_id AND notifications.id = w.id \
          AND notifications.read_at IS NULL RETURNING notifications.user_id, notifications.id",
@@ -346,9 +350,7 @@ pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> R
     if told.is_empty() {
         return Ok(Vec::new());
     }
-    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
-    let rows =
-        Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));
+    let rows = key_rows(db, told);
     let sql = format!(
         "DELETE FROM notifications WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {}) {WITHDRAWN}",
         rows.table()
@@ -363,9 +365,7 @@ pub async fn withdraw_new_answers<C: ConnectionTrait>(
     told: &[NotificationKey],
     since: Timestamp,
 ) -> Result<Vec<Withdrawn>, AppError> {
-    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
-    let rows =
-        Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));
+    let rows = key_rows(db, told);
     let sql = format!(
         "DELETE FROM notifications WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {}) AND kind = 'message' AND count = 1 \
            AND read_at IS NULL AND created_at > $2 \
@@ -457,9 +457,7 @@ pub async fn unmailed_of_user<C: ConnectionTrait>(
 
 /// Marks notifications as emailed.
 pub async fn record_mailed<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<(), AppError> {
-    let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
-    let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
-    let rows = Rows::new(db.get_database_backend(), columns, rows);
+    let rows = key_rows(db, told);
     let sql = format!(
         "UPDATE notifications SET mailed = TRUE WHERE (user_id, id) IN (SELECT w.user_id, w.id FROM {})",
         rows.table()

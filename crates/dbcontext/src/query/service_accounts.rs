@@ -88,6 +88,10 @@ pub async fn names<C: ConnectionTrait>(
     db: &C,
     of: impl IntoIterator<Item = UserId>,
 ) -> Result<HashMap<UserId, String>, AppError> {
+    let of: Vec<UserId> = of.into_iter().collect();
+    if of.is_empty() {
+        return Ok(HashMap::new());
+    }
     let query = user::Entity::find().filter(user::Column::Id.is_in(of)).filter(user::Column::IsDeleted.eq(true));
     let query = query.select_only().columns([user::Column::Id, user::Column::DisplayName, user::Column::Email]);
     let found = query.into_tuple::<(UserId, String, String)>().all(db).await.map_err(app_error)?;

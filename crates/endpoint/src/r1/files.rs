@@ -11,7 +11,7 @@ use actix_web::http::{
 };
 use appcore::{AppError, UploadId};
 use bytes::Bytes;
-use files::uploads::{self, OpenedFile, THUMBNAILS};
+use files::uploads::{self, OpenedFile, TEXT, THUMBNAILS};
 use natter_macro::{dto, endpoint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -92,6 +92,10 @@ impl Endpoint for ReadFile {
             let part = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size);
             reply = with_header(reply, CONTENT_RANGE, &part);
         }
+        if shown == Some(TEXT) {
+            let charset = file.detect_charset(ctx.files()).await?.to_ascii_lowercase();
+            reply = with_header(reply, CONTENT_TYPE, &format!("{TEXT}; charset={charset}"));
+        }
         Ok(with_headers(reply, &file, shown, &tag))
     }
 }
@@ -99,10 +103,7 @@ impl Endpoint for ReadFile {
 fn with_headers(reply: Reply<Raw>, file: &OpenedFile, shown: Option<&str>, tag: &str) -> Reply<Raw> {
     let kind = if shown.is_some() { "inline" } else { "attachment" };
     let disposition = format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(&file.name, NAME));
-    let mut reply = with_header(with_header(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
-    if let (Some(text), Some(charset)) = (shown, file.charset) {
-        reply = with_header(reply, CONTENT_TYPE, &format!("{text}; charset={}", charset.to_ascii_lowercase()));
-    }
+    let reply = with_header(with_header(reply, ETAG, tag), CONTENT_DISPOSITION, &disposition);
     reply
         .header(CONTENT_SECURITY_POLICY, if shown == Some(PDF) { VIEWER_POLICY } else { SANDBOX_POLICY })
         .header(CACHE_CONTROL, CACHED)

@@ -25,7 +25,7 @@ const INLINE: [&str; 17] = [
 ];
 
 /// Media type under which texts are served; browsers display it without executing anything.
-pub(super) const TEXT: &str = "text/plain";
+pub const TEXT: &str = "text/plain";
 
 /// Signature of a ZIP entry, and the offsets at which the length of its name and the name itself
 /// are.

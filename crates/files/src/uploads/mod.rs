@@ -43,7 +43,7 @@ pub use conversation_files::of_conversation;
 pub use image::THUMBNAILS;
 pub use image::{SmallPicture, has_thumbnails};
 pub use media_type::detect;
-pub use media_type::{inline_type, is_readable};
+pub use media_type::{TEXT, inline_type, is_readable};
 use platform::{
     cleanup::SweepJob,
     work_pools::{WorkOwner, WorkPool},
@@ -358,8 +358,6 @@ pub struct OpenedFile {
     /// Type under which the file is shown if a user explicitly asks to view it; `None` if it can't
     /// be viewed.
     pub viewed: Option<&'static str>,
-    /// Encoding of a text that is displayed.
-    pub charset: Option<&'static str>,
     /// Size, in bytes.
     pub size: u64,
     /// Entity tag; differs whenever the bytes differ.
@@ -381,36 +379,34 @@ pub async fn open(
     let tag = row.sha256.clone().unwrap_or_default();
     let Some(side) = thumbnail else {
         let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
-        let object = StoredObject::Whole(id);
-        let (inline, viewed) = (inline_type(&row.media_type), media_type::view_type(&row.media_type));
-        let charset = match viewed {
-            Some(media_type::TEXT) => Some(detect_charset(service, object, size).await?),
-            _ => None,
-        };
-        return Ok(OpenedFile { id, name: row.name, inline, viewed, charset, size, etag: tag, object });
+        return Ok(OpenedFile {
+            id,
+            name: row.name,
+            inline: inline_type(&row.media_type),
+            viewed: media_type::view_type(&row.media_type),
+            size,
+            etag: tag,
+            object: StoredObject::Whole(id),
+        });
     };
     let media_type = row.thumbnail_type.as_deref().ok_or(Code::NotFound)?;
     let object = StoredObject::Thumbnail(id, side);
     let size = service.uploads.store.size(object).await?;
     let tag = format!("{tag}-{side}");
     let inline = inline_type(media_type);
-    Ok(OpenedFile { id, name: row.name, inline, viewed: inline, charset: None, size, etag: tag, object })
-}
-
-/// Detects the encoding of a text by the start of the file.
-async fn detect_charset(service: &FilesService, object: StoredObject, size: u64) -> Result<&'static str, AppError> {
-    let read = 0..size.min(extract::DETECTION_BYTES as u64);
-    let mut head = Vec::new();
-    let mut pieces = service.uploads.store.read(object, read).await?;
-    while let Some(piece) = pieces.try_next().await? {
-        head.extend_from_slice(&piece);
-    }
-    Ok(extract::text_charset(&head))
+    Ok(OpenedFile { id, name: row.name, inline, viewed: inline, size, etag: tag, object })
 }
 
 impl OpenedFile {
     pub async fn read(&self, service: &FilesService, range: Range<u64>) -> Result<ByteChunks, AppError> {
         service.uploads.store.read(self.object, range).await
+    }
+
+    /// Detects the encoding of a text by the start of the file.
+    pub async fn detect_charset(&self, service: &FilesService) -> Result<&'static str, AppError> {
+        let pieces = self.read(service, 0..self.size.min(extract::DETECTION_BYTES as u64)).await?;
+        let head: Vec<Bytes> = pieces.try_collect().await?;
+        Ok(extract::text_charset(&head.concat()))
     }
 }
 
