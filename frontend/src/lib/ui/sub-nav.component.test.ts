@@ -3,7 +3,7 @@ import { createRawSnippet, flushSync } from 'svelte';
 import { afterEach, expect, it } from 'vitest';
 import { page } from 'vitest/browser';
 import { page as appPage } from '#lib/testing/app-state.svelte.ts';
-import { expectLeftToRight, expectRightToLeft } from '#lib/testing/layout.ts';
+import { expectLeftToRight, expectNoOverflow, expectRightToLeft } from '#lib/testing/layout.ts';
 import { elementOf, render, text } from '#lib/testing/render.svelte.ts';
 import SubNav from './sub-nav.svelte';
 
@@ -45,6 +45,17 @@ it('marks the section whose link was followed though the section above it is in 
   await observersNotified(elementOf(page.getByText('Volume')));
   await expect.element(page.getByRole('link', { name: 'Sounds' })).toHaveAttribute('aria-current', 'true');
   await expect.element(page.getByRole('link', { name: 'Profile' })).not.toHaveAttribute('aria-current');
+});
+
+it('wraps a long word of a label', async () => {
+  const long = [{ id: 'second', label: 'Zwei-Faktor-Authentifizierungsverfahren', icon: Bell }];
+  const { stage } = render(
+    SubNav,
+    { title: 'Einstellungen', sections: long, children: text('Inhalt') },
+    { width: 216 }
+  );
+  await expect.element(page.getByRole('link', { name: long[0]!.label })).toBeVisible();
+  expectNoOverflow(stage.querySelector('nav')!);
 });
 
 it.each(['ltr', 'rtl'] as const)('has the icon of a link before its text (%s)', (dir) => {
