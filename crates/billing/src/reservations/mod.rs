@@ -15,7 +15,7 @@ mod spending_limit;
 mod tests;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -113,8 +113,8 @@ pub enum Origin {
     Own,
     /// Drawn from local allotments if they have enough.
     Allotments,
-    /// Drawn from a local allotment of a process that has ended.
-    OrphanedAllotment,
+    /// Drawn from a reservation of several calls: a batch, or a local allotment of a process that has ended.
+    SharedReservation,
 }
 
 /// Reservation of credits that a killed process left behind, for posting the cost of its finished call.
@@ -144,6 +144,20 @@ impl Reservation {
         self.amounts
     }
 
+    /// Settlement of a call that is one of several for which this was reserved: its cost in these limits is drawn from
+    /// the reservation, of which the rest stays. A limit in which nothing is reserved is charged too.
+    pub fn draw(&self, limits: &[SpendingLimit], cost: Amounts, source: Uuid) -> Settlement {
+        let id_in = |limit: SpendingLimit| {
+            self.holds.iter().flatten().find(|(held, _)| *held == limit).map_or(Uuid::nil(), |(_, id)| *id)
+        };
+        let mut holds = [None; MAX_LIMITS];
+        for (place, limit) in holds.iter_mut().zip(limits) {
+            *place = Some((*limit, id_in(*limit)));
+        }
+        let reservation = Self { holds, amounts: Amounts::default(), origin: Origin::SharedReservation };
+        Settlement { reservation, cost, source }
+    }
+
     /// The account whose credits are reserved.
     pub fn account(&self) -> Option<Uuid> {
         self.holds.iter().flatten().find_map(|(purse, _)| purse.account())
@@ -165,7 +179,7 @@ impl Settlement {
             let left = left.filter(|left| purse.account() == Some(left.account));
             *place = Some((*purse, left.map_or(Uuid::nil(), |left| left.hold)));
         }
-        let origin = if left.is_some_and(|left| left.is_block) { Origin::OrphanedAllotment } else { Origin::Own };
+        let origin = if left.is_some_and(|left| left.is_block) { Origin::SharedReservation } else { Origin::Own };
         Self { reservation: Reservation { holds, amounts: Amounts::default(), origin }, cost, source }
     }
 
@@ -278,7 +292,7 @@ impl Reservations {
     /// Finishes a call with its actual cost. Returns the settlement to post, if any.
     pub fn finish(&self, held: Reservation, cost: Amounts, source: Uuid) -> Option<Settlement> {
         match held.origin {
-            Origin::Own | Origin::OrphanedAllotment => self.stop_renewing(&held),
+            Origin::Own | Origin::SharedReservation => self.stop_renewing(&held),
             Origin::Allotments => self.allotments.finish(&held, cost),
         }
         let is_booked = held.origin == Origin::Own || cost != Amounts::default();
@@ -476,18 +490,22 @@ pub async fn settle<C: ConnectionTrait>(txn: &C, settlements: &[Settlement], now
     let holds =
         || settlements.iter().flat_map(|one| one.reservation.holds.into_iter().flatten().map(move |hold| (one, hold)));
     let mut purses = LockedLimits::open(txn, holds().map(|(_, (purse, _))| purse), now).await?;
-    let mut drawn: HashMap<Uuid, MicroCredits> = HashMap::new();
+    let mut drawn: HashMap<(SpendingLimit, Uuid), MicroCredits> = HashMap::new();
+    let mut released = HashSet::new();
     for (Settlement { reservation: held, cost, source }, (purse, id)) in holds() {
         let cost = cost.amount_for(purse);
         purses.spend(purse, cost, *source);
-        if held.origin != Origin::Own {
-            *drawn.entry(id).or_default() += cost;
+        if held.origin == Origin::Own {
+            released.insert((purse, id));
+        } else {
+            *drawn.entry((purse, id)).or_default() += cost;
         }
     }
     let removed = purses.remove(txn, holds().map(|(_, hold)| hold), RemovalFilter::All).await?;
-    // The rest of a local allotment stays reserved.
+    // The rest of a shared reservation stays reserved.
     for hold in removed {
-        if let Some(cost) = drawn.get(&hold.id) {
+        let key = (hold.spending_limit, hold.id);
+        if let Some(cost) = drawn.get(&key).filter(|_| !released.contains(&key)) {
             purses.hold(hold.spending_limit, hold.id, hold.amount - *cost, hold.expires_at);
         }
     }

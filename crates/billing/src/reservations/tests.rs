@@ -146,6 +146,40 @@ async fn reservation_of_killed_process_pays_for_its_finished_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_a_batch_draw_from_its_reservation() {
+    for stage in stages().await {
+        let db = stage.database().await;
+        let instances = instances(&db, &Clock::stopped_at(NOW));
+        let account = account(&db, 1_000).await;
+        let quota = CounterId::Quota(QuotaMetric::GatewayCalls, subscriber(&db, 10, NOW.plus(EXPIRY)).await);
+        let calls = async || {
+            let row = counters::find(db.reader(), quota).await.unwrap().unwrap();
+            (row.spent.0, row.held.0)
+        };
+        let limits = [SpendingLimit::Credits(account), SpendingLimit::Counter(quota)];
+        let of_calls = |cost, count| Amounts { cost: MicroCredits(cost), tokens: 0, count };
+        let reserved = instances[0].reserve(&limits, of_calls(600, 3), Origin::Own).await.unwrap();
+        let held = reserved.unwrap().unwrap();
+        let drawn = [100, 150].map(|cost| held.draw(&limits, of_calls(cost, 1), Uuid::now_v7()));
+        let tx = db.begin().await.unwrap();
+        settle(&tx, &drawn, NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(figures(&db, account).await, (750, 350, 0), "the rest stays reserved");
+        assert_eq!(calls().await, (2, 1));
+        // Another instance releases the rest, in the transaction of the last call.
+        let adopted = instances[1].adopt(held.id().unwrap()).await.unwrap().unwrap();
+        let last = adopted.draw(&limits, of_calls(50, 1), Uuid::now_v7());
+        let release = instances[1].finish(adopted, Amounts::default(), Uuid::now_v7()).unwrap();
+        let tx = db.begin().await.unwrap();
+        settle(&tx, &[last, release], NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(figures(&db, account).await, (700, 0, 0));
+        assert_eq!(calls().await, (3, 0));
+        adds_up(&db).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn busy_account_is_drawn_from_allotments_to_the_end() {
     const CALL: i64 = 100;
     const CALLS: i64 = 1_000;
