@@ -3,6 +3,7 @@
 
 mod chat;
 mod deployment_profiles;
+mod recorded;
 mod upstream;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};

@@ -17,6 +17,7 @@
 //! can share it.
 
 mod ai;
+pub mod batch;
 mod blocking_pool;
 mod call;
 mod call_ids;

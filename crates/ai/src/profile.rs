@@ -15,6 +15,7 @@ use reqwest::Url;
 
 use crate::{
     ProviderKind,
+    batch::BatchForm,
     canonical::{Effort, MediaKind, Request},
     params::{canonical_name, matches_model},
     web_search::OwnSearch,
@@ -144,6 +145,9 @@ pub(crate) struct Profile {
     refuses_empty_content: bool,
     streams_only: bool,
     search: Option<OwnSearch>,
+    batch: Option<BatchForm>,
+    /// Price in batches, in percent of the ordinary one.
+    batch_price: Option<u8>,
     shortened: Vec<String>,
     dropped: Vec<String>,
 }
@@ -242,6 +246,12 @@ impl Profile {
         self.search
     }
 
+    /// Batch API of the provider, and its price in percent of the ordinary one; `None` if requests of
+    /// batches are sent one by one.
+    pub fn batch(&self) -> Option<(BatchForm, u8)> {
+        Some((self.batch?, self.batch_price.unwrap_or(100)))
+    }
+
     /// Applies a setting of the form `name=value`. Returns false if there is no such setting.
     pub fn set(&mut self, setting: &str) -> bool {
         let Some((name, value)) = setting.split_once('=') else { return false };
@@ -313,6 +323,17 @@ impl Profile {
             ("search", name) => {
                 let Some(search) = OwnSearch::parse(name) else { return false };
                 self.search = Some(search);
+            }
+            ("batch", "no") => self.batch = None,
+            ("batch", name) => {
+                let Some(form) = BatchForm::parse(name) else { return false };
+                self.batch = Some(form);
+            }
+            ("batch_price", percent) => {
+                let Some(percent) = percent.parse().ok().filter(|percent| (1..=100).contains(percent)) else {
+                    return false;
+                };
+                self.batch_price = Some(percent);
             }
             ("short", field) if is_path(field) => self.shortened.push(field.to_owned()),
             ("drop", path) if adapt::may_drop(path) => self.dropped.push(path.to_owned()),

@@ -3,6 +3,7 @@
 
 mod compression;
 pub(crate) mod events;
+pub(crate) mod exchange;
 pub(crate) mod failure;
 
 use std::{error::Error as _, future::ready, iter, sync::Arc, time::Duration};
@@ -20,6 +21,7 @@ use telemetry::{Span, SpanRole};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AiError, Limits, settings::SettingsError};
+use exchange::Exchange;
 use failure::Failure;
 
 /// Maximum size of a failed answer's body that is read, in bytes: enough for every provider's error
@@ -31,6 +33,8 @@ const MAX_FAILURE_BYTES: usize = 64 * 1024;
 pub struct Http {
     client: Client,
     limits: Arc<Limits>,
+    /// Exchange that replaces the network.
+    exchange: Option<Arc<Exchange>>,
 }
 
 /// Bytes of an answer as they arrive.
@@ -89,12 +93,17 @@ impl Http {
             None => builder.no_proxy(),
         };
         let client = builder.build().map_err(|_| SettingsError::Client)?;
-        Ok(Self { client, limits })
+        Ok(Self::of(client, limits))
     }
 
     /// Wraps a client that follows no redirects and enforces network restrictions.
     pub fn of(client: Client, limits: Arc<Limits>) -> Self {
-        Self { client, limits }
+        Self { client, limits, exchange: None }
+    }
+
+    /// The same client with an exchange in place of the network.
+    pub fn with_exchange(&self, exchange: Arc<Exchange>) -> Self {
+        Self { exchange: Some(exchange), ..self.clone() }
     }
 
     /// Sends a request and returns once headers with a success status have arrived.
@@ -108,6 +117,9 @@ impl Http {
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
+        if let Some(exchange) = &self.exchange {
+            return exchange.send(&request).await;
+        }
         let span = Span::start(SpanRole::Client, "AI provider");
         span.set_attribute("http.request.method", request.method().to_string());
         span.set_attribute("server.address", request.url().host_str().unwrap_or_default().to_owned());

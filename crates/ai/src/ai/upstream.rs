@@ -69,7 +69,8 @@ pub(crate) struct Upstream {
     pub breaker: Breaker,
     /// Time of the last answer, whatever its status.
     answered_at: Mutex<Option<Instant>>,
-    pub profiles: DeploymentProfiles,
+    /// Profiles, which recorded copies of the provider share.
+    pub profiles: Arc<DeploymentProfiles>,
     learning_listener: OnceLock<LearningListener>,
 }
 
@@ -118,7 +119,7 @@ impl Upstream {
             http,
             outgoing,
             responses_url: None,
-            profiles: DeploymentProfiles::new(settings.kind, base.clone()),
+            profiles: Arc::new(DeploymentProfiles::new(settings.kind, base.clone())),
             hosted_tools: settings.hosted_tools,
             passthrough_params: settings.passes.clone().into(),
             base,

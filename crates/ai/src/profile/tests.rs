@@ -1,3 +1,4 @@
+mod batches;
 mod empty;
 mod lists;
 mod reports;
@@ -69,6 +70,9 @@ fn knows_all_settings_of_the_table() {
         "images=maybe",
         "efforts=low,huge",
         "max_output=many",
+        "batch=maybe",
+        "batch_price=0",
+        "batch_price=101",
         "drop=messages",
         "drop=model",
         "drop=tools.function.name",

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,12 +14,18 @@ use appcore::{
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use platform::host_health;
 
 use super::run_blocking;
 
 /// Size of the write buffer, in bytes.
 const WRITE_BUFFER: usize = 256 * 1024;
+/// Size of the chunks in which a received file is read, in bytes.
+const READ_CHUNK: usize = 256 * 1024;
 
 /// File that is being received. It is removed if it is dropped before it is complete.
 pub struct IncomingFile {
@@ -54,6 +60,26 @@ pub struct ReceivedFile {
     pub size: u64,
     /// SHA-256 of the content, in hexadecimal digits.
     pub sha256: String,
+}
+
+impl ReceivedFile {
+    /// Reads the content chunk by chunk. The file is removed with the stream.
+    pub fn into_chunks(self) -> BoxStream<'static, io::Result<Bytes>> {
+        let opened: Option<File> = None;
+        let chunks = stream::try_unfold((self, opened), |(received, opened)| async move {
+            let path = received.path.path();
+            let reading = tokio::task::spawn_blocking(move || -> io::Result<(File, Bytes)> {
+                let mut file = opened.map_or_else(|| File::open(path), Ok)?;
+                let mut chunk = vec![0; READ_CHUNK];
+                let length = file.read(&mut chunk)?;
+                chunk.truncate(length);
+                Ok((file, chunk.into()))
+            });
+            let (file, chunk) = reading.await.map_err(io::Error::other)??;
+            Ok((!chunk.is_empty()).then(|| (chunk, (received, Some(file)))))
+        });
+        chunks.boxed()
+    }
 }
 
 /// File that is removed on drop, unless it was released before.
