@@ -4,7 +4,7 @@ mod refusal;
 
 use std::{sync::Arc, time::Instant};
 
-use ::ai::{CallHistory, Meter, RequestLabels, Route, TokenEstimate, ToolUses, Usage};
+use ::ai::{CallHistory, Meter, RequestLabels, Route, SearchCounts, TokenEstimate, ToolUses, Usage};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId, WorkspaceId,
     auth::Scope,
@@ -159,7 +159,7 @@ pub fn authorize_endpoint(caller: &GatewayCaller, endpoint: GatewayEndpoint) -> 
 }
 
 /// Returns the model, if this key may call it on this endpoint.
-fn find_allowed(
+pub(crate) fn find_allowed(
     service: &GatewayService,
     caller: &GatewayCaller,
     endpoint: GatewayEndpoint,
@@ -181,19 +181,8 @@ async fn admit(
 ) -> Result<Admission, Refusal> {
     let policy = &caller.policy;
     let model = find_allowed(service, caller, endpoint, request.model)?;
-    // Tools that aren't passed on to the provider cost nothing.
-    let passes = policy.passes.as_deref();
-    let has_tools = match endpoint {
-        GatewayEndpoint::Chat => service.ai.passes_web_search(&model.route, passes),
-        GatewayEndpoint::Responses => service.ai.passes_hosted_tools(&model.route, passes),
-        _ => true,
-    };
-    let tools = if has_tools { request.estimate.tools } else { ToolUses::default() };
-    let searches = request.estimate.search.map(|demand| service.ai.most_searches(&model.route, passes, demand));
-    let searches = searches.unwrap_or_default();
-    let tools = ToolUses { searches: tools.searches.max(searches.by_provider), ..tools };
-    let has_open_tools = has_tools && request.estimate.has_open_tools;
-    let request = CallRequest { estimate: TokenEstimate { tools, has_open_tools, ..request.estimate }, ..request };
+    let (estimate, searches) = service.estimate_of(caller, endpoint, &model.route, request.estimate);
+    let (request, has_open_tools) = (CallRequest { estimate, ..request }, estimate.has_open_tools);
     let most_output = service.most_output(&model, endpoint, request.estimate);
     // Without an output limit, only the actual output tokens are counted.
     let output = request.estimate.max_output.map_or(0, |_| most_output);
@@ -278,6 +267,27 @@ fn record_refused(
 }
 
 impl GatewayService {
+    /// Returns the estimate of a call on this route, with the tools that are passed on to the provider:
+    /// others cost nothing. Also returns the number of web searches.
+    pub(super) fn estimate_of(
+        &self,
+        caller: &GatewayCaller,
+        endpoint: GatewayEndpoint,
+        route: &Route,
+        estimate: TokenEstimate,
+    ) -> (TokenEstimate, SearchCounts) {
+        let passes = caller.policy.passes.as_deref();
+        let has_tools = match endpoint {
+            GatewayEndpoint::Chat => self.ai.passes_web_search(route, passes),
+            GatewayEndpoint::Responses => self.ai.passes_hosted_tools(route, passes),
+            _ => true,
+        };
+        let tools = if has_tools { estimate.tools } else { ToolUses::default() };
+        let searches = estimate.search.map(|demand| self.ai.most_searches(route, passes, demand)).unwrap_or_default();
+        let tools = ToolUses { searches: tools.searches.max(searches.by_provider), ..tools };
+        (TokenEstimate { tools, has_open_tools: has_tools && estimate.has_open_tools, ..estimate }, searches)
+    }
+
     /// Returns the cost of the given usage of a model.
     fn cost(&self, model: &Model, usage: &Usage) -> MicroCredits {
         let of_model = model.price.as_ref().map_or(MicroCredits::ZERO, |price| cost(price, usage));
@@ -309,7 +319,7 @@ impl GatewayService {
     }
 
     /// Returns the maximum number of output tokens of all choices of a call.
-    fn most_output(&self, model: &Model, endpoint: GatewayEndpoint, wanted: TokenEstimate) -> u64 {
+    pub(super) fn most_output(&self, model: &Model, endpoint: GatewayEndpoint, wanted: TokenEstimate) -> u64 {
         if endpoint == GatewayEndpoint::Embeddings {
             return 0;
         }
@@ -441,6 +451,7 @@ impl Admission {
             duration: self.started_at.elapsed(),
             tries,
             history,
+            batch_price_percent: None,
         });
         // Failed calls without usage don't count as calls.
         let counts = row.status < MIN_FAILED_STATUS || tokens(&row) > 0;
@@ -450,6 +461,6 @@ impl Admission {
 }
 
 /// Truncates a caller's text for storage and removes NUL, which databases don't accept.
-fn truncate(text: &str) -> String {
+pub(crate) fn truncate(text: &str) -> String {
     text.chars().filter(|letter| *letter != '\0').take(MAX_TEXT_CHARS).collect()
 }

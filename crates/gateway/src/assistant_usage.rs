@@ -106,6 +106,7 @@ pub fn record(
         duration: answer.duration,
         tries: answer.tries,
         history: answer.history,
+        batch_price_percent: None,
     });
     match held {
         Some(held) => {
@@ -161,7 +162,7 @@ impl GatewayService {
 }
 
 /// Budgets of the parts of a key's calls that a request belongs to.
-fn parts_of(row: &usage_request::Model, model: &str) -> Vec<BudgetId> {
+pub(crate) fn parts_of(row: &usage_request::Model, model: &str) -> Vec<BudgetId> {
     let Some(key) = row.key_id else { return Vec::new() };
     let tags = parse_tags(row.tags.as_deref());
     let end_user = row.end_user.as_deref().map(|name| BudgetSubject::EndUser(key, name));

@@ -17,6 +17,8 @@ pub(crate) struct CallDetails {
     pub repairs: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<UsageRefusal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_price_percent: Option<u8>,
 }
 
 impl CallDetails {
@@ -44,7 +46,7 @@ impl From<CallHistory> for CallDetails {
             error: failed.error.to_owned(),
             duration_ms: u64::try_from(millis(failed.duration)).unwrap_or_default(),
         });
-        Self { failed_attempts: failed_attempts.collect(), repairs, refusal: None }
+        Self { failed_attempts: failed_attempts.collect(), repairs, ..Self::default() }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Cost of calls.
 
 use ::ai::{MAX_RESULT_TOKENS, TokenEstimate, ToolUses, Usage};
-use appcore::{credits::MicroCredits, view::ModelPrice};
+use appcore::{
+    credits::MicroCredits,
+    view::{LongPrice, ModelPrice},
+};
 
 /// Returns the cost of the given usage. Whether the long-input price applies is determined
 /// separately for the provider's extra calls (such as a compaction) and for the call that answers.
@@ -25,6 +28,29 @@ pub fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
     let of_own = of_tokens(&price.for_input(own.input.unwrap_or(0)), &own);
     let of_others = of_tokens(&price.for_input(beside.longest), &others);
     MicroCredits::round_up_millionths(of_own + of_others) + of_tools(price, usage.tools())
+}
+
+/// Returns the prices of tokens in a batch, as a percentage of the ordinary ones. The prices of the
+/// provider's tools stay.
+pub(super) fn batch_price(price: &ModelPrice, percent: u8) -> ModelPrice {
+    let part = |price: MicroCredits| MicroCredits((price.0.saturating_mul(i64::from(percent)) + 99) / 100);
+    let long = price.long.map(|long| LongPrice {
+        above: long.above,
+        input: part(long.input),
+        output: part(long.output),
+        cached: long.cached.map(part),
+        cache_write: long.cache_write.map(part),
+    });
+    ModelPrice {
+        input: part(price.input),
+        output: part(price.output),
+        cached: price.cached.map(part),
+        cache_write: price.cache_write.map(part),
+        audio: price.audio.map(part),
+        audio_output: price.audio_output.map(part),
+        long,
+        ..*price
+    }
 }
 
 /// Returns the cost of tokens at these prices, in millionths of a micro-credit.
@@ -102,7 +128,6 @@ mod tests {
     mod bodies;
 
     use ::ai::ExtraCalls;
-    use appcore::view::LongPrice;
     use proptest::prelude::*;
 
     use super::*;
@@ -130,6 +155,19 @@ mod tests {
         assert_eq!(cost(&PRICE, &usage(100, 90, 10)), MicroCredits(119));
         assert_eq!(cost(&PRICE, &usage(100, 900, 0)), MicroCredits(10), "no more was cached than was read");
         assert_eq!(cost(&PRICE, &Usage::default()), MicroCredits::ZERO);
+    }
+
+    #[test]
+    fn batches_cost_a_part_of_the_token_prices() {
+        let price = ModelPrice { search: Some(MicroCredits(10_000)), ..PRICE };
+        let half = batch_price(&price, 50);
+        assert_eq!(
+            (half.input, half.output, half.cached),
+            (MicroCredits(500_000), MicroCredits(5_000_000), Some(MicroCredits(50_000)))
+        );
+        assert_eq!((half.search, half.cache_write), (price.search, None));
+        assert_eq!(batch_price(&price, 100), price);
+        assert_eq!(cost(&half, &usage(100, 0, 10)), MicroCredits(100));
     }
 
     #[test]

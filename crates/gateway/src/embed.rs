@@ -123,6 +123,7 @@ pub async fn embed(
         duration: began.elapsed(),
         tries: meter.attempts(),
         history: meter.history(),
+        batch_price_percent: None,
     });
     held.settle(row, Arc::clone(&model.name), 0);
     let answer = match answered.map_err(|error| gateway_failure(&error))?.body {

@@ -73,6 +73,7 @@ impl InternalModelCall {
             duration,
             tries: meter.attempts(),
             history: meter.history(),
+            batch_price_percent: None,
         });
         held.settle(row, Arc::clone(&model.name), 0);
     }

@@ -14,6 +14,7 @@
 
 mod admission;
 mod assistant_usage;
+mod batched_calls;
 pub mod budgets;
 mod call_details;
 mod cost;
@@ -64,6 +65,10 @@ pub use admission::{
     Admission, CallOutcome, CallRequest, Refusal, authorize, authorize_endpoint, authorize_queued, route_to_count,
 };
 pub use assistant_usage::{AnswerUsage, record, resolve_model};
+pub use batched_calls::{
+    BatchCost, BatchQuote, BatchReservation, BatchedCall, adopt_batch_reservation, quote_batched, reserve_batch,
+    settle_batched,
+};
 use billing::BillingService;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};

@@ -27,16 +27,16 @@ use crate::{
 /// call costs nothing.
 #[must_use]
 pub struct ReservationGuard {
-    gateway: Arc<GatewayService>,
+    pub(super) gateway: Arc<GatewayService>,
     /// Reservations made so far: more than one if the call turned out to be longer than estimated.
-    reservations: Vec<Reservation>,
+    pub(super) reservations: Vec<Reservation>,
 }
 
 /// Spending limits and credits that a call or an answer counts against. The paying account stays
 /// the same until it has ended.
 #[derive(Clone, Debug)]
 pub(super) struct ChargePlan {
-    spending_limits: Vec<SpendingLimit>,
+    pub(super) spending_limits: Vec<SpendingLimit>,
     /// Account to charge if the first one has too few credits.
     fallback_account: Option<Uuid>,
 }
@@ -250,7 +250,7 @@ impl BillingIdentity {
 /// Reservations of queued answers until their workers take over. If they are dropped without a
 /// hand-over, they are released.
 #[must_use]
-pub struct PendingReservations(Vec<ReservationGuard>);
+pub struct PendingReservations(pub(super) Vec<ReservationGuard>);
 
 impl PendingReservations {
     /// Ids by which the workers find the reservations, one per answer.

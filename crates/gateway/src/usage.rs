@@ -109,12 +109,22 @@ pub async fn find_request(
 }
 
 fn details(service: &GatewayService, row: usage_request::Model) -> UsageRequestDetails {
-    let CallDetails { failed_attempts, repairs, refusal } = CallDetails::parse(row.details.as_deref());
+    let CallDetails { failed_attempts, repairs, refusal, batch_price_percent } =
+        CallDetails::parse(row.details.as_deref());
     let (workspace_id, model_name) = (row.workspace_id, row.model_name.clone());
     let model = service.find_model(model_name.as_deref().unwrap_or(&row.requested_model));
     let price = model.filter(|model| *model.price_version == *row.price_version).and_then(|model| model.price);
     let request = request(row);
-    UsageRequestDetails { request, workspace_id, model_name, failed_attempts, repairs, refusal, price }
+    UsageRequestDetails {
+        request,
+        workspace_id,
+        model_name,
+        failed_attempts,
+        repairs,
+        refusal,
+        price,
+        batch_price_percent,
+    }
 }
 
 /// True for a text with NUL, which no stored name contains and databases can't search for.

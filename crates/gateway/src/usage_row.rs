@@ -37,6 +37,8 @@ pub(crate) struct ServedCall<'a> {
     pub duration: Duration,
     pub tries: u32,
     pub history: CallHistory,
+    /// Price of the provider's batch API in percent of the ordinary one, if that executed the call.
+    pub batch_price_percent: Option<u8>,
 }
 
 impl UsageRow {
@@ -76,7 +78,8 @@ impl UsageRow {
 
     /// Row of a call that reached a model, however it ended.
     pub fn served(self, served: ServedCall<'_>) -> Model {
-        let ServedCall { usage, cost, model, deployment, status, first_token, duration, tries, history } = served;
+        let ServedCall { usage, cost, model, deployment, status, first_token, duration, tries, .. } = served;
+        let details = CallDetails { batch_price_percent: served.batch_price_percent, ..served.history.into() };
         Model {
             model,
             deployment,
@@ -91,7 +94,7 @@ impl UsageRow {
             first_token_ms: first_token.map(millis),
             duration_ms: millis(duration),
             attempts: i64::from(tries),
-            ..self.refused(status, &history.into())
+            ..self.refused(status, &details)
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct UsageRequestDetails {
     pub refusal: Option<UsageRefusal>,
     /// Price by which the cost was calculated; null if the model has none or it has changed since.
     pub price: Option<ModelPrice>,
+    /// Percentage of the price that was charged, if the provider's batch API executed the request.
+    pub batch_price_percent: Option<u8>,
 }
 
 /// Grouping of the usage report.

@@ -8038,6 +8038,10 @@ export type UsageRequest = {
  */
 export type UsageRequestDetails = UsageRequest & {
     /**
+     * Percentage of the price that was charged, if the provider's batch API executed the request.
+     */
+    batch_price_percent?: number | null;
+    /**
      * Failed attempts before the last one, at most 10.
      */
     failed_attempts: Array<UsageAttempt>;

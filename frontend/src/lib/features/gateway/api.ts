@@ -44,9 +44,9 @@ export type UsageRequestDetails = UsageRequest &
   Always<
     Pick<
       Described.UsageRequestDetails,
-      'workspace_id' | 'model_name' | 'failed_attempts' | 'repairs' | 'refusal' | 'price'
+      'workspace_id' | 'model_name' | 'failed_attempts' | 'repairs' | 'refusal' | 'price' | 'batch_price_percent'
     >,
-    'workspace_id' | 'model_name' | 'refusal' | 'price'
+    'workspace_id' | 'model_name' | 'refusal' | 'price' | 'batch_price_percent'
   >;
 
 /** Prices in millionths of a credit per million tokens. */

@@ -37,7 +37,8 @@ const CALL = {
   failed_attempts: [{ provider: 'azure', model: 'small-eu', error: 'provider_busy', duration_ms: 40 }],
   repairs: ['images=no'],
   refusal: null,
-  price: null
+  price: null,
+  batch_price_percent: null
 };
 
 const pageOfCalls = (...items: object[]) => ({ items, page: 1, page_size: 100, total: items.length });
@@ -70,6 +71,11 @@ it('shows route, attempts and repairs', async () => {
 it('names the reason of a refusal', async () => {
   open(pageOfCalls({ ...CALL, status: 429, refusal: 'end_user_budget' }));
   await expect.element(page.getByText('The end user’s budget was used up.')).toBeVisible();
+});
+
+it('shows the price of a request that ran in a batch', async () => {
+  open(pageOfCalls({ ...CALL, batch_price_percent: 50 }));
+  await expect.element(page.getByText(/^50\s?% of this price/)).toBeVisible();
 });
 
 it('numbers the calls for an answer in a chat', async () => {
