@@ -25,6 +25,7 @@ mod m0015_usage_details;
 mod m0016_usage_tags;
 mod m0017_service_accounts;
 mod m0018_profile_fields;
+mod m0019_batch_submissions;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             m0016_usage_tags,
             m0017_service_accounts,
             m0018_profile_fields,
+            m0019_batch_submissions,
         ]
     }
 }

@@ -57,6 +57,8 @@ id! {
     GatewayFileId,
     /// A batch of gateway calls.
     BatchId,
+    /// A part of a batch that is submitted to a provider.
+    BatchSubmissionId,
     /// A response of the gateway that is created in the background.
     BackgroundResponseId,
     /// A workspace (tenant).

@@ -5,11 +5,17 @@ use std::{sync::Arc, time::Duration};
 
 use ai::{
     AnswerBody, ApiStyle, Call, ErrorKind, Forwarded, GatewayError, Meter, PassthroughBody, PassthroughCall,
-    PassthroughEndpoint, PassthroughRequest, RequestLabels,
+    PassthroughEndpoint, PassthroughRequest, PreviousResponse, RequestInfo, RequestLabels, Route,
+    batch::BatchedRequest,
 };
-use appcore::{ApiKeyId, AppError, Code, credits::MicroCredits, view::GatewayEndpoint};
+use appcore::{
+    ApiKeyId, AppError, Code,
+    credits::MicroCredits,
+    view::{GatewayEndpoint, RestrictedParameter},
+};
 use bytes::Bytes;
 use gateway::{Admission, CallOutcome, CallRequest, GatewayCaller, Refusal, authorize_endpoint, authorize_queued};
+use platform::work_pools::WorkOwner;
 
 use crate::{BatchesService, background_responses, file_references::expand};
 
@@ -108,6 +114,125 @@ fn retry_wait(error: &GatewayError, attempts: u32) -> Option<Duration> {
     Some(error.retry_after().unwrap_or(backoff).clamp(MIN_WAIT, MAX_WAIT))
 }
 
+/// Request that was read.
+pub(crate) enum ReadRequest {
+    Answer { body: Bytes, info: RequestInfo<'static>, previous: Option<PreviousResponse> },
+    Passthrough(PassthroughRequest),
+}
+
+/// Terms on which a request is sent.
+pub(crate) struct CallTerms<'a> {
+    pub key_id: ApiKeyId,
+    pub endpoint: GatewayEndpoint,
+    pub owner: WorkOwner,
+    pub request_id: &'a str,
+    /// Beta features of Anthropic's API, comma-separated.
+    pub betas: Option<&'a str>,
+    pub passes: Option<Arc<[RestrictedParameter]>>,
+    pub route: Arc<Route>,
+    pub most_output: u64,
+    /// True if the maximum cost is reserved.
+    pub is_held: bool,
+    pub has_image_price: bool,
+}
+
+impl ReadRequest {
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Answer { info, .. } => &info.model,
+            Self::Passthrough(request) => &request.model,
+        }
+    }
+
+    pub fn labels(&self) -> &RequestLabels {
+        match self {
+            Self::Answer { info, .. } => &info.labels,
+            Self::Passthrough(request) => &request.labels,
+        }
+    }
+
+    /// Properties by which the request is admitted.
+    pub fn properties<'a>(&'a self, request_id: &'a str, labels: Option<&'a RequestLabels>) -> CallRequest<'a> {
+        let estimate = match self {
+            Self::Answer { info, .. } => info.estimate,
+            Self::Passthrough(request) => request.estimate,
+        };
+        CallRequest { model: self.model(), request_id, labels: labels.unwrap_or(self.labels()), estimate }
+    }
+
+    pub fn into_call(self, terms: CallTerms<'_>) -> BatchedRequest {
+        match self {
+            Self::Answer { body, info, previous } => {
+                let call = Call::new(style_of(terms.endpoint), body, terms.route, terms.request_id.to_owned())
+                    .on_behalf_of(terms.owner)
+                    .with_betas(terms.betas.map(str::to_owned))
+                    .with_passes(terms.passes)
+                    .with_history(terms.key_id, previous)
+                    .with_tokens(info.estimate.input, terms.most_output)
+                    .with_reservation(terms.is_held);
+                match terms.endpoint {
+                    GatewayEndpoint::Embeddings => BatchedRequest::Embeddings(call),
+                    _ => BatchedRequest::Answer(call),
+                }
+            }
+            Self::Passthrough(request) => BatchedRequest::Passthrough(PassthroughCall {
+                request,
+                route: terms.route,
+                request_id: terms.request_id.to_owned(),
+                owner: terms.owner,
+                passes: terms.passes,
+                has_image_price: terms.has_image_price,
+                meter: Arc::default(),
+            }),
+        }
+    }
+}
+
+/// Reads a request, with the files and earlier output that it refers to.
+pub(crate) async fn read(
+    service: &BatchesService,
+    caller: &GatewayCaller,
+    endpoint: GatewayEndpoint,
+    body: Bytes,
+) -> Result<ReadRequest, GatewayError> {
+    if passthrough_endpoint(endpoint).is_some() {
+        return parse(caller.work_owner(), endpoint, body, None).await;
+    }
+    let expanded = match style_of(endpoint) {
+        ApiStyle::Responses => background_responses::expand_references(service, caller, &body).await?,
+        ApiStyle::Chat | ApiStyle::Messages | ApiStyle::Gemini => None,
+    };
+    let (body, previous) = expanded.map_or((body, None), |(body, previous)| (body, Some(previous)));
+    let with_files = expand(service, caller, &body).await.map_err(|error| to_gateway_error(&error))?;
+    parse(caller.work_owner(), endpoint, with_files.unwrap_or(body), previous).await
+}
+
+/// Parses a request that refers to nothing that is stored here.
+pub(crate) async fn parse(
+    owner: WorkOwner,
+    endpoint: GatewayEndpoint,
+    body: Bytes,
+    previous: Option<PreviousResponse>,
+) -> Result<ReadRequest, GatewayError> {
+    if let Some(endpoint) = passthrough_endpoint(endpoint) {
+        let request = PassthroughRequest::read(owner, endpoint, PassthroughBody::Json(body)).await?;
+        refuse_stream(request.stream)?;
+        return Ok(ReadRequest::Passthrough(request));
+    }
+    let mut info = ai::inspect(owner, style_of(endpoint), &body).await?;
+    refuse_stream(info.stream)?;
+    let body = info.normalised_body.take().unwrap_or(body);
+    Ok(ReadRequest::Answer { body, info, previous })
+}
+
+const fn passthrough_endpoint(endpoint: GatewayEndpoint) -> Option<PassthroughEndpoint> {
+    match endpoint {
+        GatewayEndpoint::Completions => Some(PassthroughEndpoint::Completions),
+        GatewayEndpoint::Moderations => Some(PassthroughEndpoint::Moderations),
+        _ => None,
+    }
+}
+
 /// Executes a request once and returns the body of its answer.
 pub(crate) async fn execute(
     service: &BatchesService,
@@ -119,15 +244,22 @@ pub(crate) async fn execute(
     if queued.is_of_batch {
         authorize_endpoint(&caller, GatewayEndpoint::Batches)?;
     }
-    let passthrough = match queued.endpoint {
-        GatewayEndpoint::Completions => Some(PassthroughEndpoint::Completions),
-        GatewayEndpoint::Moderations => Some(PassthroughEndpoint::Moderations),
-        _ => None,
-    };
-    match passthrough {
-        Some(endpoint) => pass(service, queued, &caller, endpoint, body).await,
-        None => complete(service, queued, &caller, body).await,
-    }
+    let request = read(service, &caller, queued.endpoint, body).await?;
+    let admission = admit(service, queued, &caller, request.properties(queued.request_id, queued.labels)).await?;
+    let call = request.into_call(CallTerms {
+        key_id: caller.key_id,
+        endpoint: queued.endpoint,
+        owner: caller.work_owner(),
+        request_id: queued.request_id,
+        betas: queued.betas,
+        passes: caller.policy.passes.clone(),
+        route: admission.route(),
+        most_output: admission.most_output(),
+        is_held: admission.is_held(),
+        has_image_price: admission.has_image_price(),
+    });
+    let settlement = Settlement { admission: Some(admission), meter: call.meter() };
+    settle(settlement, style_of(queued.endpoint), service.gateway.ai().answer(call).await)
 }
 
 pub(crate) fn to_gateway_error(error: &AppError) -> GatewayError {
@@ -140,71 +272,6 @@ pub(crate) fn to_gateway_error(error: &AppError) -> GatewayError {
         _ => ErrorKind::Internal,
     };
     GatewayError::new(kind, error.sentence())
-}
-
-/// Answers a request of the chat APIs, or for embeddings.
-async fn complete(
-    service: &BatchesService,
-    queued: QueuedCall<'_>,
-    caller: &GatewayCaller,
-    body: Bytes,
-) -> Result<Bytes, AttemptError> {
-    let (style, owner, ai) = (style_of(queued.endpoint), caller.work_owner(), service.gateway.ai());
-    let expanded = match style {
-        ApiStyle::Responses => background_responses::expand_references(service, caller, &body).await?,
-        ApiStyle::Chat | ApiStyle::Messages | ApiStyle::Gemini => None,
-    };
-    let (body, previous) = expanded.map_or((body, None), |(body, previous)| (body, Some(previous)));
-    let with_files = expand(service, caller, &body).await.map_err(|error| to_gateway_error(&error))?;
-    let body = with_files.unwrap_or(body);
-    let info = ai::inspect(owner, style, &body).await?;
-    refuse_stream(info.stream)?;
-    let body = info.normalised_body.unwrap_or(body);
-    let (model, request_id) = (&*info.model, queued.request_id);
-    let request =
-        CallRequest { model, request_id, labels: queued.labels.unwrap_or(&info.labels), estimate: info.estimate };
-    let admission = admit(service, queued, caller, request).await?;
-    let call = Call::new(style, body, admission.route(), request_id.to_owned())
-        .on_behalf_of(owner)
-        .with_betas(queued.betas.map(str::to_owned))
-        .with_passes(caller.policy.passes.clone())
-        .with_history(caller.key_id, previous)
-        .with_tokens(info.estimate.input, admission.most_output())
-        .with_reservation(admission.is_held());
-    let settlement = Settlement { admission: Some(admission), meter: Arc::clone(&call.meter) };
-    let answer = if queued.endpoint == GatewayEndpoint::Embeddings {
-        ai.forward_embeddings(call).await
-    } else {
-        ai.forward(call).await
-    };
-    settle(settlement, style, answer)
-}
-
-/// Passes a request to a provider that has the endpoint.
-async fn pass(
-    service: &BatchesService,
-    queued: QueuedCall<'_>,
-    caller: &GatewayCaller,
-    endpoint: PassthroughEndpoint,
-    body: Bytes,
-) -> Result<Bytes, AttemptError> {
-    let request = PassthroughRequest::read(caller.work_owner(), endpoint, PassthroughBody::Json(body)).await?;
-    refuse_stream(request.stream)?;
-    let (model, request_id) = (&*request.model, queued.request_id);
-    let asked = CallRequest { model, request_id, labels: &request.labels, estimate: request.estimate };
-    let admission = admit(service, queued, caller, asked).await?;
-    let meter = Arc::new(Meter::default());
-    let call = PassthroughCall {
-        request,
-        route: admission.route(),
-        request_id: queued.request_id.to_owned(),
-        owner: admission.work_owner(),
-        passes: caller.policy.passes.clone(),
-        has_image_price: admission.has_image_price(),
-        meter: Arc::clone(&meter),
-    };
-    let settlement = Settlement { admission: Some(admission), meter };
-    settle(settlement, ApiStyle::Chat, service.gateway.ai().forward_passthrough(call).await)
 }
 
 fn refuse_stream(is_stream: bool) -> Result<(), GatewayError> {

@@ -5,7 +5,8 @@
 //! on the path of an ordinary call and records each result before it starts another request in its
 //! place. When all requests are done, the results are written to files. A [background
 //! response](background_responses) is executed by a job of its own. Owns the tables `gateway_files`,
-//! `gateway_batches`, `gateway_batch_lines` and `gateway_responses`, and the stored files.
+//! `gateway_batches`, `gateway_batch_submissions`, `gateway_batch_lines` and `gateway_responses`, and
+//! the stored files.
 
 pub mod background_responses;
 mod background_run;
@@ -15,6 +16,7 @@ pub mod files;
 mod input;
 pub mod message_batches;
 pub mod openai_batches;
+mod provider_jobs;
 mod public_id;
 mod result_files;
 mod result_line;
@@ -28,6 +30,7 @@ use appcore::{AppError, BatchId, Code, Timestamp, view::BatchFormat};
 use dbcontext::{
     constraint::app_error,
     query::{
+        self,
         gateway_batches::{self as rows, BatchRow},
         gateway_files::GatewayOwner,
         jobs::JobOwner,
@@ -35,6 +38,7 @@ use dbcontext::{
     },
 };
 use gateway::{GatewayCaller, GatewayService};
+use jobs::JobPayload as _;
 use platform::Core;
 
 pub use self::{background_run::BackgroundResponseJob, run::BatchJob};
@@ -114,6 +118,10 @@ async fn find_batch(
 async fn cancel_batch(service: &BatchesService, batch: BatchRow) -> Result<BatchRow, AppError> {
     let id = batch.id;
     let is_cancelled = rows::cancel(service.db.writer(), id, service.clock.now()).await?;
+    // The job may be suspended.
+    if is_cancelled && query::jobs::make_due(service.db.writer(), BatchJob::KIND, id.0).await? {
+        service.wake_workers();
+    }
     let current = rows::get(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
     if is_cancelled || current.cancelled_at.is_some() {
         return Ok(current);
@@ -151,6 +159,7 @@ fn new_batch(caller: &GatewayCaller, id: BatchId, format: BatchFormat, input: Ba
         ended_at: None,
         expires_at: now.plus(COMPLETION_WINDOW),
         created_at: now,
+        execution: None,
     }
 }
 

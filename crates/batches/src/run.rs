@@ -1,5 +1,8 @@
 //! Durable job that runs a batch: validates the input, executes the requests and writes the results.
 //!
+//! The requests are [submitted to the batch API](provider_jobs) of their provider, if it has one;
+//! meanwhile the job is suspended. Others are executed here.
+//!
 //! A result is recorded as soon as its request is done. If the instance is lost, another worker
 //! starts the job again and executes only the requests without a result, so at most the requests
 //! that were in progress are executed, and billed, twice.
@@ -18,6 +21,7 @@ use ai::{ErrorKind, GatewayError};
 use appcore::{AppError, BatchId, Code, config::Config, view::BatchStatus};
 use bytes::Bytes;
 use dbcontext::query::{
+    self,
     gateway_batches::{self as rows, BatchLineRow, BatchRow},
     gateway_files,
 };
@@ -32,6 +36,7 @@ use crate::{
     BatchesService,
     call::{self, QueuedCall},
     input::{InputError, InputLine, RequestLine, Scanner, render_errors},
+    provider_jobs::{self, SubmittedLines},
     result_files,
     result_line::{RequestResult, render, request_id},
 };
@@ -68,7 +73,7 @@ impl Job<BatchesService> for BatchJob {
 
     async fn run(self, work: JobContext<'_, BatchesService>) -> Result<JobOutcome, AppError> {
         let stop = StopSignal::default();
-        let processing = process(work.state, self.batch_id, work.lease, &stop);
+        let processing = process(work, self.batch_id, &stop);
         tokio::pin!(processing);
         tokio::select! {
             outcome = &mut processing => outcome,
@@ -83,7 +88,7 @@ impl Job<BatchesService> for BatchJob {
 
 /// Reason for starting no more requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StopReason {
+pub(crate) enum StopReason {
     Cancelled,
     Expired,
     /// The batch was deleted with its owner's account.
@@ -94,7 +99,7 @@ enum StopReason {
 
 /// Signal to start no more requests. The first reason counts.
 #[derive(Default)]
-struct StopSignal {
+pub(crate) struct StopSignal {
     reason: OnceLock<StopReason>,
     token: CancellationToken,
 }
@@ -105,31 +110,34 @@ impl StopSignal {
         self.token.cancel();
     }
 
-    fn reason(&self) -> Option<StopReason> {
+    pub fn reason(&self) -> Option<StopReason> {
         self.reason.get().copied()
     }
 }
 
 /// Running batch.
-struct Run<'a> {
-    service: &'a BatchesService,
-    batch: &'a BatchRow,
-    lease: &'a Lease,
-    stop: &'a StopSignal,
+pub(crate) struct Run<'a> {
+    pub service: &'a BatchesService,
+    pub batch: &'a BatchRow,
+    pub lease: &'a Lease,
+    pub stop: &'a StopSignal,
     /// Total size of the results, in bytes.
-    stored: AtomicU64,
+    pub stored: AtomicU64,
 }
 
-async fn process(
-    service: &BatchesService,
-    id: BatchId,
-    lease: &Lease,
-    stop: &StopSignal,
-) -> Result<JobOutcome, AppError> {
+async fn process(work: JobContext<'_, BatchesService>, id: BatchId, stop: &StopSignal) -> Result<JobOutcome, AppError> {
+    let JobContext { state: service, lease, .. } = work;
     let db = service.db.writer();
     let Some(batch) = rows::get(db, id).await?.filter(|batch| !batch.status.is_final()) else {
         return Ok(JobOutcome::Done);
     };
+    check(service, id, stop).await?;
+    let stored = AtomicU64::new(rows::result_length(db, id).await?.unsigned_abs());
+    let run = Run { service, batch: &batch, lease, stop, stored };
+    // The input, which may be large, is read only if there is work to do.
+    if let Some(wait) = provider_jobs::poll(&run).await? {
+        return suspend(work, id, stop, wait).await;
+    }
     let lines = match read_input(service, &batch).await? {
         Ok(lines) => lines,
         Err(errors) => {
@@ -138,11 +146,9 @@ async fn process(
         }
     };
     rows::start(db, id, i64::try_from(lines.len()).unwrap_or(i64::MAX), service.clock.now()).await?;
-    check(service, id, stop).await?;
-    let stored = AtomicU64::new(rows::result_length(db, id).await?.unsigned_abs());
-    let run = Run { service, batch: &batch, lease, stop, stored };
+    let submitted = provider_jobs::advance(&run, &lines).await?;
     tokio::select! {
-        done = run_lines(&run, &lines) => done?,
+        done = run_lines(&run, &lines, &submitted) => done?,
         () = watch(service, id, stop) => {}
     }
     if !lease.is_valid() {
@@ -153,8 +159,33 @@ async fn process(
         Some(StopReason::Deleted) => return Ok(JobOutcome::Done),
         Some(StopReason::Cancelled | StopReason::Expired) | None => {}
     }
-    finish(service, &batch, &lines).await?;
-    Ok(JobOutcome::Done)
+    match submitted.wait {
+        Some(wait) => suspend(work, id, stop, wait).await,
+        None => {
+            finish(service, &batch, &lines).await?;
+            Ok(JobOutcome::Done)
+        }
+    }
+}
+
+/// Suspends the job until the provider is polled again, or the batch is cancelled.
+async fn suspend(
+    work: JobContext<'_, BatchesService>,
+    id: BatchId,
+    stop: &StopSignal,
+    wait: Duration,
+) -> Result<JobOutcome, AppError> {
+    let JobContext { state: service, claim, .. } = work;
+    if !query::jobs::suspend(&service.db, claim.id, claim.attempt, wait).await? {
+        return Ok(JobOutcome::Lost);
+    }
+    // A cancellation that was made before the job was suspended has not resumed it.
+    let is_known = stop.reason().is_some();
+    check(service, id, stop).await?;
+    if !is_known && stop.reason().is_some() && query::jobs::make_due(service.db.writer(), BatchJob::KIND, id.0).await? {
+        service.wake_workers();
+    }
+    Ok(JobOutcome::Suspended)
 }
 
 /// Reads and validates the input file.
@@ -206,12 +237,13 @@ async fn watch(service: &BatchesService, id: BatchId, stop: &StopSignal) {
     }
 }
 
-/// Executes the requests that have no result, until all are done or the batch is stopped. Requests
-/// in progress are finished in any case.
-async fn run_lines(run: &Run<'_>, lines: &[InputLine]) -> Result<(), AppError> {
+/// Executes the requests that have no result and were not submitted to a provider, until all are
+/// done or the batch is stopped. Requests in progress are finished in any case.
+async fn run_lines(run: &Run<'_>, lines: &[InputLine], submitted: &SubmittedLines) -> Result<(), AppError> {
     let finished: HashSet<i64> =
         rows::finished_lines(run.service.db.writer(), run.batch.id).await?.into_iter().collect();
-    let mut pending = lines.iter().filter(|line| !finished.contains(&line.number));
+    let is_pending = |line: &&InputLine| !finished.contains(&line.number) && !submitted.contains(line.number);
+    let mut pending = lines.iter().filter(is_pending);
     let mut running = FuturesUnordered::new();
     loop {
         while running.len() < run.service.config.gateway.batch_parallel && may_start(run) {
@@ -226,7 +258,7 @@ async fn run_lines(run: &Run<'_>, lines: &[InputLine]) -> Result<(), AppError> {
 }
 
 /// True if another request may start. Without the lease, another worker may have started it.
-fn may_start(run: &Run<'_>) -> bool {
+pub(crate) fn may_start(run: &Run<'_>) -> bool {
     run.stop.reason().is_none() && run.lease.is_valid()
 }
 
@@ -245,20 +277,31 @@ async fn run_line(run: &Run<'_>, line: &InputLine) -> Result<(), AppError> {
             None => return Ok(()),
         }
     };
-    let result = RequestResult { style: call::style_of(batch.endpoint), request_id: &id, answer };
+    record_answer(run, line, &id, answer).await.map(drop)
+}
+
+/// Records the answer to a request; returns `false` if it has a result already.
+pub(crate) async fn record_answer(
+    run: &Run<'_>,
+    line: &InputLine,
+    id: &str,
+    answer: Result<Bytes, GatewayError>,
+) -> Result<bool, AppError> {
+    let batch = run.batch;
+    let result = RequestResult { style: call::style_of(batch.endpoint), request_id: id, answer };
     let (outcome, result) = render(batch.format, &line.custom_id, result);
     run.stored.fetch_add(result.len() as u64, Ordering::Relaxed);
     record(run, BatchLineRow { batch_id: batch.id, line: line.number, outcome, result }).await
 }
 
-async fn read_line(service: &BatchesService, batch: &BatchRow, line: &InputLine) -> Result<Bytes, AppError> {
+pub(crate) async fn read_line(service: &BatchesService, batch: &BatchRow, line: &InputLine) -> Result<Bytes, AppError> {
     let object = StoredObject::GatewayFile(batch.input_file_id);
     let chunks: Vec<Bytes> =
         service.files.uploads.store.read(object, line.start..line.end).await?.try_collect().await?;
     Ok(chunks.concat().into())
 }
 
-fn body_of(batch: &BatchRow, line: &Bytes) -> Result<Bytes, AppError> {
+pub(crate) fn body_of(batch: &BatchRow, line: &Bytes) -> Result<Bytes, AppError> {
     let request: RequestLine<'_> = serde_json::from_slice(line).map_err(AppError::internal)?;
     Ok(line.slice_ref(request.body(batch.format).unwrap_or_default().as_bytes()))
 }
@@ -294,18 +337,19 @@ async fn execute(run: &Run<'_>, body: Bytes, id: &str) -> Option<Result<Bytes, G
     }
 }
 
-/// Records a result. While the database is unavailable, it tries again as long as the lease is
-/// valid, because a result that is lost is billed again.
-async fn record(run: &Run<'_>, row: BatchLineRow) -> Result<(), AppError> {
+/// Records a result; returns `false` if the request has one already. While the database is
+/// unavailable, it tries again as long as the lease is valid, because a result that is lost is billed
+/// again.
+pub(crate) async fn record(run: &Run<'_>, row: BatchLineRow) -> Result<bool, AppError> {
     loop {
         match rows::record_result(run.service.db.writer(), row.clone()).await {
-            Ok(_) => return Ok(()),
+            Ok(is_new) => return Ok(is_new),
             Err(error) if error.code().status() == 503 && run.lease.is_valid() => {
                 tracing::warn!(%error, batch = %row.batch_id, line = row.line, "failed to record result of batch");
                 sleep(RECORD_INTERVAL).await;
             }
             // The batch was deleted with its owner's account.
-            Err(_) if rows::get(run.service.db.writer(), row.batch_id).await?.is_none() => return Ok(()),
+            Err(_) if rows::get(run.service.db.writer(), row.batch_id).await?.is_none() => return Ok(false),
             Err(error) => return Err(error),
         }
     }
@@ -315,8 +359,9 @@ async fn record(run: &Run<'_>, row: BatchLineRow) -> Result<(), AppError> {
 async fn finish(service: &BatchesService, batch: &BatchRow, lines: &[InputLine]) -> Result<(), AppError> {
     let db = service.db.writer();
     let is_cancelled = !rows::finalize(db, batch.id, service.clock.now()).await?;
-    let done = rows::finished_lines(db, batch.id).await?.len();
-    let status = match (is_cancelled, done == lines.len()) {
+    let counts = rows::counts(db, batch.id).await?;
+    let is_complete = usize::try_from(counts.total()).is_ok_and(|done| done == lines.len()) && counts.expired == 0;
+    let status = match (is_cancelled, is_complete) {
         (true, _) => BatchStatus::Cancelled,
         (false, true) => BatchStatus::Completed,
         (false, false) => BatchStatus::Expired,

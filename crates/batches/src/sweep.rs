@@ -19,7 +19,7 @@ use dbcontext::{
 use jobs::{Job, JobContext, JobOutcome};
 use platform::cleanup::GatewaySweepJob;
 
-use crate::{BatchesService, files::PENDING_RETENTION};
+use crate::{BatchesService, files::PENDING_RETENTION, provider_jobs};
 
 /// Delay after which the removal of a file is tried again while a batch reads it.
 const RETRY_DELAY: Duration = Duration::from_secs(60 * 60);
@@ -89,6 +89,7 @@ pub(crate) async fn delete_batch(service: &BatchesService, batch: &BatchRow) -> 
 }
 
 async fn sweep_user(service: &BatchesService, id: UserId) -> Result<(), AppError> {
+    provider_jobs::cancel_all(service, id).await?;
     gateway_batches::delete_of_user(service.db.writer(), id).await?;
     gateway_responses::delete_of_user(service.db.writer(), id).await?;
     loop {

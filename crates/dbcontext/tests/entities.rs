@@ -130,6 +130,7 @@ fn entities(backend: DatabaseBackend) -> BTreeMap<String, Table> {
         figure,
         gateway_batch,
         gateway_batch_line,
+        gateway_batch_submission,
         gateway_file,
         gateway_model,
         gateway_response,

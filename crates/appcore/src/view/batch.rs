@@ -44,6 +44,28 @@ pub enum BatchOutcome {
     Expired,
 }
 
+/// Place where the requests of a batch are executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchExecution {
+    /// This server sends them one by one.
+    Local,
+    /// A provider's batch API executes them.
+    Provider,
+}
+
+/// State of a part of a batch that is submitted to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubmissionState {
+    Prepared,
+    /// The request that creates the job was sent, and its answer is unknown.
+    Submitting,
+    Submitted,
+    /// The results are recorded.
+    Ended,
+    /// The provider didn't accept the job.
+    Refused,
+}
+
 /// State of a stored file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayFileState {
@@ -67,5 +89,13 @@ stored_by_name! {
         Cancelled = "cancelled",
     }
     BatchOutcome { Succeeded = "succeeded", Errored = "errored", Canceled = "canceled", Expired = "expired" }
+    BatchExecution { Local = "local", Provider = "provider" }
+    SubmissionState {
+        Prepared = "prepared",
+        Submitting = "submitting",
+        Submitted = "submitted",
+        Ended = "ended",
+        Refused = "refused",
+    }
     GatewayFileState { Pending = "pending", Ready = "ready", Deleted = "deleted" }
 }

@@ -53,7 +53,7 @@ pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
 pub use background_response::BackgroundResponseStatus;
 pub use ban::Ban;
-pub use batch::{BatchFormat, BatchOutcome, BatchStatus, GatewayFileState};
+pub use batch::{BatchExecution, BatchFormat, BatchOutcome, BatchStatus, GatewayFileState, SubmissionState};
 pub use billing::{
     AdminPayment, AdminPaymentDetails, AdminPaymentGateway, AdminSubscription, BillingDetails, ChangePreview,
     CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,

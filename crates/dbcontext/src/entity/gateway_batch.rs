@@ -2,7 +2,7 @@
 
 use appcore::{
     ApiKeyId, BatchId, GatewayFileId, Timestamp, UserId, WorkspaceId,
-    view::{BatchFormat, BatchStatus, GatewayEndpoint},
+    view::{BatchExecution, BatchFormat, BatchStatus, GatewayEndpoint},
 };
 use sea_orm::entity::prelude::*;
 
@@ -43,6 +43,8 @@ pub struct Model {
     /// End of the completion window.
     pub expires_at: Timestamp,
     pub created_at: Timestamp,
+    /// Place where the requests are executed; `None` until that is decided.
+    pub execution: Option<BatchExecution>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -29,6 +29,7 @@ pub mod event_outbox;
 pub mod figure;
 pub mod gateway_batch;
 pub mod gateway_batch_line;
+pub mod gateway_batch_submission;
 pub mod gateway_file;
 pub mod gateway_model;
 pub mod gateway_response;

@@ -5,7 +5,7 @@
 
 use appcore::{
     AppError, BatchId, GatewayFileId, Timestamp, UserId,
-    view::{BatchFormat, BatchOutcome, BatchStatus},
+    view::{BatchExecution, BatchFormat, BatchOutcome, BatchStatus},
 };
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter,
@@ -127,6 +127,13 @@ pub async fn start<C: ConnectionTrait>(db: &C, id: BatchId, total: i64, now: Tim
         ..Default::default()
     };
     change(db, id, &[BatchStatus::Validating], started).await
+}
+
+/// Records where the requests of a batch are executed.
+pub async fn set_execution<C: ConnectionTrait>(db: &C, id: BatchId, execution: BatchExecution) -> Result<(), AppError> {
+    let decided = ActiveModel { execution: Set(Some(execution)), ..Default::default() };
+    Entity::update_many().set(decided).filter(Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Records the errors of an invalid batch, which ends it.

@@ -25,6 +25,7 @@ pub mod events;
 pub mod exports;
 pub mod figures;
 pub mod following;
+pub mod gateway_batch_submissions;
 pub mod gateway_batches;
 pub mod gateway_files;
 pub mod gateway_models;

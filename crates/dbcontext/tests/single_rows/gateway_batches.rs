@@ -27,7 +27,7 @@ fn file(owner: GatewayOwner) -> GatewayFileRow {
     }
 }
 
-fn batch(owner: GatewayOwner) -> BatchRow {
+pub(crate) fn batch(owner: GatewayOwner) -> BatchRow {
     BatchRow {
         id: BatchId::new(),
         user_id: owner.user_id,
@@ -54,6 +54,7 @@ fn batch(owner: GatewayOwner) -> BatchRow {
         ended_at: None,
         expires_at: LATER,
         created_at: NOW,
+        execution: None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod gateway_batch_submissions;
 mod gateway_batches;
 mod installation;
 
