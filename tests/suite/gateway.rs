@@ -21,6 +21,7 @@ mod ollama;
 mod passing;
 mod passthrough;
 mod pictures;
+mod provider_batches;
 mod refusals;
 mod responses;
 mod samples;

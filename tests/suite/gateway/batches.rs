@@ -6,7 +6,7 @@ use super::{files::upload, *};
 
 const CHAT: &str = "/v1/chat/completions";
 
-fn request(id: &str, body: Value) -> String {
+pub(super) fn request(id: &str, body: Value) -> String {
     json!({ "custom_id": id, "method": "POST", "url": CHAT, "body": body }).to_string()
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn wait_for_results(program: &Caller, batch: &Value, count: usi
 }
 
 /// Returns the lines of a result file by custom id.
-async fn results(program: &Caller, file: &Value) -> Vec<Value> {
+pub(super) async fn results(program: &Caller, file: &Value) -> Vec<Value> {
     let content = program.get(&format!("/v1/files/{}/content", file.as_str().unwrap())).await;
     assert_eq!(content.status, 200, "{content:?}");
     content.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -320,3 +320,19 @@ async fn a_batch_survives_the_loss_of_an_instance() {
     // No request was in progress when the instance was killed, so none is repeated.
     assert_eq!(stage.upstream.asked().len() - before, 3);
 }
+
+#[tokio::test]
+async fn another_instance_collects_the_results_of_a_job() {
+    let mut stage = provider_batches::started(Setup::new().instances(2), UpstreamKind::OpenAi).await;
+    let batch = batches::create_questions(&stage.program, 3).await;
+    provider_batches::submitted(&stage).await;
+    // Whichever instance has submitted it, the other one polls it at least for a while.
+    for at in 0..2 {
+        stage.app.instances[at].kill().await;
+        stage.app.instances[at].start_again().await;
+    }
+    stage.upstream.finish_jobs();
+    let ended = batches::wait_for(&stage.program, &batch, "completed").await;
+    assert_eq!(ended["request_counts"], json!({ "total": 3, "completed": 3, "failed": 0 }));
+    assert_eq!((stage.upstream.jobs().len(), stage.upstream.asked().len()), (1, 0));
+}

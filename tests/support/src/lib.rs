@@ -68,7 +68,7 @@ pub use search_index::{HeldIndex, hold_search_index};
 pub use serde_json::{Value, json};
 pub use socket::{Closed, Codec, Frame, Socket};
 pub use tool_server::{EverythingServer, OddServer, SignedInServer};
-pub use upstream::{Asked, Behaviour, Upstream, UpstreamKind};
+pub use upstream::{Asked, BatchJob, Behaviour, JobCreation, JobResult, Upstream, UpstreamKind};
 
 /// Creates an id as a client does.
 #[must_use]

@@ -4,6 +4,7 @@
 //! at any point and notice when the caller disconnects.
 
 mod anthropic;
+mod batches;
 mod dialect;
 mod gemini;
 mod openai;
@@ -18,6 +19,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+pub use batches::{BatchJob, JobCreation, JobResult};
+use batches::{Jobs, Reply};
 use dialect::Dialect;
 use wire::Writer;
 
@@ -117,6 +120,7 @@ impl Behaviour {
 /// Request that was received.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    pub method: String,
     pub path: String,
     /// API key, taken from the header or the query, depending on the format.
     pub key: Option<String>,
@@ -143,6 +147,8 @@ struct Shared {
     /// [release](Upstream::release) each time.
     embedding: Mutex<Behaviour>,
     asked: Mutex<Vec<Asked>>,
+    /// Jobs of the batch API. Its requests aren't among those that were `asked`.
+    jobs: Mutex<Jobs>,
     count: watch::Sender<usize>,
     /// Times at which callers have disconnected before their answer was complete.
     left: watch::Sender<Vec<Instant>>,
@@ -175,6 +181,7 @@ impl Upstream {
             usual: Mutex::new(Behaviour::answer("Hello from the upstream.")),
             embedding: Mutex::new(Behaviour::Answer(Vec::new())),
             asked: Mutex::default(),
+            jobs: Mutex::default(),
             count: told,
             left: leave,
             steps: Semaphore::new(0),
@@ -229,6 +236,34 @@ impl Upstream {
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.shared.asked).clone()
+    }
+
+    /// Jobs that were submitted to the batch API.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<BatchJob> {
+        lock(&self.shared.jobs).all()
+    }
+
+    /// Number of files of the batch API that are stored.
+    #[must_use]
+    pub fn stored_files(&self) -> usize {
+        lock(&self.shared.jobs).stored_files()
+    }
+
+    /// Sets the reaction to the creation of jobs.
+    pub fn on_job(&self, creation: JobCreation) {
+        lock(&self.shared.jobs).creation = creation;
+    }
+
+    /// Sets the results of the first requests of each job. The others are answered, or cancelled with
+    /// their job.
+    pub fn plan_results(&self, results: &[JobResult]) {
+        lock(&self.shared.jobs).results = results.to_vec();
+    }
+
+    /// Ends all jobs in progress.
+    pub fn finish_jobs(&self) {
+        lock(&self.shared.jobs).finish_all();
     }
 
     /// Waits until this number of requests has arrived in total.
@@ -292,6 +327,13 @@ fn left(shared: &Shared) {
 
 async fn answer(writer: &mut Writer<'_>, shared: &Shared, asked: Asked) -> std::io::Result<()> {
     let dialect = shared.dialect;
+    let reply = lock(&shared.jobs).answer(dialect, &asked);
+    match reply {
+        Some(Reply::Json(status, body)) => return writer.respond(status, None, &body).await,
+        Some(Reply::Lines(lines)) => return writer.respond_text(&lines).await,
+        Some(Reply::Silent) => std::future::pending().await,
+        None => {}
+    }
     if let Some(fixed) = dialect.fixed(&asked) {
         let is_embedding = asked.path.contains("mbed");
         lock(&shared.asked).push(asked);

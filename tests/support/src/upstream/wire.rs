@@ -34,6 +34,7 @@ pub async fn read_request(stream: &mut TcpStream) -> std::io::Result<Asked> {
         .or_else(|| header("x-api-key"))
         .or_else(|| header("authorization").map(|value| value.trim_start_matches("Bearer ").to_owned()));
     Ok(Asked {
+        method: head.split(' ').next().unwrap_or_default().to_owned(),
         path: head.split(' ').nth(1).unwrap_or_default().to_owned(),
         key,
         body: serde_json::from_slice(&bytes[end..]).unwrap_or_default(),
@@ -55,6 +56,15 @@ impl Writer<'_> {
         self.0.write_all(head.as_bytes()).await?;
         self.0.write_all(body.as_bytes()).await?;
         self.shutdown().await
+    }
+
+    /// Responds with text that is no single JSON value.
+    pub async fn respond_text(&mut self, text: &str) -> std::io::Result<()> {
+        self.start_as("application/octet-stream").await?;
+        if !text.is_empty() {
+            self.chunk(text).await?;
+        }
+        self.end().await
     }
 
     pub async fn begin(&mut self) -> std::io::Result<()> {
