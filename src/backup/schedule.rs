@@ -40,7 +40,7 @@ impl Schedule {
         }
         // Each instance would otherwise create backups in a folder of its own.
         ensure!(
-            config.is_embedded() || config.redis.url.is_none() || config.backup.url.is_some(),
+            config.is_embedded() || config.bus_url().is_none() || config.backup.url.is_some(),
             "backup.every_hours is set without backup.url. Several instances need a shared folder or an S3 store for backups."
         );
         let every = Duration::from_secs(u64::from(hours) * 3_600);

@@ -1,8 +1,11 @@
 //! Several instances behind a load balancer without sticky sessions. All instances show everything
 //! that is committed, whichever of them dies.
 
+mod buses;
 mod notifications;
+mod poolers;
 mod search;
+mod streams;
 mod tls;
 mod versions;
 

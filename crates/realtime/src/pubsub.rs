@@ -1,13 +1,16 @@
 //! [`PubSubService`], the actor that receives messages of other instances.
 //!
-//! It has its own Redis connection and subscribes to all channels. It drops the instance's own
-//! messages and delivers the rest to the bus of this process, which every shard listens to. Pub/Sub
-//! isn't durable: a message that is published while this instance isn't subscribed is lost.
+//! It has its own connection and subscribes to all channels. It drops the instance's own messages
+//! and delivers the rest to the bus of this process, which every shard listens to. The servers
+//! don't store messages: one that is published while this instance isn't subscribed is lost.
 //! Therefore the actor delivers [`Signal::Gap`] to this process when the connection is lost, every
 //! second until it is restored, and once more afterwards. The shards then read the log. A half-open
 //! connection is noticed because the instance's own heartbeats don't come back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use actix::{Actor, ActorFutureExt as _, Context, ContextFutureSpawner as _, WrapFuture as _};
 use appcore::{
@@ -15,14 +18,13 @@ use appcore::{
     event::{BusMessage, MemoryBus, Signal},
 };
 use futures_util::{Stream, StreamExt as _};
-use redis::{Client, Msg};
 use telemetry::{Span, SpanRole};
 use tokio::time::{Instant, timeout_at};
 
-use crate::bus::{HEARTBEAT_INTERVAL, WireMessage, channels};
+use crate::bus::{HEARTBEAT_INTERVAL, Incoming, Link, Subscribe, WireMessage};
 
 /// Timeout for connecting and subscribing.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum and minimum delay between connection attempts.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
@@ -33,16 +35,18 @@ const SILENCE_TIMEOUT: Duration = HEARTBEAT_INTERVAL.saturating_mul(4);
 const GAP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Receiver of messages of other instances.
-pub struct PubSubService {
-    client: Client,
-    instance: InstanceId,
-    local: Arc<MemoryBus>,
-}
+pub struct PubSubService(Option<Receiver>);
 
 impl PubSubService {
-    #[must_use]
-    pub fn new(client: Client, instance: InstanceId, local: Arc<MemoryBus>) -> Self {
-        Self { client, instance, local }
+    /// Receiver for a server with this name and address.
+    pub(crate) fn new(
+        subscriber: Box<dyn Subscribe>,
+        (name, address): (&'static str, String),
+        instance: InstanceId,
+        local: Arc<MemoryBus>,
+        link: Arc<Link>,
+    ) -> Self {
+        Self(Some(Receiver { subscriber, name, address, instance, local, link }))
     }
 }
 
@@ -50,37 +54,53 @@ impl Actor for PubSubService {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        let subscriber =
-            Subscriber { client: self.client.clone(), instance: self.instance, local: Arc::clone(&self.local) };
-        subscriber.listen().into_actor(self).map(|(), _, _| ()).spawn(context);
+        if let Some(receiver) = self.0.take() {
+            receiver.listen().into_actor(self).map(|(), _, _| ()).spawn(context);
+        }
     }
 }
 
-struct Subscriber {
-    client: Client,
+struct Receiver {
+    subscriber: Box<dyn Subscribe>,
+    name: &'static str,
+    address: String,
     instance: InstanceId,
     local: Arc<MemoryBus>,
+    link: Arc<Link>,
 }
 
-impl Subscriber {
+impl Receiver {
     async fn listen(self) {
+        let (name, address) = (self.name, self.address.as_str());
         let mut pause = MIN_BACKOFF;
         let mut was_away = false;
         loop {
-            match tokio::time::timeout(CONNECT_TIMEOUT, self.subscribe()).await {
-                Ok(Ok(messages)) => {
+            let subscribed = tokio::time::timeout(CONNECT_TIMEOUT, self.subscriber.subscribe()).await;
+            match subscribed.map_err(anyhow::Error::from).flatten() {
+                Ok(messages) => {
                     if was_away {
-                        tracing::info!("redis connection restored");
+                        tracing::info!(server = address, "{name} connection restored");
                     }
                     self.report_gap();
+                    self.link.is_subscribed.store(true, Relaxed);
+                    self.link.has_subscribed.store(true, Relaxed);
                     pause = MIN_BACKOFF;
                     self.forward(messages).await;
-                    tracing::warn!("redis connection lost, reading events of other instances from the database");
+                    self.link.is_subscribed.store(false, Relaxed);
+                    tracing::warn!(
+                        server = address,
+                        "{name} connection lost, reading events of other instances from the database"
+                    );
                 }
-                Ok(Err(error)) if !was_away => {
-                    tracing::warn!(%error, "redis unavailable, reading events of other instances from the database")
+                Err(error) if !was_away => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(
+                        error,
+                        server = address,
+                        "{name} unavailable, reading events of other instances from the database"
+                    );
                 }
-                Ok(Err(_)) | Err(_) => {}
+                Err(_) => {}
             }
             was_away = true;
             self.report_gap();
@@ -89,17 +109,7 @@ impl Subscriber {
         }
     }
 
-    async fn subscribe(&self) -> Result<impl Stream<Item = Msg> + use<>, redis::RedisError> {
-        let (mut sink, stream) = self.client.get_async_pubsub().await?.split();
-        sink.subscribe(channels()).await?;
-        // The subscription ends when its sink is dropped, so the stream keeps the sink as well.
-        Ok(stream.map(move |message| {
-            let _ = &sink;
-            message
-        }))
-    }
-
-    async fn forward(&self, messages: impl Stream<Item = Msg>) {
+    async fn forward(&self, messages: impl Stream<Item = Incoming>) {
         tokio::pin!(messages);
         let mut silence = Instant::now() + SILENCE_TIMEOUT;
         // Time at which to signal a gap for messages that couldn't be decoded.
@@ -110,17 +120,25 @@ impl Subscriber {
                 last_gap = Some(Instant::now());
                 self.report_gap();
             }
-            let message = match timeout_at(gap.map_or(silence, |gap| gap.min(silence)), messages.next()).await {
-                Ok(Some(message)) => message,
+            let incoming = match timeout_at(gap.map_or(silence, |gap| gap.min(silence)), messages.next()).await {
+                Ok(Some(incoming)) => incoming,
                 Err(_) if gap.is_some() => continue,
-                Ok(None) | Err(_) => return,
+                Ok(None) => return,
+                Err(_) => {
+                    // Either side may have lost its connection.
+                    self.link.is_silent.store(true, Relaxed);
+                    return;
+                }
             };
             silence = Instant::now() + SILENCE_TIMEOUT;
-            let bytes = message.get_payload_bytes();
-            if WireMessage::origin(bytes) == Some(self.instance) {
+            let Incoming::Message { channel, payload } = incoming else {
+                self.report_gap();
+                continue;
+            };
+            if WireMessage::origin(&payload) == Some(self.instance) {
                 continue;
             }
-            match WireMessage::decode(bytes) {
+            match WireMessage::decode(&payload) {
                 Ok(WireMessage { message: Some(message), traceparent, .. }) => {
                     let _span =
                         traceparent.map(|from| Span::start_within(SpanRole::Consumer, "bus receive", Some(&from)));
@@ -130,7 +148,7 @@ impl Subscriber {
                 // Such a message is usually from another release. Durable events in it are in the
                 // log as well.
                 Err(error) if gap.is_none() => {
-                    tracing::warn!(%error, channel = message.get_channel_name(), "failed to decode message from redis");
+                    tracing::warn!(%error, channel, "failed to decode message of another instance");
                     let now = Instant::now();
                     gap = Some(last_gap.map_or(now, |last| now.max(last + GAP_INTERVAL)));
                 }
@@ -147,16 +165,25 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use appcore::event::EventBus as _;
-    use futures_util::stream;
-    use redis::Value;
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use futures_util::stream::{self, BoxStream};
     use tokio::sync::mpsc;
 
     use super::*;
     use crate::bus::WireMessage;
 
-    fn message(payload: &[u8]) -> Msg {
-        let text = |bytes: &[u8]| Value::BulkString(bytes.to_vec());
-        Msg::from_value(&Value::Array(vec![text(b"message"), text(b"natter:control"), text(payload)])).unwrap()
+    struct NoServer;
+
+    #[async_trait]
+    impl Subscribe for NoServer {
+        async fn subscribe(&self) -> anyhow::Result<BoxStream<'static, Incoming>> {
+            anyhow::bail!("there is no server")
+        }
+    }
+
+    fn message(payload: &[u8]) -> Incoming {
+        Incoming::Message { channel: "natter:control".to_owned(), payload: Bytes::copy_from_slice(payload) }
     }
 
     #[actix_rt::test]
@@ -164,15 +191,22 @@ mod tests {
         let local = Arc::new(MemoryBus::new());
         let mut listener = local.subscribe();
         let (instance, other) = (InstanceId::new(), InstanceId::new());
-        let subscriber = Subscriber { client: Client::open("redis://127.0.0.1:1").unwrap(), instance, local };
-        let (sender, receiver) = mpsc::unbounded_channel();
+        let receiver = Receiver {
+            subscriber: Box::new(NoServer),
+            name: "server",
+            address: String::new(),
+            instance,
+            local,
+            link: Arc::default(),
+        };
+        let (sender, received) = mpsc::unbounded_channel();
         let unreadable = [other.0.as_bytes().as_slice(), &[99, 1, 2]].concat();
         let readable = WireMessage::encode(other, Some(&BusMessage::Signal(Signal::JobsWaiting)), None).unwrap();
         for number in 0..100 {
             sender.send(message(if number == 50 { &readable } else { &unreadable })).unwrap();
         }
-        let messages = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
-        let passing = actix_rt::spawn(async move { subscriber.forward(messages).await });
+        let messages = stream::unfold(received, async |mut received| Some((received.recv().await?, received)));
+        let passing = actix_rt::spawn(async move { receiver.forward(messages).await });
         assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "reported immediately");
         let first = Instant::now();
         assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::JobsWaiting)));

@@ -79,6 +79,6 @@ impl RedisServer {
     }
 }
 
-fn redis_program() -> PathBuf {
+pub(crate) fn redis_program() -> PathBuf {
     program("redis-server", &["/usr/bin", "/usr/local/bin"])
 }

@@ -100,7 +100,7 @@ fn example_value(setting: &Setting) -> (bool, String) {
         return (true, "[]".to_owned());
     }
     let shown = match setting.kind {
-        Kind::Secret | Kind::Credential | Kind::SecretUrl(_) => format!("{text:?}"),
+        Kind::Secret | Kind::Credential | Kind::SecretUrl(_) | Kind::ServerUrl(_) => format!("{text:?}"),
         Kind::Secrets => format!("[{text:?}]"),
         kind => match kind.parse_raw(&RawValue::Text(text.to_owned())) {
             Ok(ParsedValue::Set(value)) => value.render(kind),

@@ -24,6 +24,8 @@ pub enum Kind {
     Url(&'static [&'static str]),
     /// A URL with one of these schemes that may contain a password.
     SecretUrl(&'static [&'static str]),
+    /// Like [`Self::SecretUrl`], but with one or more hosts, separated by commas.
+    ServerUrl(&'static [&'static str]),
     Secret,
     /// Secret that a third party has issued, of any length.
     Credential,
@@ -73,7 +75,7 @@ pub(super) enum ParsedValue {
 impl Kind {
     /// True if the value must not be shown.
     pub(super) fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::Credential | Self::Secrets | Self::SecretUrl(_))
+        matches!(self, Self::Secret | Self::Credential | Self::Secrets | Self::SecretUrl(_) | Self::ServerUrl(_))
     }
 
     pub(super) fn is_list(self) -> bool {
@@ -106,7 +108,7 @@ impl Kind {
             return Ok(ParsedValue::Placeholder);
         }
         self.parse(text).map(ParsedValue::Set).ok_or_else(|| match self {
-            Self::SecretUrl(schemes) if has_raw_password(text, schemes) => ExpectedValue(
+            Self::SecretUrl(schemes) | Self::ServerUrl(schemes) if has_raw_password(text, schemes) => ExpectedValue(
                 "an address whose password is percent-encoded, such as %23 for #, %40 for @ and %2F for /".to_owned(),
             ),
             _ => self.expected(),
@@ -125,6 +127,11 @@ impl Kind {
             Self::Switch => text.parse().ok().map(Value::Switch),
             Self::Number(min, max) => {
                 text.parse().ok().filter(|number| (min..=max).contains(number)).map(Value::Number)
+            }
+            Self::ServerUrl(schemes) => {
+                let servers = split_hosts(text)?;
+                let is_known = servers.iter().all(|url| schemes.contains(&url.scheme()) && url.host().is_some());
+                is_known.then(|| Value::Text(text.to_owned()))
             }
             Self::SecretUrl(schemes) if has_raw_password(text, schemes) => None,
             Self::Url(schemes) | Self::SecretUrl(schemes) => {
@@ -199,7 +206,7 @@ impl Kind {
             Self::Listen => "an address with a port, such as 127.0.0.1:9464, or none".to_owned(),
             Self::Switch => "true or false".to_owned(),
             Self::Number(min, max) => format!("a whole number from {min} to {max}"),
-            Self::Url(schemes) | Self::SecretUrl(schemes) => {
+            Self::Url(schemes) | Self::SecretUrl(schemes) | Self::ServerUrl(schemes) => {
                 format!("an address that begins with {}://", schemes.join(":// or "))
             }
             Self::Secrets | Self::Texts => "a list of texts".to_owned(),
@@ -221,6 +228,10 @@ impl Value {
             Self::Number(number) => number.to_string(),
             Self::Switch(on) => on.to_string(),
             Self::Text(url) if matches!(kind, Kind::SecretUrl(_)) => format!("{:?}", hide_password(url)),
+            Self::Text(text) if matches!(kind, Kind::ServerUrl(_)) => {
+                let servers = split_hosts(text).unwrap_or_default();
+                format!("{:?}", servers.iter().map(|url| hide_password(url.as_str())).collect::<Vec<_>>().join(", "))
+            }
             Self::Text(_) if kind.is_secret() => "***".to_owned(),
             Self::Text(text) => format!("{text:?}"),
             Self::List(items) if kind.is_secret() => format!("[{}]", vec!["***"; items.len()].join(", ")),
@@ -257,11 +268,23 @@ fn is_placeholder(text: &str) -> bool {
         || wrapped("${", '}')
 }
 
+/// Splits a URL with several hosts, `scheme://user:password@one:1,two:2/path`, into a URL for each of them. `None` if it
+/// is malformed.
+pub fn split_hosts(text: &str) -> Option<Vec<Url>> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
+    };
+    hosts.split(',').map(|host| Url::parse(&format!("{scheme}://{user}{}{path}", host.trim())).ok()).collect()
+}
+
 /// True if a sign of the password, such as `#` or `/`, ends the host of the URL: the `@` follows it.
 fn has_raw_password(text: &str, schemes: &[&str]) -> bool {
     let Some((_, rest)) = text.split_once("://").filter(|(scheme, _)| schemes.contains(scheme)) else { return false };
     let is_behind_fragment = rest.split_once('#').is_some_and(|(_, fragment)| fragment.contains('@'));
-    is_behind_fragment || rest.contains('@') && Url::parse(text).is_err()
+    is_behind_fragment || rest.contains('@') && split_hosts(text).is_none()
 }
 
 /// Masks the password in a URL. Masks the whole query if it contains a password.

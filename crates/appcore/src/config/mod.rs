@@ -27,16 +27,16 @@ pub use self::describe::reference;
 pub use self::destination::Destination;
 pub use self::error::ConfigError;
 use self::key::Key;
-pub use self::kind::Kind;
 use self::kind::Value;
+pub use self::kind::{Kind, split_hosts};
 use self::resolve::Resolution;
 pub use self::setting::{Preset, Setting, SettingsTable};
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
-    Ai, Audit, Auth, ChatTitleSource, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, Mail, Mcp,
-    McpCommand, Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Provider, RateLimit, Realtime, Redis,
-    ReservationSettings, Role, SearchProviderKind, Server, SignUpPolicy, UnknownPricePolicy, Uploads, WebSearch,
-    Workspaces,
+    Ai, Audit, Auth, Bus, ChatTitleSource, Config, Database, DatabaseKind, Events, Firewall, Gateway, GatewaySettings,
+    Mail, Mcp, McpCommand, Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Pooler, Provider, RateLimit,
+    Realtime, Redis, ReservationSettings, Role, SearchProviderKind, Server, SignUpPolicy, UnknownPricePolicy, Uploads,
+    WebSearch, Workspaces,
 };
 
 /// Configuration file that is read if it exists and no other file is named.

@@ -43,6 +43,11 @@ pub trait EventBus: Send + Sync + 'static {
         true
     }
 
+    /// False until the other instances could be reached for the first time.
+    fn has_connected(&self) -> bool {
+        true
+    }
+
     /// Subscribes to all messages that are sent from now on. Dropping the listener ends the
     /// subscription.
     fn subscribe(&self) -> Listener;

@@ -97,7 +97,7 @@ impl Store {
         }
         let folder = match &settings.url {
             Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
-            None if config.redis.url.is_some() => anyhow::bail!(
+            None if config.bus_url().is_some() => anyhow::bail!(
                 "The setting uploads.url is missing. Several instances need a shared folder or an S3 store for files."
             ),
             None => data_dir.join("uploads"),

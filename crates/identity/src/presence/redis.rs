@@ -146,7 +146,7 @@ impl RedisPresence {
     async fn due_users(
         &self,
         now: Timestamp,
-        connection: &mut deadpool_redis::Connection,
+        connection: &mut platform::redis::Connection,
     ) -> anyhow::Result<Vec<String>> {
         let mut look = redis::cmd("ZRANGEBYSCORE");
         look.arg(&self.online_key).arg("-inf").arg(now.millis()).arg("LIMIT").arg(0).arg(BATCH);

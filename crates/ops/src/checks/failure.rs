@@ -2,6 +2,12 @@
 
 use std::{borrow::Cow, fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
+use appcore::{Secret, config::split_hosts};
+
+/// Default ports of Redis and NATS.
+pub const REDIS_PORT: u16 = 6379;
+const NATS_PORT: u16 = 4222;
+
 /// Explains why a request to `address` failed. The host and the port are named once.
 #[must_use]
 pub fn explain(error: &anyhow::Error, address: &str) -> String {
@@ -45,11 +51,20 @@ fn without_xml(says: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{}{}", &says[..start], found.join(", ")))
 }
 
-/// Host and port of a URL, for display. `None` if it has no host.
+/// Host and port of a URL, or several of them, for display. `None` if it has no host.
 #[must_use]
 pub fn address_of(url: &str, default_port: u16) -> Option<String> {
-    let url = reqwest::Url::parse(url).ok()?;
-    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default().unwrap_or(default_port)))
+    let shown = |url: &reqwest::Url| {
+        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default().unwrap_or(default_port)))
+    };
+    Some(split_hosts(url)?.iter().map(shown).collect::<Option<Vec<_>>>()?.join(", "))
+}
+
+/// Hosts and ports of `bus.url`.
+#[must_use]
+pub fn bus_address(url: &Secret) -> Option<String> {
+    let port = if url.expose().starts_with("redis") { REDIS_PORT } else { NATS_PORT };
+    address_of(url.expose(), port)
 }
 
 /// States that a file or folder can't be written, and how to change that.
@@ -129,5 +144,7 @@ mod tests {
         assert_eq!(address_of("redis://:secret@10.0.0.1", 6379).as_deref(), Some("10.0.0.1:6379"));
         assert_eq!(address_of("https://chat.example.org/x", 1).as_deref(), Some("chat.example.org:443"));
         assert_eq!(address_of("natter.db", 1), None);
+        let several = "redis+sentinel://natter:secret@one:1,two:2/main";
+        assert_eq!(address_of(several, 1).as_deref(), Some("one:1, two:2"));
     }
 }

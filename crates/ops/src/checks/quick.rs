@@ -16,7 +16,7 @@ use futures_util::join;
 use platform::host_health::{DiskSpace, OpenFiles};
 use tokio::{sync::Mutex, time::timeout};
 
-use super::local;
+use super::{failure, local};
 use crate::OpsService;
 
 /// Timeout for contacting a dependency.
@@ -36,6 +36,8 @@ pub struct QuickReport {
     pub redis: Option<Dependency>,
     pub storage: Dependency,
     pub ai: Dependency,
+    /// False until the server of `bus.url` could be reached for the first time.
+    pub is_bus_ready: bool,
     pub checks: Vec<Check>,
 }
 
@@ -125,6 +127,9 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     } else {
         Check::fault(CheckAbout::Redis, "Redis can't be reached: updates between instances take up to a second, and each instance counts limits on its own. Restart Redis; it holds no data that must be restored")
     }));
+    let is_bus_ready = service.config.bus.url.is_none() || service.bus.has_connected();
+    checks.extend(bus(service));
+    checks.extend(event_stream(service).await);
     checks.extend(storage_checks);
     if !ai.is_up {
         checks.push(Check::fault(
@@ -135,7 +140,45 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     checks.extend(search(service.search.lag().longest));
     checks.push(clock(service));
     checks.extend(backups(service));
-    QuickReport { database, redis, storage, ai, checks }
+    QuickReport { database, redis, storage, ai, is_bus_ready, checks }
+}
+
+/// Checks the event stream, if there is a broker.
+async fn event_stream(service: &OpsService) -> Option<Check> {
+    service.config.events.url.as_ref()?;
+    let error = timeout(DEPENDENCY_TIMEOUT, event_log::stream::last_error(&service.events)).await.ok()?.ok()?;
+    Some(match error {
+        None => Check::ok(CheckAbout::Events, "The broker of events.url confirms all events"),
+        Some(error) => Check::fault(
+            CheckAbout::Events,
+            format!(
+                "The broker of events.url doesn't accept events, which wait in the database: {error}. Start it, or correct events.url"
+            ),
+        ),
+    })
+}
+
+/// Checks the bus, if it has a server of its own.
+fn bus(service: &OpsService) -> Option<Check> {
+    let url = service.config.bus.url.as_ref()?;
+    let address = failure::bus_address(url).unwrap_or_else(|| "bus.url".to_owned());
+    Some(if service.bus.is_connected() {
+        Check::ok(CheckAbout::Bus, format!("The bus at {address} carries events between instances"))
+    } else if service.bus.has_connected() {
+        Check::fault(
+            CheckAbout::Bus,
+            format!(
+                "The bus at {address} can't be reached: updates between instances take up to a second. Start it, or check the network connection to it"
+            ),
+        )
+    } else {
+        Check::fault(
+            CheckAbout::Bus,
+            format!(
+                "The bus at {address} can't be reached, so this instance isn't ready. Start it, or correct bus.url"
+            ),
+        )
+    })
 }
 
 /// Checks the database. A database that responds but commits nothing counts as down.

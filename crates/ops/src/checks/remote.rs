@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use ai::Ai;
 use appcore::{
-    Clock, Timestamp,
+    Clock, Secret, Timestamp,
     config::Config,
     view::{Check, CheckAbout},
 };
 use dbcontext::{Database, query};
+use platform::redis::Redis;
 use reqwest::StatusCode;
 use serde_json::Value;
 
@@ -17,8 +18,6 @@ use crate::{certificate, console};
 
 /// Maximum difference between this machine's clock and that of the database, in milliseconds.
 const MAX_CLOCK_SKEW_MILLIS: u64 = 2_000;
-/// Default port of Redis.
-const REDIS_PORT: u16 = 6379;
 /// Remaining lifetime of a certificate below which it is reported.
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
 /// Number of bytes that are read of an answer of the public address.
@@ -127,15 +126,12 @@ pub async fn redis(config: &Config) -> Check {
             Check::warning(ABOUT, format!("{says}. Several instances need Redis"))
         };
     };
-    let pinged = with_timeout(async {
-        let client = deadpool_redis::redis::Client::open(url.expose())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        Ok(deadpool_redis::redis::cmd("PING").query_async::<String>(&mut connection).await?)
-    });
+    let pinged = with_timeout(async { Redis::open(url)?.ping().await });
     match pinged.await {
         Ok((_, took)) => Check::ok(ABOUT, format!("answers within {took} ms")),
         Err(error) => {
-            let address = failure::address_of(url.expose(), REDIS_PORT).unwrap_or_else(|| "redis.url".to_owned());
+            let address =
+                failure::address_of(url.expose(), failure::REDIS_PORT).unwrap_or_else(|| "redis.url".to_owned());
             let says = failure::explain(&error, &address);
             let next = if says.contains("certificate") {
                 "Add its certificate authority to this machine (SSL_CERT_FILE), or renew the certificate"
@@ -145,6 +141,20 @@ pub async fn redis(config: &Config) -> Check {
             Check::fault(ABOUT, format!("{says}. {next}; until then updates between instances are late"))
         }
     }
+}
+
+/// Checks the server of `bus.url`, over a separate connection.
+pub async fn bus(config: &Config, probe: impl AsyncFn(&Secret) -> anyhow::Result<()>) -> Option<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Bus;
+    let url = config.bus.url.as_ref()?;
+    Some(match with_timeout(probe(url)).await {
+        Ok(((), took)) => Check::ok(ABOUT, format!("answers within {took} ms")),
+        Err(error) => {
+            let address = failure::bus_address(url).unwrap_or_else(|| "bus.url".to_owned());
+            let says = failure::explain(&error, &address);
+            Check::fault(ABOUT, format!("{says}. Start the bus, or correct bus.url; until then the server isn't ready"))
+        }
+    })
 }
 
 pub async fn mail(config: &Config) -> Check {

@@ -77,7 +77,7 @@ impl RedisLimits {
 
     async fn acquire_slot(
         &self,
-        connection: &mut deadpool_redis::Connection,
+        connection: &mut crate::redis::Connection,
         key: String,
         limit: Limit,
     ) -> anyhow::Result<(RateDecision, Option<ConcurrencySlot>)> {

@@ -1,8 +1,22 @@
 //! Event bus between instances. The bus within one process is [`appcore::event::MemoryBus`].
 
+mod nats;
+mod network_bus;
 mod redis;
+mod redis_cluster;
+#[cfg(test)]
+mod tests;
+mod transport;
 mod wire_message;
 
-pub(crate) use redis::HEARTBEAT_INTERVAL;
-pub use redis::RedisBus;
+use appcore::Secret;
+pub use network_bus::NetworkBus;
+pub(crate) use network_bus::{HEARTBEAT_INTERVAL, Link};
+use transport::Transport;
+pub(crate) use transport::{Incoming, Subscribe};
 pub(crate) use wire_message::{WireMessage, channels};
+
+/// Subscribes to a bus once, to check that it can be used.
+pub async fn probe(url: &Secret) -> anyhow::Result<()> {
+    Transport::open(url)?.subscriber.subscribe().await.map(drop)
+}

@@ -1,9 +1,9 @@
-//! Wire format of messages in Redis: the origin instance, a version, the message in MessagePack,
+//! Wire format of messages between instances: the origin instance, a version, the message in MessagePack,
 //! and optionally the `traceparent` as text.
 //!
 //! The origin comes first, so that an instance can drop its own messages without decoding them. A
 //! message that consists of the origin only is a heartbeat that an instance sends to itself: as
-//! long as it comes back, the path through Redis works.
+//! long as it comes back, the path through the server works.
 //!
 //! **Versions.** Fields are named, so a later release may add fields with a default without a new
 //! version. A change that an older release would misread needs a new version. An instance that
@@ -30,8 +30,10 @@ const ORIGIN_LEN: usize = 16;
 /// messages continue with 0x81, a MessagePack map of one entry. In version 1, envelopes had an
 /// audience instead of a topic.
 const VERSION: u8 = 2;
+/// Version of a message that was too large for the server. No release decodes it, so its receivers read the log.
+const TOO_LARGE: u8 = 0;
 
-/// Message as it is sent through Redis.
+/// Message as it is sent between instances.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WireMessage {
     pub origin: InstanceId,
@@ -41,7 +43,7 @@ pub(crate) struct WireMessage {
     pub traceparent: Option<String>,
 }
 
-/// Reason why a message from Redis can't be decoded.
+/// Reason why a message can't be decoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DecodeError {
     #[error("no origin instance")]
@@ -69,6 +71,11 @@ impl WireMessage {
         Ok(bytes.into())
     }
 
+    /// Returns what is sent in place of an encoded message that is too large for the server.
+    pub(crate) fn too_large(encoded: &[u8]) -> Vec<u8> {
+        encoded.iter().copied().take(ORIGIN_LEN).chain([TOO_LARGE]).collect()
+    }
+
     /// Returns the origin of an encoded message without decoding the message.
     pub(crate) fn origin(bytes: &[u8]) -> Option<InstanceId> {
         Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN_LEN)?).ok()?))
@@ -87,7 +94,7 @@ impl WireMessage {
     }
 }
 
-/// All Redis channels of a cluster.
+/// All channels of the bus.
 pub(crate) fn channels() -> Vec<String> {
     (0..SHARDS).map(shard).chain([CONTROL_CHANNEL.to_owned()]).collect()
 }
@@ -213,6 +220,9 @@ mod tests {
         let with = |rest: &[u8]| WireMessage::decode(&[origin.0.as_bytes().as_slice(), rest].concat());
         let unversioned = rmp_serde::to_vec(&messages()[0]).unwrap();
         assert_eq!(with(&unversioned), Err(DecodeError::Version(0x81)));
+        let too_large = WireMessage::too_large(&WireMessage::encode(origin, Some(&messages()[0]), None).unwrap());
+        assert_eq!(WireMessage::origin(&too_large), Some(origin));
+        assert_eq!(WireMessage::decode(&too_large), Err(DecodeError::Version(TOO_LARGE)));
         assert_eq!(with(&[VERSION + 1]), Err(DecodeError::Version(VERSION + 1)));
         let unknown = rmp_serde::to_vec_named(&serde_json::json!({"Signal": "SomethingNew"})).unwrap();
         assert_eq!(with(&[&[VERSION], unknown.as_slice()].concat()), Err(DecodeError::Malformed));

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use appcore::config::split_hosts;
 use platform::redis::Redis;
 use redis::Script;
 use tokio::{
@@ -28,6 +29,8 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 const LIFETIME: Duration = Duration::from_secs(15);
 /// Minimum interval between refreshes, including those caused by unknown instances.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_millis(250);
+/// Port whose route is looked up if the URL of the bus has none.
+const REDIS_PORT: u16 = 6379;
 /// Timeout of a Redis call.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -138,20 +141,16 @@ impl Instances {
 }
 
 /// Returns the URL at which other instances reach this one. If the server listens on all addresses
-/// and no URL is configured, it uses the local address from which it reaches Redis.
+/// and no URL is configured, it uses the local address from which it reaches the bus.
 fn own_url(services: &RealtimeServices) -> String {
     let server = &services.config.server;
     let listens_everywhere = server.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
     if server.advertise_url.is_some() || !listens_everywhere {
         return server.advertise_url();
     }
-    let redis = services.config.redis.url.as_ref().and_then(|url| redis::Client::open(url.expose()).ok());
-    let address = redis.and_then(|redis| match redis.get_connection_info().addr() {
-        redis::ConnectionAddr::Tcp(host, port) | redis::ConnectionAddr::TcpTls { host, port, .. } => {
-            outward_address(host, *port)
-        }
-        _ => None,
-    });
+    let servers = services.config.bus_url().and_then(|url| split_hosts(url.expose())).unwrap_or_default();
+    let address =
+        servers.first().and_then(|server| outward_address(server.host_str()?, server.port().unwrap_or(REDIS_PORT)));
     let url = address.map(|address| format!("http://{}", SocketAddr::new(address, server.port)));
     url.unwrap_or_else(|| server.advertise_url())
 }

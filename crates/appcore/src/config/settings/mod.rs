@@ -23,7 +23,9 @@ pub use conversations::{Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};
 pub use payment::{GatewaySettings, Payment, Seller};
 use server::RESERVED_PATHS;
-pub use server::{Audit, Database, DatabaseKind, Metrics, Outgoing, Redis, Role, Server, Workspaces};
+pub use server::{
+    Audit, Bus, Database, DatabaseKind, Events, Metrics, Outgoing, Pooler, Redis, Role, Server, Workspaces,
+};
 pub use storage::{Backup, Search, Uploads};
 
 use super::error::ConfigError;
@@ -31,10 +33,12 @@ use super::setting::Setting;
 use crate::{Secret, auth::password::Policy as PasswordPolicy};
 
 /// Settings of all sections, in the order of the reference file.
-pub(super) const SECTIONS: [&[Setting]; 29] = [
+pub(super) const SECTIONS: [&[Setting]; 31] = [
     Server::SETTINGS,
     Database::SETTINGS,
     Redis::SETTINGS,
+    Bus::SETTINGS,
+    Events::SETTINGS,
     Auth::SETTINGS,
     PasswordPolicy::SETTINGS,
     OauthProvider::SETTINGS,
@@ -75,6 +79,9 @@ pub struct Config {
     pub database: Database,
     #[serde(default)]
     pub redis: Redis,
+    #[serde(default)]
+    pub bus: Bus,
+    pub events: Events,
     pub auth: Auth,
     #[serde(default)]
     pub mail: Mail,
@@ -107,6 +114,11 @@ impl Config {
     /// True in embedded mode: SQLite and a single process.
     pub fn is_embedded(&self) -> bool {
         self.database.kind() == DatabaseKind::Sqlite
+    }
+
+    /// URL of the bus between instances; `None` if this is the only instance.
+    pub fn bus_url(&self) -> Option<&Secret> {
+        self.bus.url.as_ref().or(self.redis.url.as_ref())
     }
 
     /// True if the server may be reachable from other machines.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{listener, seconds, without_trailing_slash};
+use crate::ConversationId;
 use crate::config::Destination;
 use crate::secret::Secret;
 
@@ -100,9 +101,23 @@ pub struct Database {
     /// to three more, and its liveness lock another one.
     #[setting(Number(2, 10_000), default = 20)]
     pub max_connections: u32,
+    /// Connection pooler between this server and PostgreSQL: none, or PgBouncer in session or transaction mode. The same on all instances.
+    #[setting(Choice(&["none", "session", "transaction"]), default = "none")]
+    pub pooler: Pooler,
     /// Migrate the schema at the start. Not set: true on SQLite, false on PostgreSQL.
     #[setting(Switch, example = true)]
     pub(super) migrate_on_start: Option<bool>,
+}
+
+/// Connection pooler between an instance and PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooler {
+    None,
+    /// A client has a connection to PostgreSQL for as long as it is connected.
+    Session,
+    /// A client has a connection to PostgreSQL for a transaction.
+    Transaction,
 }
 
 /// Database engine, from the scheme of `database.url`.
@@ -116,9 +131,51 @@ pub enum DatabaseKind {
 #[settings("redis")]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
-    /// URL of the Redis server that carries events between instances. Not set: events stay in this
-    /// process.
-    #[setting(SecretUrl(&["redis", "rediss"]), example = "redis://localhost:6379/0")]
+    /// URL of the Redis server that instances share: for events (unless bus.url is set), limits, presence and tickets.
+    /// With Sentinel: redis+sentinel://host:port,host:port/NAME. Not set: this is the only instance.
+    #[setting(ServerUrl(&["redis", "rediss", "redis+sentinel", "rediss+sentinel"]), example = "redis://localhost:6379/0")]
+    pub url: Option<Secret>,
+}
+
+/// Message broker through which other programs receive events.
+#[derive(Clone, Debug, Deserialize, Settings)]
+#[settings("events")]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// URL of the broker through which other programs receive all durable events: nats://host:port,host:port with JetStream
+    /// (tls: encrypted). Not set: none.
+    #[setting(ServerUrl(&["nats", "tls"]), example = "nats://nats.internal:4222")]
+    #[serde(default)]
+    pub url: Option<Secret>,
+    /// First part of the subjects on NATS: events of conversations have the subjects natter.chat.messages.0 to 15.
+    #[setting(Text, default = "natter")]
+    pub subject_prefix: String,
+    /// IDs of the conversations whose events are published. *: all.
+    #[setting(Texts, default = "*")]
+    pub conversations: Vec<String>,
+}
+
+impl Events {
+    /// True if the events of this conversation are published.
+    #[must_use]
+    pub fn includes(&self, conversation: ConversationId) -> bool {
+        self.conversations.iter().any(|chosen| chosen == "*" || chosen.parse() == Ok(conversation.0))
+    }
+}
+
+/// Bus that carries events between instances.
+#[derive(Clone, Debug, Default, Deserialize, Settings)]
+#[settings("bus")]
+#[serde(deny_unknown_fields)]
+pub struct Bus {
+    /// URL of the server that carries events between instances: redis://, redis+sentinel://host:port,host:port/NAME,
+    /// redis+cluster://host:port,host:port or nats://host:port,host:port (rediss and tls: encrypted). Not set: redis.url.
+    #[setting(
+        ServerUrl(&[
+            "redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster", "nats", "tls"
+        ]),
+        example = "nats://nats.internal:4222"
+    )]
     pub url: Option<Secret>,
 }
 

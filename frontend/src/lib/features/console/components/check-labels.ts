@@ -10,6 +10,8 @@ const NAMES: Record<CheckAbout, () => string> = {
   clock: m.check_clock,
   search: m.check_search,
   redis: m.check_redis,
+  bus: m.check_bus,
+  events: m.check_events,
   mail: m.check_mail,
   ai: m.check_ai,
   public_address: m.check_public_address,

@@ -3,14 +3,33 @@
 //! Every caller has a fallback for an unavailable Redis. After a few consecutive failures the
 //! breaker refuses commands at once, until a probe succeeds.
 
-use std::{sync::Arc, time::Duration};
+pub mod sentinel;
 
-use appcore::{
-    RuntimeBound,
-    breaker::{Breaker, Circuit, Policy},
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::Duration,
 };
-use deadpool_redis::{Connection, Pool, PoolError, redis::RedisError};
+
+use anyhow::Context as _;
+use appcore::{
+    RuntimeBound, Secret,
+    breaker::{Breaker, Circuit, Policy},
+    config::split_hosts,
+};
+use deadpool_redis::{
+    Pool, PoolError, Runtime,
+    redis::{
+        Cmd, Pipeline, RedisError, RedisFuture, Value,
+        aio::{ConnectionLike, MultiplexedConnection},
+    },
+    sentinel::Pool as SentinelPool,
+};
 use tokio::{runtime::Handle, time::error::Elapsed};
+
+/// Timeout of waiting for a connection, of creating one, and of checking one before it is used again. Without Redis, a
+/// request continues after it.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 const BREAKER_POLICY: Policy =
     Policy { failures: 3, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
@@ -20,22 +39,57 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// Redis client. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis {
-    pool: Pool,
+    pool: Connections,
     breaker: Arc<Breaker>,
     /// Runtime of the connections. They must outlive the worker thread that first used them.
     runtime: Handle,
 }
 
+#[derive(Clone)]
+enum Connections {
+    Server(Pool),
+    Sentinel(SentinelPool),
+}
+
+/// Connection of the pool.
+pub enum Connection {
+    Server(deadpool_redis::Connection),
+    Sentinel(deadpool_redis::sentinel::Connection),
+}
+
 impl Redis {
+    /// Client for `redis.url`, whose connections live in the caller's runtime. Redis doesn't have to be available yet.
+    pub fn open(url: &Secret) -> anyhow::Result<Self> {
+        let servers = split_hosts(url.expose()).context("it is not a valid address")?;
+        let timeout = Some(CONNECTION_TIMEOUT);
+        if sentinel::is_sentinel(&servers) {
+            let pool =
+                SentinelPool::builder(sentinel::manager(&servers)?).wait_timeout(timeout).create_timeout(timeout);
+            let pool = pool.recycle_timeout(timeout).runtime(Runtime::Tokio1).build()?;
+            return Ok(Self::of(Connections::Sentinel(pool)));
+        }
+        let pool =
+            deadpool_redis::Config::from_url(url.expose()).builder()?.wait_timeout(timeout).create_timeout(timeout);
+        Ok(Self::new(pool.recycle_timeout(timeout).runtime(Runtime::Tokio1).build()?))
+    }
+
     /// Client whose connections live in the caller's runtime.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
+        Self::of(Connections::Server(pool))
+    }
+
+    fn of(pool: Connections) -> Self {
         Self { pool, breaker: Arc::new(Breaker::new("redis", BREAKER_POLICY)), runtime: Handle::current() }
     }
 
     /// Connection from the pool, for a command that runs in [`Self::within`].
     pub async fn connection(&self) -> Result<Connection, PoolError> {
-        self.pool.get().await
+        Ok(match &self.pool {
+            Connections::Server(pool) => Connection::Server(pool.get().await?),
+            // Boxed, so that requests don't reserve memory for both kinds of pools.
+            Connections::Sentinel(pool) => Connection::Sentinel(Box::pin(pool.get()).await?),
+        })
     }
 
     /// Runs a command with a timeout, unless the circuit breaker is open.
@@ -66,13 +120,55 @@ impl Redis {
     /// Number of open connections, and how many of them are idle.
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
-        let status = self.pool.status();
+        let status = match &self.pool {
+            Connections::Server(pool) => pool.status(),
+            Connections::Sentinel(pool) => pool.status(),
+        };
         (status.size, status.available)
     }
 
     #[must_use]
     pub fn circuit(&self) -> Circuit {
         self.breaker.circuit()
+    }
+}
+
+impl Deref for Connection {
+    type Target = MultiplexedConnection;
+
+    fn deref(&self) -> &MultiplexedConnection {
+        match self {
+            Self::Server(connection) => connection,
+            Self::Sentinel(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut MultiplexedConnection {
+        match self {
+            Self::Server(connection) => connection,
+            Self::Sentinel(connection) => connection,
+        }
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        (**self).req_packed_command(command)
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        commands: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        (**self).req_packed_commands(commands, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        (**self).get_db()
     }
 }
 

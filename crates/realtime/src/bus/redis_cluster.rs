@@ -1,0 +1,169 @@
+//! Bus over a Redis Cluster, with sharded Pub/Sub: each node carries the channels of its own slots.
+//!
+//! A subscription belongs to the node that owns the channel's slot. When a node dies, or a slot moves, the channels are
+//! subscribed again, until all of them have succeeded; the client library alone leaves some of them silent.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _, future,
+    stream::{self, BoxStream},
+};
+use redis::{
+    ProtocolVersion, PushInfo, PushKind, RedisError, Value,
+    cluster::{ClusterClient, ClusterClientBuilder},
+    cluster_async::ClusterConnection,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
+use url::Url;
+
+use super::{
+    channels,
+    transport::{Incoming, Outgoing, Publish, Subscribe},
+};
+
+/// Timeouts of connecting to a node, and of a response.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout of subscribing to a channel. A node that has died doesn't respond.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Interval of subscribing again after a node was lost, until all channels are subscribed.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// Interval of subscribing to all channels again without a reason, in case that the loss of a node was not noticed.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(15);
+
+pub(super) struct RedisCluster {
+    nodes: Vec<String>,
+    connection: Option<ClusterConnection>,
+}
+
+impl RedisCluster {
+    pub(super) fn new(servers: &[Url]) -> Self {
+        let nodes = servers.iter().map(|url| url.as_str().replacen("+cluster", "", 1)).collect();
+        Self { nodes, connection: None }
+    }
+
+    fn builder(&self) -> ClusterClientBuilder {
+        ClusterClient::builder(self.nodes.iter().map(String::as_str))
+            .connection_timeout(CONNECT_TIMEOUT)
+            .response_timeout(RESPONSE_TIMEOUT)
+            .retries(2)
+    }
+}
+
+#[async_trait]
+impl Publish for RedisCluster {
+    async fn publish(&mut self, messages: Vec<Outgoing>) -> anyhow::Result<()> {
+        // The messages of a channel belong to one node. The channels are sent to their nodes concurrently.
+        let mut pipes = BTreeMap::<String, redis::Pipeline>::new();
+        for Outgoing { channel, payload } in messages {
+            let pipe = pipes.entry(channel.clone()).or_default();
+            pipe.cmd("SPUBLISH").arg(channel).arg(payload).ignore();
+        }
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let client = self.builder().build()?;
+                timeout(RESPONSE_TIMEOUT, client.get_async_connection()).await.context("timed out")??
+            }
+        };
+        let sent = future::try_join_all(pipes.into_values().map(|pipe| {
+            let mut connection = connection.clone();
+            async move { pipe.query_async::<()>(&mut connection).await }
+        }));
+        timeout(RESPONSE_TIMEOUT, sent).await.context("timed out")??;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn disconnect(&mut self) {
+        self.connection = None;
+    }
+}
+
+#[async_trait]
+impl Subscribe for RedisCluster {
+    async fn subscribe(&self) -> anyhow::Result<BoxStream<'static, Incoming>> {
+        let (sender, pushes) = mpsc::unbounded_channel();
+        let client = self.builder().use_protocol(ProtocolVersion::RESP3).push_sender(sender).build()?;
+        let connection = timeout(RESPONSE_TIMEOUT, client.get_async_connection()).await.context("timed out")??;
+        let mut subscription = Subscription { connection, pushes, renewal: Instant::now(), is_incomplete: false };
+        if !subscription.renew().await {
+            anyhow::bail!("some channels can't be subscribed to");
+        }
+        let stream = stream::unfold(subscription, async |mut subscription| {
+            let incoming = subscription.next().await?;
+            Some((incoming, subscription))
+        });
+        Ok(stream.boxed())
+    }
+}
+
+struct Subscription {
+    connection: ClusterConnection,
+    pushes: mpsc::UnboundedReceiver<PushInfo>,
+    /// Time of the next attempt to subscribe to all channels.
+    renewal: Instant,
+    /// True from the loss of a node until all channels are subscribed again.
+    is_incomplete: bool,
+}
+
+impl Subscription {
+    async fn next(&mut self) -> Option<Incoming> {
+        loop {
+            let push = tokio::select! {
+                push = self.pushes.recv() => push?,
+                () = tokio::time::sleep_until(self.renewal) => {
+                    let was_incomplete = self.is_incomplete;
+                    self.is_incomplete = !self.renew().await;
+                    if was_incomplete || self.is_incomplete {
+                        return Some(Incoming::Gap);
+                    }
+                    continue;
+                }
+            };
+            match push.kind {
+                PushKind::SMessage => {
+                    if let Some(message) = message(push.data) {
+                        return Some(message);
+                    }
+                }
+                // A node was lost, or a slot has moved to another one.
+                PushKind::Disconnection | PushKind::SUnsubscribe => {
+                    self.is_incomplete = true;
+                    self.renewal = Instant::now();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Subscribes to all channels. Returns false if some of them failed; the next attempt is then due soon.
+    async fn renew(&mut self) -> bool {
+        let all = future::join_all(channels().into_iter().map(|channel| {
+            let mut connection = self.connection.clone();
+            async move {
+                let subscribed = timeout(SUBSCRIBE_TIMEOUT, connection.ssubscribe(&channel)).await;
+                matches!(subscribed, Ok(Ok::<(), RedisError>(())))
+            }
+        }));
+        let is_complete = all.await.into_iter().all(|subscribed| subscribed);
+        self.renewal = Instant::now() + if is_complete { RENEWAL_INTERVAL } else { RETRY_INTERVAL };
+        is_complete
+    }
+}
+
+/// Message of a push, whose data are the channel and the payload.
+fn message(data: Vec<Value>) -> Option<Incoming> {
+    let mut data = data.into_iter();
+    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) = (data.next(), data.next()) else {
+        return None;
+    };
+    Some(Incoming::Message { channel: String::from_utf8(channel).ok()?, payload: Bytes::from(payload) })
+}
