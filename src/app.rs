@@ -78,7 +78,7 @@ async fn protect<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<MaybeChunked<EitherBody<B>>>, Error> {
     let app = request.app_data::<Data<App>>();
     let https_only = app.and_then(|app| security_headers::hsts(&app.config.server));
-    let is_stopping = app.is_some_and(|app| app.stopping.is_cancelled());
+    let is_leaving = app.is_some_and(|app| app.stopping.is_cancelled() || *app.is_draining.borrow());
     let response = match admit(&request).await {
         Ok(()) => cors::answer(request, next).await?,
         Err(refusal) => {
@@ -90,7 +90,7 @@ async fn protect<B: MessageBody + 'static>(
     };
     let mut response = chunked_body::split_long_body(response, long_answer_slot);
     security_headers::add(response.headers_mut(), https_only);
-    if is_stopping {
+    if is_leaving {
         // Closes the connection, so that the client's next request goes to another instance.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }

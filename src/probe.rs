@@ -49,8 +49,10 @@ fn explain(status: u16, answer: &str, own: IpAddr) -> String {
     // The body may be chunked; the JSON document is what is between the outermost braces.
     let document = body.find('{').zip(body.rfind('}')).and_then(|(start, end)| body.get(start..=end));
     let body: Value = document.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    if body["status"] == "stopping" {
-        return "it is shutting down".to_owned();
+    match body["status"].as_str() {
+        Some("stopping") => return "it is shutting down".to_owned(),
+        Some("draining") => return "it is drained; end that with DELETE /r1/admin/drain".to_owned(),
+        _ => {}
     }
     if body["code"] == "address_banned" {
         return format!("{own} is banned; lift the ban with natter admin bans lift {own}");

@@ -64,6 +64,8 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Number of connections closed per second at shutdown. Limited by the rate at which other
 /// instances can accept the clients.
 const CLOSES_PER_SECOND: f64 = 2_000.0;
+/// Minimum time over which connections are closed, so that few clients don't reconnect at once either.
+const MIN_DRAIN_WINDOW: Duration = Duration::from_millis(500);
 
 /// Listens on the address of the configuration.
 pub fn listen_as_configured(config: &config::Server) -> anyhow::Result<TcpListener> {
@@ -113,10 +115,36 @@ pub async fn run(
     tracing::info!("listening on http://{address}");
     ready::log(&app).await;
 
+    let draining = actix_rt::spawn(drain_on_request(Arc::clone(&app), shards.clone()));
     stopped.await;
+    draining.abort();
     tracing::info!(connections = shards.connection_count(), "stopping");
     stop(&app, &shards, workers, &handle, &connections, door).await;
     serving.await.context("server failed")?.context("server failed")
+}
+
+/// Drains the instance while an administrator wants it, and lets it accept connections again afterwards.
+async fn drain_on_request(app: Arc<App>, shards: ShardHandle) {
+    let mut is_draining = app.is_draining.subscribe();
+    while is_draining.changed().await.is_ok() {
+        if *is_draining.borrow_and_update() {
+            tracing::info!(connections = shards.connection_count(), "draining");
+            let window = drain_window(&app.config, &shards);
+            tokio::select! {
+                () = shards.drain(window) => tracing::info!("drained"),
+                _ = is_draining.wait_for(|is_draining| !is_draining) => {}
+            }
+        }
+        if !*is_draining.borrow() {
+            shards.resume();
+        }
+    }
+}
+
+/// Time over which the connections are closed.
+fn drain_window(config: &Config, shards: &ShardHandle) -> Duration {
+    let by_rate = Duration::from_secs_f64(shards.connection_count() as f64 / CLOSES_PER_SECOND);
+    by_rate.max(MIN_DRAIN_WINDOW).min(config.server.shutdown_grace / 4)
 }
 
 /// Open HTTP connections of all listeners, without those that were upgraded.
@@ -338,7 +366,7 @@ async fn stop(
     if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
         tracing::debug!(%error, "listener already closed");
     }
-    let window = Duration::from_secs_f64(shards.connection_count() as f64 / CLOSES_PER_SECOND).min(grace / 4);
+    let window = drain_window(&app.config, shards);
     let goodbyes = async {
         if tokio::time::timeout(grace / 2, shards.drain(window)).await.is_err() {
             tracing::warn!(

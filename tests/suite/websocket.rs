@@ -1,6 +1,8 @@
 //! Native WebSocket: handshake, invalid frames, and closing.
 
-use support::{Application, Codec, Setup, Socket, json, new_id};
+use std::time::Duration;
+
+use support::{Application, Codec, Setup, Socket, json, new_id, wait_until};
 
 use crate::{
     endpoints::{SampleCall, plain},
@@ -19,7 +21,7 @@ async fn refused(base: &str, path: &str, headers: &str) -> (u16, String) {
 }
 
 pub(crate) fn sample_calls() -> Vec<SampleCall> {
-    vec![plain(&["IssueTicket"])]
+    vec![plain(&["IssueTicket", "ReadEventStream", "StartDrain", "StopDrain"])]
 }
 
 #[tokio::test]
@@ -432,6 +434,38 @@ async fn stopping_closes_connections_with_1012() {
     assert_eq!(silent.close_code().await, Some(1012));
     let status = app.instances[0].ended().await;
     assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn draining_closes_connections_over_time_until_it_is_stopped() {
+    let app = Application::start().await;
+    let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
+    let health = async || anna.get("/health/simple").await;
+    anna.post("/r1/admin/drain", json!({})).await.refused(403, "forbidden");
+    let mut sockets = Vec::new();
+    for _ in 0..4 {
+        sockets.push(anna.connect().await);
+    }
+    let state = admin.post("/r1/admin/drain", json!({})).await.data();
+    assert_eq!(state["draining"], true);
+    let closing = sockets.iter_mut().map(|socket| async {
+        let closed = socket.closed().await;
+        (closed.code, tokio::time::Instant::now())
+    });
+    let mut closed = futures_util::future::join_all(closing).await;
+    closed.sort_by_key(|(_, at)| *at);
+    assert!(closed.iter().all(|(code, _)| *code == 1012), "{closed:?}");
+    assert!(closed[3].1 - closed[0].1 >= Duration::from_millis(200), "they are closed one after the other: {closed:?}");
+    let answer = health().await;
+    assert_eq!((answer.status, answer.text().as_str()), (503, r#"{"status":"draining"}"#));
+    let connect = async || Socket::try_open(&app.url(), PATH, anna.headers(), Codec::Json).await;
+    assert!(connect().await.is_err_and(|(status, _)| status == 503), "new connections are refused");
+    assert_eq!(anna.get("/r1/conversations").await.status, 200, "requests are answered");
+    assert_eq!(admin.delete("/r1/admin/drain").await.data()["draining"], false);
+    wait_until("connections are accepted", async || connect().await.is_ok()).await;
+    assert_eq!(health().await.status, 200);
+    let log = admin.get("/r1/admin/audit_log?action=admin.instance_drained").await.data();
+    assert_eq!(log["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

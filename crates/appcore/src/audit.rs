@@ -85,6 +85,8 @@ actions! {
     SetupChanged = "admin.setup_changed";
     JobRequeued = "admin.job_requeued";
     JobDeleted = "admin.job_deleted";
+    InstanceDrained = "admin.instance_drained";
+    InstanceResumed = "admin.instance_resumed";
     /// A CPU or memory profile of the process was taken.
     Profiled = "admin.profiled";
     BroadcastCreated = "admin.broadcast_created";

@@ -51,6 +51,8 @@ enum HealthStatus {
     Degraded,
     /// The instance can't serve requests.
     Down,
+    /// The instance is being drained: it accepts no real-time connections, and load balancers use others.
+    Draining,
     /// The instance is shutting down and accepts no new requests.
     Stopping,
 }
@@ -69,9 +71,15 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 async fn simple(app: Data<App>) -> HttpResponse {
-    let is_stopping = app.stopping.is_cancelled();
-    let mut response = if is_stopping { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
-    let status = if is_stopping { HealthStatus::Stopping } else { HealthStatus::Ok };
+    let status = if app.stopping.is_cancelled() {
+        HealthStatus::Stopping
+    } else if *app.is_draining.borrow() {
+        HealthStatus::Draining
+    } else {
+        HealthStatus::Ok
+    };
+    let is_available = matches!(status, HealthStatus::Ok);
+    let mut response = if is_available { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header((CACHE_CONTROL, "no-store")).json(Liveness { status })
 }
 
@@ -80,11 +88,12 @@ async fn full(app: Data<App>) -> HttpResponse {
     let reasons: Vec<String> = found.checks.into_iter().filter(Check::is_fault).map(|check| check.says + ".").collect();
     let status = match reasons.is_empty() {
         _ if app.stopping.is_cancelled() => HealthStatus::Stopping,
-        _ if !found.database.is_up => HealthStatus::Down,
+        _ if *app.is_draining.borrow() => HealthStatus::Draining,
+        _ if !found.database.is_up || !found.is_bus_ready => HealthStatus::Down,
         false => HealthStatus::Degraded,
         true => HealthStatus::Ok,
     };
-    let cannot_serve = matches!(status, HealthStatus::Down | HealthStatus::Stopping);
+    let cannot_serve = matches!(status, HealthStatus::Down | HealthStatus::Draining | HealthStatus::Stopping);
     let mut response = if cannot_serve { HttpResponse::ServiceUnavailable() } else { HttpResponse::Ok() };
     if cannot_serve {
         response.insert_header(("retry-after", "5"));

@@ -10,6 +10,7 @@ use appcore::{
 };
 use dbcontext::Database;
 use outgoing::Outgoing;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{firewall::Firewall, geoip::GeoIp, redis::Redis, work_pools::WorkPools};
@@ -31,6 +32,8 @@ pub struct Core {
     pub firewall: Arc<Firewall>,
     /// Fair admission to work with which one user could saturate the instance.
     pub work: WorkPools,
+    /// True while this instance is drained: it has no real-time connections and accepts none.
+    pub is_draining: watch::Sender<bool>,
     /// Cancelled when this instance is asked to stop.
     pub stopping: CancellationToken,
     /// Tasks that write to the database once [`Core::stopping`] is cancelled. The process waits for
@@ -64,6 +67,7 @@ impl Core {
             geoip,
             firewall,
             work: WorkPools::default(),
+            is_draining: watch::Sender::new(false),
             stopping: CancellationToken::new(),
             shutdown_tasks: TaskTracker::new(),
         }))

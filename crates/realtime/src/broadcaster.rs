@@ -12,7 +12,10 @@ use identity::presence;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    RealtimeServices, backlog::Backlog, instruction::Instruction, per_address::PerAddress,
+    RealtimeServices,
+    backlog::Backlog,
+    instruction::{DrainSchedule, Instruction},
+    per_address::PerAddress,
     sync_rate_limit::SyncRateLimit,
 };
 
@@ -164,7 +167,7 @@ impl Handler<Register> for WsBroadcaster {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("this instance is about to stop")]
+#[error("this instance accepts no connections, because it is drained or about to stop")]
 struct Stopping;
 
 /// Unregisters a connection.
@@ -204,13 +207,29 @@ impl Handler<AddShard> for WsBroadcaster {
 #[rtype(result = "()")]
 struct Drain(Duration);
 
+/// Ends draining: connections are accepted again.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Resume;
+
+impl Handler<Resume> for WsBroadcaster {
+    type Result = ();
+
+    fn handle(&mut self, Resume: Resume, _: &mut Self::Context) {
+        self.is_draining = false;
+        for shard in &self.shards {
+            let _ = shard.send(Instruction::Resume);
+        }
+    }
+}
+
 impl Handler<Drain> for WsBroadcaster {
     type Result = ();
 
     fn handle(&mut self, Drain(window): Drain, _: &mut Self::Context) {
         self.is_draining = true;
-        for shard in &self.shards {
-            let _ = shard.send(Instruction::Drain(window));
+        for (index, shard) in self.shards.iter().enumerate() {
+            let _ = shard.send(Instruction::Drain(DrainSchedule::new(window, index, self.shards.len())));
         }
     }
 }
@@ -262,6 +281,11 @@ impl ShardHandle {
     #[must_use]
     pub fn connection_count(&self) -> usize {
         *self.connection_count.borrow()
+    }
+
+    /// Accepts connections again after [`Self::drain`].
+    pub fn resume(&self) {
+        self.broadcaster.do_send(Resume);
     }
 
     /// Closes all connections, spread over `window`, and waits until they are gone and the presence

@@ -84,7 +84,9 @@ fn is_google(def: &endpoint::EndpointDef) -> bool {
 
 /// Administrative changes that need no recent confirmation: they can be undone, and grant neither
 /// money nor access.
-const UNCONFIRMED: [&str; 20] = [
+const UNCONFIRMED: [&str; 22] = [
+    "StartDrain",
+    "StopDrain",
     "CreateBroadcast",
     "PreviewBroadcast",
     "ChangeBroadcast",

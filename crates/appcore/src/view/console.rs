@@ -147,6 +147,32 @@ pub struct Incident {
     pub people: Option<i64>,
 }
 
+/// State of the event stream, through which other programs receive events.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct EventStreamState {
+    /// Kind of the broker: `nats`, or `none` if no broker is configured.
+    pub kind: String,
+    /// False if the last attempt of the publishing instance failed.
+    pub connected: bool,
+    /// Position of the last event in the broker's stream.
+    pub published_seq: i64,
+    /// Number of events of the whole installation that the broker has not confirmed.
+    pub waiting: u64,
+    /// Reason for which the last attempt failed.
+    #[schema(required)]
+    pub last_error: Option<String>,
+}
+
+/// Whether an instance is drained.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DrainState {
+    /// Instance that has answered the request.
+    pub instance_id: InstanceId,
+    pub draining: bool,
+    /// Number of its real-time connections that are still open.
+    pub connections: u64,
+}
+
 /// Instance of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Instance {
@@ -228,6 +254,10 @@ pub enum CheckAbout {
     Clock,
     Search,
     Redis,
+    /// Server of `bus.url`.
+    Bus,
+    /// Broker of `events.url`.
+    Events,
     Mail,
     Ai,
     PublicAddress,
@@ -259,6 +289,8 @@ impl CheckAbout {
             Self::Clock => "clock",
             Self::Search => "search",
             Self::Redis => "redis",
+            Self::Bus => "bus",
+            Self::Events => "events",
             Self::Mail => "mail",
             Self::Ai => "ai",
             Self::PublicAddress => "public address",

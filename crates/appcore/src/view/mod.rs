@@ -66,8 +66,8 @@ pub use broadcast::{
     Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, Severity, ShownBroadcast,
 };
 pub use console::{
-    Check, CheckAbout, Checks, FigureName, FigureSeries, Figures, FiguresNow, FiguresRange, Incident, IncidentKind,
-    Instance, ProfileKind, Verdict,
+    Check, CheckAbout, Checks, DrainState, EventStreamState, FigureName, FigureSeries, Figures, FiguresNow,
+    FiguresRange, Incident, IncidentKind, Instance, ProfileKind, Verdict,
 };
 pub use conversation::{
     AssistantMember, Conversation, HistoryScope, Member, MemberRole, MentionAll, Notify, OwnMembership, OwnSettings,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::header::{CONTENT_DISPOSITION, HeaderValue};
 use appcore::{
     AppError,
-    view::{Checks, Figures, FiguresRange, Instance, ProfileKind},
+    view::{Checks, DrainState, EventStreamState, Figures, FiguresRange, Instance, ProfileKind},
 };
 use natter_macro::{dto, endpoint};
 use ops::{checks, console};
@@ -17,6 +17,9 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListInstances>(),
     EndpointDef::of::<RunChecks>(),
     EndpointDef::of::<TakeProfile>(),
+    EndpointDef::of::<ReadEventStream>(),
+    EndpointDef::of::<StartDrain>(),
+    EndpointDef::of::<StopDrain>(),
 ];
 
 /// Deadline of a request for a profile. Writing a 30-second profile takes about as long as
@@ -97,5 +100,46 @@ impl Endpoint for TakeProfile {
         let profile = console::profile(ctx.ops(), ctx.user()?, kind, time).await?;
         let name = HeaderValue::from_static("attachment; filename=\"natter.pprof\"");
         Ok(Reply::bytes("application/octet-stream", profile.into()).header(CONTENT_DISPOSITION, name))
+    }
+}
+
+/// Show the event stream
+///
+/// State of the message broker (`events.url`) through which other programs receive events.
+#[endpoint(GET "/r1/admin/streams", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
+impl Endpoint for ReadEventStream {
+    type Request = NoInput;
+    type Response = EventStreamState;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<EventStreamState>, AppError> {
+        Ok(Reply::of(event_log::stream::state(&ctx.app().events).await?))
+    }
+}
+
+/// Drain this instance
+///
+/// Closes the real-time connections of the instance that answers this request (WebSocket close code 1012), spread over at
+/// most a quarter of `server.shutdown_grace_seconds`, and refuses new ones. `/health/simple` answers 503, so that load
+/// balancers use other instances. The process keeps running: jobs and requests in progress continue.
+#[endpoint(POST "/r1/admin/drain", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for StartDrain {
+    type Request = NoInput;
+    type Response = DrainState;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<DrainState>, AppError> {
+        Ok(Reply::of(console::set_draining(ctx.ops(), ctx.user()?, true).await?))
+    }
+}
+
+/// Stop draining this instance
+///
+/// The instance that answers this request accepts real-time connections again.
+#[endpoint(DELETE "/r1/admin/drain", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
+impl Endpoint for StopDrain {
+    type Request = NoInput;
+    type Response = DrainState;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<DrainState>, AppError> {
+        Ok(Reply::of(console::set_draining(ctx.ops(), ctx.user()?, false).await?))
     }
 }

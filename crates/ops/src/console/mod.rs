@@ -4,6 +4,7 @@
 //! values of several instances are merged into one row per minute, so the number of rows is
 //! independent of the number of instances; days are aggregated from minutes once they are over.
 
+mod draining;
 mod figures;
 mod incidents;
 mod instances;
@@ -22,8 +23,8 @@ use dbcontext::query::figures::{self as rows, Step};
 use tokio::time::{MissedTickBehavior, interval};
 
 pub(crate) use self::instances::untrusted_proxies;
+pub use self::{draining::set_draining, instances::host, profile::profile, users::user};
 use self::{figures::FigureRecorder, incidents::IncidentMonitor};
-pub use self::{instances::host, profile::profile, users::user};
 use crate::OpsService;
 
 /// Interval at which incidents are checked.

@@ -22,8 +22,13 @@ use std::{
 };
 
 use crate::{
-    RealtimeServices, broadcaster::ShardHandle, close::Close, connection_handle::ConnectionHandle,
-    heartbeat::HeartbeatWheel, instruction::Instruction, uring::SendRing,
+    RealtimeServices,
+    broadcaster::ShardHandle,
+    close::Close,
+    connection_handle::ConnectionHandle,
+    heartbeat::HeartbeatWheel,
+    instruction::{DrainSchedule, Instruction},
+    uring::SendRing,
 };
 use appcore::{
     AppError, ConversationId, Timestamp, UserId,
@@ -32,7 +37,6 @@ use appcore::{
 };
 use bytes::Bytes;
 use conversations::{self, ConnectionSubscriptions};
-use rand::RngExt as _;
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -127,13 +131,13 @@ impl Shard {
         &self.shards
     }
 
-    /// True if this instance is shutting down.
+    /// True if this instance is being drained or shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.is_draining.get()
     }
 
-    /// Waits until the instance starts to shut down.
+    /// Waits until the instance is drained or starts to shut down.
     pub async fn until_draining(&self) {
         let told = self.drained.notified();
         if !self.is_draining.get() {
@@ -170,7 +174,10 @@ impl Shard {
                 _ = gathering.tick(), if has_gathered => self.deliver_coalesced(),
                 () = sleep_until(next_gap) => self.fill_due_gaps(),
                 _ = check.tick() => self.check_sessions(),
-                Some(Instruction::Drain(window)) = instructions.recv() => self.drain(window),
+                Some(instruction) = instructions.recv() => match instruction {
+                    Instruction::Drain(schedule) => self.drain(schedule),
+                    Instruction::Resume => self.is_draining.set(false),
+                },
             }
         }
     }
@@ -393,16 +400,15 @@ impl Shard {
         events::envelopes_after(&self.services.events, conversation, after, PAGE).await
     }
 
-    /// Closes all connections at random times within the window, so that clients don't reconnect
-    /// all at once.
-    fn drain(&self, window: Duration) {
+    /// Closes all connections at different times, so that clients don't reconnect all at once.
+    fn drain(&self, schedule: DrainSchedule) {
         self.is_draining.set(true);
         self.drained.notify_waiters();
         let all: Vec<Rc<ConnectionHandle>> = self.wheel.borrow().all().cloned().collect();
-        for out in all {
-            let pause = window.mul_f64(rand::rng().random());
+        let count = all.len();
+        for (index, out) in all.into_iter().enumerate() {
             actix_rt::spawn(async move {
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(schedule.delay(index, count)).await;
                 out.close(Close::RESTARTING);
             });
         }

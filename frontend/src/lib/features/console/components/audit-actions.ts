@@ -45,6 +45,8 @@ const NAMES: Record<AuditAction, () => string> = {
   'admin.broadcast_created': m.audit_admin_broadcast_created,
   'admin.broadcast_changed': m.audit_admin_broadcast_changed,
   'admin.broadcast_withdrawn': m.audit_admin_broadcast_withdrawn,
+  'admin.instance_drained': m.audit_admin_instance_drained,
+  'admin.instance_resumed': m.audit_admin_instance_resumed,
   'admin.profiled': m.audit_admin_profiled,
   'admin.user_invited': m.audit_admin_user_invited,
   'admin.user_suspended': m.audit_admin_user_suspended,
