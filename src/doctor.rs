@@ -91,6 +91,7 @@ async fn run(loaded: LoadedConfig) -> Vec<Check> {
         None => checks.push(local::key(&config)),
     }
     checks.push(remote::redis(&config).await);
+    checks.extend(remote::bus(&config, realtime::bus::probe).await);
     checks.push(remote::mail(&config).await);
     checks.extend(match ai {
         Ok(ai) => remote::ai(&ai).await,
@@ -131,7 +132,7 @@ async fn database(config: &Config, is_usable: bool) -> Result<Option<Database>, 
         with_timeout(connection::try_postgres(url)).await.map_err(|error| fault(&error))?;
     }
     let opened = with_timeout(async {
-        let database = Database::connect(url, 2).await?;
+        let database = Database::open(&config.database, 2).await?;
         database.ping().await?;
         Ok(database)
     });
@@ -244,7 +245,7 @@ pub async fn fix(config: &Config) -> anyhow::Result<Vec<String>> {
             return Ok(done);
         }
     }
-    let database = Database::connect(config.database.url.expose(), 2).await.map_err(tls::advised)?;
+    let database = Database::open(&config.database, 2).await.map_err(tls::advised)?;
     if message_search::status(config, &database).await.is_err() {
         message_search::remove_unused(folder)?;
         message_search::rebuild(&database).await?;

@@ -331,7 +331,7 @@ fn decrypt(key: Option<&Secret>, secret: &SealedSecret) -> Option<Vec<u8>> {
 async fn open(config: &Config) -> anyhow::Result<(Config, Database)> {
     require_database(config)?;
     let config = config.clone().with_key_file()?;
-    let connecting = Database::connect(config.database.url.expose(), CONNECTIONS);
+    let connecting = Database::open(&config.database, CONNECTIONS);
     let database = connecting.await.map_err(tls::advised)?;
     schema::require_current(&database).await?;
     Ok((config, database))
@@ -388,7 +388,7 @@ mod tests {
             ];
             let config = config::load_core(None, settings).unwrap().config;
             let database = Database::connect(config.database.url.expose(), CONNECTIONS).await.unwrap();
-            schema::migrate(config.database.url.expose(), &database).await.unwrap();
+            schema::migrate(config.database.url.expose(), config.database.pooler, &database).await.unwrap();
             let key = prepare(config.clone(), &database).await.unwrap().auth.key_encryption_secret.unwrap();
             let sealed = |owner: StoredSecret| owner.seal(&key, b"plain").unwrap();
             let signing = sealed(StoredSecret::SigningKey("a".to_owned()));

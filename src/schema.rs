@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use appcore::config::Config;
+use appcore::config::{Config, Pooler};
 use dbcontext::Database;
 use migration::{Migrator, MigratorTrait as _, is_unreleased};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
@@ -48,8 +48,8 @@ impl SchemaState {
 }
 
 /// Applies the pending migrations to the database at `url`. `database` is a connection to it.
-pub async fn migrate(url: &str, database: &Database) -> anyhow::Result<()> {
-    let Some(patient) = Database::connect_for_schema(url).await? else {
+pub async fn migrate(url: &str, pooler: Pooler, database: &Database) -> anyhow::Result<()> {
+    let Some(patient) = Database::connect_for_schema(url, pooler).await? else {
         return migrate_up(database).await;
     };
     let done = migrate_up(&patient).await;
@@ -104,7 +104,8 @@ async fn apply(database: &Database) -> anyhow::Result<()> {
 
 /// Reverts the newest migrations, with the same retries as [`apply`].
 pub async fn revert(config: &Config, database: &Database, steps: u32) -> anyhow::Result<()> {
-    let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
+    let Some(patient) = Database::connect_for_schema(config.database.url.expose(), config.database.pooler).await?
+    else {
         return migrate_down(database, steps).await;
     };
     let done = migrate_down(&patient, steps).await;

@@ -1,6 +1,6 @@
 //! Builds an instance from its configuration: database, bus and services.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use app::App;
@@ -11,13 +11,10 @@ use appcore::{
 };
 use dbcontext::Database;
 use platform::{Core, redis::Redis};
-use realtime::bus::RedisBus;
+use realtime::bus::NetworkBus;
 use rustix::fs::Mode;
 
 use crate::{keys, schema, tls};
-
-/// Timeout of a call to Redis, after which a request is handled without it.
-const REDIS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Connects to the configured database and bus, and builds the services. If Redis is unavailable,
 /// the instance runs with reduced function until it is available again.
@@ -31,31 +28,20 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
              random text, the same on all instances, and restart them to encrypt the stored secrets"
         );
     }
-    let db = Database::connect(config.database.url.expose(), config.database.max_connections);
+    let db = Database::open(&config.database, config.database.max_connections);
     let db = db.await.map_err(tls::advised)?;
     if config.migrate_on_start() {
-        schema::migrate(config.database.url.expose(), &db).await?;
+        schema::migrate(config.database.url.expose(), config.database.pooler, &db).await?;
     } else {
         schema::require_current(&db).await?;
     }
     let config = keys::prepare(config, &db).await?;
-    let (bus, redis): (Arc<dyn EventBus>, _) = match &config.redis.url {
-        None => (Arc::new(MemoryBus::new()), None),
+    let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("redis.url can't be used")?;
+    let bus: Arc<dyn EventBus> = match config.bus_url() {
+        None => Arc::new(MemoryBus::new()),
         Some(url) => {
-            let pool = deadpool_redis::Config::from_url(url.expose())
-                .builder()
-                .context("redis.url is not a valid address of a Redis server")?
-                .wait_timeout(Some(REDIS_TIMEOUT))
-                .create_timeout(Some(REDIS_TIMEOUT))
-                .recycle_timeout(Some(REDIS_TIMEOUT))
-                .runtime(deadpool_redis::Runtime::Tokio1)
-                .build()
-                .context("failed to create the Redis connection pool")?;
-            (
-                RedisBus::start(url.expose(), instance_id)
-                    .context("redis.url is not a valid address of a Redis server")?,
-                Some(Redis::new(pool)),
-            )
+            let setting = if config.bus.url.is_some() { "bus.url" } else { "redis.url" };
+            NetworkBus::start(url, instance_id).with_context(|| format!("{setting} can't be used"))?
         }
     };
     App::build(Core::build(Arc::new(config), instance_id, Clock::system(), db, bus, redis).await?).await

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
-use appcore::config::Config;
+use appcore::config::{Config, Pooler};
 use billing::credits;
 use dbcontext::{Database, transfer};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub async fn run(config: &Config, url: &str, compares_only: bool, progress: Prog
     schema::require_current(&source).await.context("The database of the configuration can't be moved")?;
     let target = open(url).await.context("The target can't be used")?;
     if !compares_only {
-        schema::migrate(url, &target).await?;
+        schema::migrate(url, Pooler::None, &target).await?;
     }
     schema::require_current(&target).await?;
     if !compares_only {
@@ -90,7 +90,7 @@ impl Transferred {
 
 /// Opens a database without time limits for statements.
 pub async fn open(url: &str) -> anyhow::Result<Database> {
-    match Database::connect_for_schema(url).await.map_err(tls::advised)? {
+    match Database::connect_for_schema(url, Pooler::None).await.map_err(tls::advised)? {
         Some(database) => Ok(database),
         None => Database::connect(url, 1).await.map_err(tls::advised),
     }

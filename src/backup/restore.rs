@@ -207,7 +207,7 @@ impl Restore<'_> {
                 let namespace = target.replace_tables(config).await?;
                 placed.confirm();
                 // The indexes of all machines belong to the former tables.
-                let database = Database::connect(config.database.url.expose(), 1).await?;
+                let database = Database::open(&config.database, 1).await?;
                 message_search::rebuild(&database).await?;
                 database.close().await?;
                 replaced.extend(namespace.map(|namespace| format!("the schema {namespace}")));

@@ -440,7 +440,7 @@ async fn open(loaded: LoadedConfig) -> anyhow::Result<(appcore::config::Config, 
     let config = loaded.config.with_key_file()?;
     let database = connect(&config).await?;
     if config.migrate_on_start() {
-        schema::migrate(config.database.url.expose(), &database).await?;
+        schema::migrate(config.database.url.expose(), config.database.pooler, &database).await?;
     } else {
         schema::require_current(&database).await?;
     }

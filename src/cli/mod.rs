@@ -350,7 +350,7 @@ async fn move_to(config: Config, url: &str, compares_only: bool, output: Output)
 async fn migrate(config: Config, direction: Migrate, output: Output) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     match direction {
-        Migrate::Up => schema::migrate(config.database.url.expose(), &database).await?,
+        Migrate::Up => schema::migrate(config.database.url.expose(), config.database.pooler, &database).await?,
         Migrate::Down { steps } => {
             let names = schema::newest(&database, steps).await?;
             if !names.is_empty() {
@@ -448,7 +448,7 @@ impl Password {
 }
 
 async fn connect(config: &Config) -> anyhow::Result<Database> {
-    let connecting = Database::connect(config.database.url.expose(), config.database.max_connections);
+    let connecting = Database::open(&config.database, config.database.max_connections);
     connecting.await.map_err(tls::advised)
 }
 

@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use appcore::{AppError, Code, breaker::Circuit};
+use appcore::{
+    AppError, Code,
+    breaker::Circuit,
+    config::{self, Pooler},
+};
 use sea_orm::{
     AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
     SqlxSqliteConnector, TransactionOptions, TransactionTrait,
@@ -19,16 +23,12 @@ use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use crate::{
     availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT_DEADLINE},
     constraint::is_read_only,
+    pooler::{self, IDLE_IN_TRANSACTION_TIMEOUT, STATEMENT_TIMEOUT},
     sqlite::{Sqlite, WriteGuard},
     timeout::{self, Connections},
     transaction::{LogTransaction, Transaction},
 };
 
-/// PostgreSQL's `statement_timeout` for the connections of the server.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// PostgreSQL's `idle_in_transaction_session_timeout`: bounds how long a hung instance holds locks. Our transactions
-/// wait for nothing but the database.
-const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// PostgreSQL's `lock_timeout` for schema changes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Timeout of a trial connection.
@@ -47,6 +47,7 @@ pub struct Database {
     availability: Availability,
     sqlite: Option<Sqlite>,
     last_refusal: LastRefusal,
+    pooler: Pooler,
 }
 
 /// Server-side timeouts of a PostgreSQL connection.
@@ -124,6 +125,8 @@ fn nothing_listens(options: &PgConnectOptions) -> String {
 pub async fn try_postgres(url: &str) -> anyhow::Result<()> {
     let options: PgConnectOptions =
         url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
+    // A pooler refuses the parameter, and the trial doesn't need it.
+    let options = options.extra_float_digits(None);
     let address = format!("{}:{}", options.get_host(), options.get_port());
     let error = match tokio::time::timeout(TRIAL_TIMEOUT, options.connect()).await {
         Ok(Ok(connection)) => return Ok(connection.close().await?),
@@ -160,23 +163,39 @@ pub struct PoolStats {
 }
 
 impl Database {
-    /// Opens `url` (`sqlite://…` or `postgres://…`). Creates the SQLite file and its folder if they are missing.
+    /// Opens `url` (`sqlite://…` or `postgres://…`) without a pooler. Creates the SQLite file and its folder if they are
+    /// missing.
     pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
         if url.starts_with("sqlite:") {
             Self::connect_sqlite(url).await
         } else {
-            Self::connect_postgres(url, max_connections, ServerTimeouts::Default).await
+            Self::connect_postgres(url, Pooler::None, max_connections, ServerTimeouts::Default).await
         }
+    }
+
+    /// Opens the configured database like [`Self::connect`], through its pooler if there is one.
+    pub async fn open(settings: &config::Database, max_connections: u32) -> anyhow::Result<Self> {
+        let url = settings.url.expose();
+        if url.starts_with("sqlite:") {
+            return Self::connect_sqlite(url).await;
+        }
+        pooler::check(url, settings.pooler).await?;
+        Self::connect_postgres(url, settings.pooler, max_connections, ServerTimeouts::Default).await
     }
 
     /// Opens a PostgreSQL database for schema changes, whose statements have no time limit. Waits
     /// for locks are limited to [`LOCK_TIMEOUT`], because every other statement queues behind a
     /// schema change that waits for a table. Returns `None` for SQLite, which has no such limits.
-    pub async fn connect_for_schema(url: &str) -> anyhow::Result<Option<Self>> {
+    pub async fn connect_for_schema(url: &str, pooler: Pooler) -> anyhow::Result<Option<Self>> {
         if url.starts_with("sqlite:") {
             return Ok(None);
         }
-        Self::connect_postgres(url, SCHEMA_CONNECTIONS, ServerTimeouts::Schema).await.map(Some)
+        anyhow::ensure!(
+            pooler == Pooler::None,
+            "the schema can't be changed through a connection pooler. Run natter migrate with database.pooler = \"none\" \
+             and a database.url that leads to PostgreSQL itself"
+        );
+        Self::connect_postgres(url, pooler, SCHEMA_CONNECTIONS, ServerTimeouts::Schema).await.map(Some)
     }
 
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
@@ -186,13 +205,27 @@ impl Database {
         let connections = |pool, write_lock| Connections { pool, availability: availability.clone(), write_lock };
         let reader = connections(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), None);
         let writer = connections(log.clone(), Some(sqlite.write_lock.clone()));
-        Ok(Self { reader, writer, log, availability, sqlite: Some(sqlite), last_refusal: LastRefusal::default() })
+        Ok(Self {
+            reader,
+            writer,
+            log,
+            availability,
+            sqlite: Some(sqlite),
+            last_refusal: LastRefusal::default(),
+            pooler: Pooler::None,
+        })
     }
 
-    async fn connect_postgres(url: &str, max_connections: u32, limits: ServerTimeouts) -> anyhow::Result<Self> {
+    async fn connect_postgres(
+        url: &str,
+        pooler: Pooler,
+        max_connections: u32,
+        limits: ServerTimeouts,
+    ) -> anyhow::Result<Self> {
         // The address may contain a password, so the error doesn't include the cause.
         let probe: PgConnectOptions =
             url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
+        let probe = if pooler == Pooler::None { probe } else { probe.extra_float_digits(None) };
         require_listener(&probe).await?;
         let availability = Availability::monitored(probe);
         let for_pool = availability.clone();
@@ -204,6 +237,10 @@ impl Database {
             .sqlx_logging(false)
             .map_sqlx_postgres_pool_opts(move |options| timeout::test_connections(options, &for_pool))
             .map_sqlx_postgres_opts(move |options| {
+                if pooler != Pooler::None {
+                    // A pooler refuses all parameters. The role has them; see `pooler::check`.
+                    return options.extra_float_digits(None);
+                }
                 let millis = |limit: Duration| limit.as_millis().to_string();
                 let (statement, idle, lock) = match limits {
                     ServerTimeouts::Default => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT, Duration::ZERO),
@@ -242,7 +279,14 @@ impl Database {
             availability,
             sqlite: None,
             last_refusal: LastRefusal::default(),
+            pooler,
         })
+    }
+
+    /// True if a lock of a session ends with its client. A pooler in transaction mode would keep it.
+    #[must_use]
+    pub fn has_session_locks(&self) -> bool {
+        !self.is_sqlite() && self.pooler != Pooler::Transaction
     }
 
     /// Requests that removed content is soon erased from the database files as well. Does nothing

@@ -5,6 +5,7 @@ pub mod connection;
 pub mod constraint;
 pub mod entity;
 mod liveness_lock;
+mod pooler;
 pub mod query;
 mod sqlite;
 mod statement;

@@ -27,6 +27,9 @@ const MIN_OWN_LOCK_AGE: Duration = Duration::from_secs(3);
 /// the leases only until the lock is acquired.
 pub(super) async fn acquire_lock(host: &impl Host) -> LivenessLock {
     let mut sign = LivenessLock::for_instance(host.instance_id());
+    if !host.db().has_session_locks() {
+        return sign;
+    }
     if let Err(error) = sign.renew(host.db()).await {
         tracing::warn!(%error, "failed to acquire liveness lock");
     }
@@ -35,6 +38,10 @@ pub(super) async fn acquire_lock(host: &impl Host) -> LivenessLock {
 
 /// Renews this instance's lock, and expires the leases of instances that have died.
 pub(super) async fn monitor(host: Arc<impl Host>, mut sign: LivenessLock) {
+    if !host.db().has_session_locks() {
+        // Without locks, jobs of a dead instance wait until their leases expire.
+        return;
+    }
     let mut looks = interval(CHECK_INTERVAL);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown_since = None;
