@@ -26,6 +26,7 @@ mod m0016_usage_tags;
 mod m0017_service_accounts;
 mod m0018_profile_fields;
 mod m0019_batch_submissions;
+mod m0020_event_stream;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -58,6 +59,7 @@ impl MigratorTrait for Migrator {
             m0017_service_accounts,
             m0018_profile_fields,
             m0019_batch_submissions,
+            m0020_event_stream,
         ]
     }
 }

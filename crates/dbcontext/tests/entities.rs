@@ -127,6 +127,8 @@ fn entities(backend: DatabaseBackend) -> BTreeMap<String, Table> {
         disabled_preview,
         draft,
         event_outbox,
+        event_stream,
+        event_stream_outbox,
         figure,
         gateway_batch,
         gateway_batch_line,

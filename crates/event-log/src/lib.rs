@@ -11,6 +11,7 @@ pub mod notifications;
 pub mod pending_events;
 pub mod push;
 pub mod receipts;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 pub mod typing;
@@ -21,7 +22,7 @@ use identity::IdentityService;
 use platform::Core;
 
 use crate::{
-    events::{OutboxPublisher, Writer, WriterLimits, retention},
+    events::{OutboxPublisher, Outboxes, Writer, WriterLimits, retention},
     push::Push,
     receipts::Receipts,
 };
@@ -46,7 +47,7 @@ impl EventLogService {
             Arc::clone(bus),
             clock.clone(),
             WriterLimits::from_config(config),
-            Self::has_relay(&core),
+            Outboxes { bus: Self::has_relay(&core), stream: config.events.url.is_some() },
         );
         let receipts = Receipts::start(db.clone(), Arc::clone(bus), clock.clone(), config.realtime.small_conversation);
         let push = Push::load(db, config).await?;
@@ -58,6 +59,7 @@ impl EventLogService {
         if Self::has_relay(&self.core) {
             tokio::spawn(OutboxPublisher::run(Arc::clone(self)));
         }
+        stream::start(self);
         let retention_days = self.config.messages.event_retention_days;
         if retention_days > 0 {
             tokio::spawn(retention::run(Arc::clone(self), retention_days));

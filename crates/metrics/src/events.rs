@@ -17,6 +17,8 @@ pub struct Events {
     commit: Histogram,
     failures: Counter,
     republished: Counter,
+    streamed: Counter,
+    stream_failures: Counter,
     changes: AtomicU64,
 }
 
@@ -27,6 +29,8 @@ impl Events {
             commit: durations(),
             failures: Counter::default(),
             republished: Counter::default(),
+            streamed: Counter::default(),
+            stream_failures: Counter::default(),
             changes: AtomicU64::default(),
         };
         registry.register("writer_batch_changes", "Changes per transaction", events.batch.clone());
@@ -41,7 +45,23 @@ impl Events {
             "Events that were republished because their publication was not confirmed",
             events.republished.clone(),
         );
+        registry.register("event_stream_events", "Events that the broker has confirmed", events.streamed.clone());
+        registry.register(
+            "event_stream_failures",
+            "Failed attempts to publish events to the broker",
+            events.stream_failures.clone(),
+        );
         events
+    }
+
+    /// Records events that the broker has confirmed.
+    pub fn record_streamed(&self, count: usize) {
+        self.streamed.inc_by(count as u64);
+    }
+
+    /// Records a failed attempt to publish events to the broker.
+    pub fn record_stream_failure(&self) {
+        self.stream_failures.inc();
     }
 
     /// Records an attempt to commit a batch of changes.

@@ -26,6 +26,8 @@ pub mod credit_top_up;
 pub mod disabled_preview;
 pub mod draft;
 pub mod event_outbox;
+pub mod event_stream;
+pub mod event_stream_outbox;
 pub mod figure;
 pub mod gateway_batch;
 pub mod gateway_batch_line;

@@ -490,6 +490,12 @@ pub fn insert_outbox_entry(id: Uuid, now: Timestamp) -> Piece {
     INSERT.piece([[id.into(), now.0.into()]])
 }
 
+/// Inserts the entry of a batch whose events other programs receive through the broker.
+pub fn insert_stream_entry(id: Uuid, now: Timestamp) -> Piece {
+    static INSERT: Change<2> = Change::insert("event_stream_outbox", [Column::Uuid("id"), Column::Int("created_at")]);
+    INSERT.piece([[id.into(), now.0.into()]])
+}
+
 /// Removes the outbox entries of batches that the bus has accepted.
 pub fn remove_outbox_entries(ids: &[Uuid]) -> Piece {
     static DELETE: Change<1> = Change::new(

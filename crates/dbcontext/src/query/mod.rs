@@ -21,6 +21,7 @@ pub mod budgets;
 pub mod conversations;
 pub mod drafts;
 pub mod emoji;
+pub mod event_stream;
 pub mod events;
 pub mod exports;
 pub mod figures;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 /// Rebuilds the envelope of a logged event as it was first published. The recipients of
 /// `conversation.created` aren't in the log; the outbox publisher resolves them.
-pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppError> {
+pub(crate) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppError> {
     #[derive(Deserialize)]
     struct Added {
         member: Member,

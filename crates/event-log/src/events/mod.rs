@@ -2,7 +2,7 @@
 //! publishes them again if necessary, and clients read it to catch up.
 
 mod jobs;
-mod log;
+pub(crate) mod log;
 mod outbox_publisher;
 pub(crate) mod retention;
 pub mod tool_calls;
@@ -26,8 +26,8 @@ pub use outbox_publisher::OutboxPublisher;
 pub use writer::attachment_not_found;
 pub use writer::{
     Actor, Change, CreateConversation, Created, DeleteMessage, EditMessage, EditPrompt, FinishAnswer, HideMessage,
-    InThread, Limits as WriterLimits, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews,
-    SetTranscript, Solve, StartAnswer, UpdateConversation, Vote, Writer,
+    InThread, Limits as WriterLimits, MemberAction, Outboxes, Outcome, Pin, React, SendMessage, Sent, ServerAction,
+    SetPreviews, SetTranscript, Solve, StartAnswer, UpdateConversation, Vote, Writer,
 };
 
 use crate::EventLogService;

@@ -10,7 +10,7 @@ use appcore::{
     view::MemberRole,
 };
 use dbcontext::query;
-use event_log::events::{AnswerOptions, Change, MemberAction, SendMessage, Sent, ServerAction, Writer};
+use event_log::events::{AnswerOptions, Change, MemberAction, Outboxes, SendMessage, Sent, ServerAction, Writer};
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
@@ -123,7 +123,13 @@ async fn keeps_an_outbox_entry_until_the_bus_acknowledges_its_events() {
 /// Starts a second instance's writer on the same database.
 fn another_writer(fixture: &Fixture) -> Writer {
     let bus = Arc::new(MemoryBus::new());
-    Writer::start(fixture.db.clone(), bus as Arc<dyn EventBus>, Clock::system(), limits(), true)
+    Writer::start(
+        fixture.db.clone(),
+        bus as Arc<dyn EventBus>,
+        Clock::system(),
+        limits(),
+        Outboxes { bus: true, stream: false },
+    )
 }
 
 fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> Change {

@@ -24,6 +24,7 @@ use platform::word_filter::CompiledWordFilter;
 use uuid::Uuid;
 
 use super::{
+    Outboxes,
     answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
     conversation_cache::CachedConversation,
     edits::Edits,
@@ -71,6 +72,7 @@ pub(super) struct Batch<'a> {
     pub new_last_writes: BTreeMap<(ConversationId, UserId), Timestamp>,
     /// True if the batch has deleted user text from the database.
     pub has_removed_text: bool,
+    outboxes: Outboxes,
     advanced: BTreeSet<ConversationId>,
     /// Number of sequence numbers and message numbers assigned so far.
     assigned_numbers: u64,
@@ -90,12 +92,13 @@ pub(super) struct Batch<'a> {
 impl<'a> Batch<'a> {
     /// Creates an empty batch; [`Self::lock`] or `Self::look` loads the state that the changes
     /// need.
-    pub fn new(db: &'a Statements<'a>, limits: &'a Limits, now: Timestamp, relayed: bool) -> Self {
+    pub fn new(db: &'a Statements<'a>, limits: &'a Limits, now: Timestamp, outboxes: Outboxes) -> Self {
         Self {
             db,
             limits,
             now,
-            id: relayed.then(Uuid::now_v7),
+            outboxes,
+            id: outboxes.any().then(Uuid::now_v7),
             conversations: HashMap::new(),
             used_cache: false,
             sent: HashMap::new(),

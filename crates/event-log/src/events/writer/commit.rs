@@ -34,6 +34,21 @@ use super::{
 /// Time for which the batches of a conversation are committed under locks after a write conflict.
 const CONTENTION_PERIOD: Duration = Duration::from_secs(1);
 
+/// Outboxes that get an entry for each batch, in its transaction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outboxes {
+    /// Outbox of the bus, for other instances. The entry is removed when the bus has delivered the events.
+    pub bus: bool,
+    /// Outbox of the [event stream](crate::stream), for other programs.
+    pub stream: bool,
+}
+
+impl Outboxes {
+    pub(super) const fn any(self) -> bool {
+        self.bus || self.stream
+    }
+}
+
 /// Result of a committed batch.
 pub(super) struct Committed {
     pub outcomes: Vec<Result<Outcome, AppError>>,
@@ -57,8 +72,7 @@ enum CommitAttempt {
 pub(super) struct Committer {
     db: Database,
     limits: Limits,
-    /// True if batches get outbox entries.
-    uses_outbox: bool,
+    outboxes: Outboxes,
     /// Conversations with recent write conflicts, each with the time until which it is committed
     /// under locks.
     contended_until: HashMap<ConversationId, Instant>,
@@ -68,11 +82,11 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub fn new(db: Database, limits: Limits, relayed: bool) -> Self {
+    pub fn new(db: Database, limits: Limits, outboxes: Outboxes) -> Self {
         Self {
             db,
             limits,
-            uses_outbox: relayed,
+            outboxes,
             contended_until: HashMap::new(),
             cache: ConversationCache::default(),
             in_flight: None,
@@ -140,7 +154,7 @@ impl Committer {
     ) -> Result<CommitAttempt, AppError> {
         let db = Statements::new(self.db.log());
         let mut batch =
-            Batch::new(&db, &self.limits, now, self.uses_outbox).load_unlocked(changes, &mut self.cache).await?;
+            Batch::new(&db, &self.limits, now, self.outboxes).load_unlocked(changes, &mut self.cache).await?;
         if !batch.are_batchable(changes) {
             return Ok(CommitAttempt::NeedsLocks);
         }
@@ -182,7 +196,7 @@ impl Committer {
         }
         let txn = self.db.begin_log().await.map_err(app_error)?;
         let db = Statements::new(&*txn);
-        let mut batch = Batch::new(&db, &self.limits, now, self.uses_outbox).lock(&txn, changes).await?;
+        let mut batch = Batch::new(&db, &self.limits, now, self.outboxes).lock(&txn, changes).await?;
         if let Some(unsure) = unsure
             && let Some(id) = unsure.batch
             && query::events::is_committed(&db, id).await?

@@ -57,6 +57,7 @@ pub use change::{
     InThread, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews, SetTranscript, Solve,
     StartAnswer, UpdateConversation, Vote,
 };
+pub use commit::Outboxes;
 use commit::{Committed, Committer};
 pub use files::attachment_not_found;
 use jobs::catch_panic;
@@ -96,12 +97,11 @@ struct Submission {
 }
 
 impl Writer {
-    /// Starts the writer's task. With `relayed`, each batch has an outbox entry, which is removed
-    /// when the bus has delivered the events to the other instances.
+    /// Starts the writer's task.
     #[must_use]
-    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, relayed: bool) -> Self {
+    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, outboxes: Outboxes) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_CAPACITY);
-        let committer = Committer::new(db.clone(), limits, relayed);
+        let committer = Committer::new(db.clone(), limits, outboxes);
         let heard = bus.subscribe();
         let busy_since = Arc::default();
         let task = Task {

@@ -173,7 +173,7 @@ mod tests {
                 workspace_bytes: 0,
             },
         );
-        let mut batch = Batch::new(&statements, &limits, Timestamp(1), false);
+        let mut batch = Batch::new(&statements, &limits, Timestamp(1), crate::events::Outboxes::default());
         let refusal = || AppError::from(Code::Forbidden);
         let is_refused =
             |checked: Result<AppError, AppError>| checked.is_ok_and(|error| error.code() == Code::Forbidden);

@@ -96,7 +96,12 @@ impl Batch<'_> {
             pieces.push(query::batches::insert(self.events));
         }
         if let Some(id) = noted {
-            pieces.push(query::batches::insert_outbox_entry(id, self.now));
+            if self.outboxes.bus {
+                pieces.push(query::batches::insert_outbox_entry(id, self.now));
+            }
+            if self.outboxes.stream {
+                pieces.push(query::batches::insert_stream_entry(id, self.now));
+            }
         }
         if !heads.is_empty() {
             pieces.push(query::batches::advance_heads(backend, &heads, self.now));
@@ -114,7 +119,7 @@ impl Batch<'_> {
             pieces,
             envelopes: self.envelopes,
             signals,
-            batch: noted,
+            batch: noted.filter(|_| self.outboxes.bus),
             conversations: self.conversations,
         })
     }

@@ -1,0 +1,105 @@
+//! Outbox and state of the event stream, through which other programs receive events.
+
+use appcore::{AppError, ConversationId, InstanceId, Timestamp, WorkspaceId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+use uuid::Uuid;
+
+use super::{
+    raw,
+    rows::{Column, Rows},
+};
+pub use crate::entity::event_stream::Model as StreamState;
+
+/// Number of events before a waiting one among which earlier waiting events of its conversation are looked for.
+const MAX_INVERSION: i64 = 1_000;
+
+#[derive(FromQueryResult)]
+struct Entry {
+    id: Uuid,
+}
+
+/// Acquires or renews the lease of the only publisher; returns `false` if another instance has it.
+pub async fn acquire_lease<C: ConnectionTrait>(
+    db: &C,
+    instance: InstanceId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, AppError> {
+    let insert = "INSERT INTO event_stream (id, lease_until, published) VALUES (1, 0, 0) ON CONFLICT (id) DO NOTHING";
+    let renew = "UPDATE event_stream SET holder = $1, lease_until = $2 \
+                 WHERE id = 1 AND (holder IS NULL OR holder = $1 OR lease_until <= $3)";
+    let values = || [instance.0.into(), until.into(), now.into()];
+    if raw::execute(db, renew, values()).await? > 0 {
+        return Ok(true);
+    }
+    raw::execute(db, insert, []).await?;
+    Ok(raw::execute(db, renew, values()).await? > 0)
+}
+
+/// Records the position of the last published event, or the reason of a failure.
+pub async fn record<C: ConnectionTrait>(
+    db: &C,
+    instance: InstanceId,
+    published: Option<i64>,
+    error: Option<&str>,
+) -> Result<(), AppError> {
+    let sql =
+        "UPDATE event_stream SET published = COALESCE($2, published), last_error = $3 WHERE id = 1 AND holder = $1";
+    raw::run(db, sql, [instance.0.into(), published.into(), error.map(str::to_owned).into()]).await
+}
+
+/// State of the publisher; `None` before its first start.
+pub async fn state<C: ConnectionTrait>(db: &C) -> Result<Option<StreamState>, AppError> {
+    raw::find_one(db, "SELECT id, holder, lease_until, published, last_error FROM event_stream WHERE id = 1", []).await
+}
+
+/// Number of events that the broker has not confirmed.
+pub async fn count_waiting<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+    let sql = "SELECT COUNT(*) FROM event_stream_outbox o JOIN conversation_events e ON e.outbox_id = o.id";
+    Ok(raw::find_value(db, sql, []).await?.unwrap_or_default())
+}
+
+/// Returns the oldest `limit` waiting batches.
+pub async fn oldest<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Uuid>, AppError> {
+    let sql = "SELECT id FROM event_stream_outbox ORDER BY id LIMIT $1";
+    let found = raw::find::<_, Entry>(db, sql, [i64::from(limit).into()]).await?;
+    Ok(found.into_iter().map(|entry| entry.id).collect())
+}
+
+/// Returns the waiting batches that have events before these positions. The ids of batches of two instances may be in
+/// another order than their events.
+pub async fn before<C: ConnectionTrait>(db: &C, first: &[(ConversationId, i64)]) -> Result<Vec<Uuid>, AppError> {
+    let columns = [Column::Uuid("conversation_id"), Column::Int("seq")];
+    let rows =
+        Rows::new(db.get_database_backend(), columns, first.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]));
+    let sql = format!(
+        "SELECT DISTINCT o.id FROM {} JOIN conversation_events e ON e.conversation_id = w.conversation_id \
+         AND e.seq < w.seq AND e.seq >= w.seq - {MAX_INVERSION} JOIN event_stream_outbox o ON o.id = e.outbox_id",
+        rows.table()
+    );
+    let found = rows.find::<_, Entry>(db, sql).await?;
+    Ok(found.into_iter().map(|entry| entry.id).collect())
+}
+
+/// Removes batches that the broker has confirmed.
+pub async fn remove<C: ConnectionTrait>(db: &C, entries: &[Uuid]) -> Result<(), AppError> {
+    let rows = Rows::ids(db.get_database_backend(), entries.iter().copied());
+    let sql = format!("DELETE FROM event_stream_outbox WHERE id IN (SELECT w.id FROM {})", rows.table());
+    rows.execute(db, sql).await.map(drop)
+}
+
+/// Returns the workspaces of these conversations.
+pub async fn workspaces<C: ConnectionTrait>(
+    db: &C,
+    ids: impl IntoIterator<Item = ConversationId>,
+) -> Result<Vec<(ConversationId, WorkspaceId)>, AppError> {
+    #[derive(FromQueryResult)]
+    struct Place {
+        id: ConversationId,
+        workspace_id: WorkspaceId,
+    }
+    let rows = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
+    let sql = format!("SELECT c.id, c.workspace_id FROM {} JOIN conversations c ON c.id = w.id", rows.table());
+    let found = rows.find::<_, Place>(db, sql).await?;
+    Ok(found.into_iter().map(|place| (place.id, place.workspace_id)).collect())
+}
