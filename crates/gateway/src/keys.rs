@@ -27,7 +27,7 @@ use identity::accounts::{
 use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
-use crate::{GatewayService, PolicyChange, announce_changed, budgets};
+use crate::{GatewayService, PolicyChange, announce_changed, budgets, usage};
 
 /// Number of characters of a key that remain visible to its owner.
 const VISIBLE_PREFIX_CHARS: usize = 11;
@@ -176,6 +176,9 @@ pub(crate) async fn update_for(
     let now = service.clock.now();
     check_expiry(change.expires_at.flatten(), now)?;
     change.policy.check(service, by).await?;
+    if change.policy.budget.flatten().is_some() {
+        usage::wait_for_pending(service).await;
+    }
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = find_locked(&tx, owner, id).await?;
     if let Some(name) = name {

@@ -46,6 +46,7 @@ use crate::{
     keys::{self, KeyChange, KeyOwner, NewApiKey},
     model_lists,
     policy::{PolicyChange, check_budget},
+    usage::wait_for_pending,
 };
 
 const MAX_NAME_CHARS: usize = 80;
@@ -143,6 +144,9 @@ pub async fn update(
     check_contact(service, change.contact_id.flatten()).await?;
     change.budget.flatten().map_or(Ok(()), |limit| check_budget("budget.limit", limit))?;
     let now = service.clock.now();
+    if change.budget.flatten().is_some() {
+        wait_for_pending(service).await;
+    }
     let tx = service.db.begin().await.map_err(app_error)?;
     let account = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
     if name.is_some() || description.is_some() || change.contact_id.is_some() {

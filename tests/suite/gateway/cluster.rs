@@ -240,6 +240,9 @@ async fn concurrent_bookings_in_overlapping_budgets_are_all_counted() {
     const CALLS: usize = 400;
     let stage = several(2).await;
     let (admin, ben) = (stage.app.admin().await, stage.app.sign_up("Ben").await);
+    // Anna has called each instance once so that it loads the price. A new budget counts calls that are recorded.
+    let recorded = "SELECT CAST(COALESCE(sum(cost), 0) AS bigint) FROM usage_days";
+    wait_until("the first calls are recorded", async || stage.app.database.number(recorded).await == 20).await;
     let team = stage.anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
     let team = team["id"].as_str().unwrap();
     let members = format!("/r1/workspaces/{team}/members");
@@ -265,7 +268,6 @@ async fn concurrent_bookings_in_overlapping_budgets_are_all_counted() {
         found.unwrap()["spent"].as_u64().unwrap()
     };
     let calls = CALLS as u64;
-    // Anna has called each instance once so that it loads the price.
     assert_eq!((spent(team), spent(&stage.anna.id), spent(&ben.id)), (calls * 10, calls * 5 + 20, calls * 5));
     let asked = format!("SELECT count(*) FROM usage_requests WHERE workspace_id = '{team}' AND status = 200");
     assert_eq!(stage.app.database.number(&asked).await, i64::try_from(CALLS).unwrap(), "no row is lost");

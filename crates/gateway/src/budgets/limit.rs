@@ -22,7 +22,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{super::announce_changed, scope};
-use crate::{GatewayService, policy::check_budget};
+use crate::{GatewayService, policy::check_budget, usage::wait_for_pending};
 
 /// Returns the view of a budget. Amounts that this instance has reserved in advance aren't shown as
 /// reserved.
@@ -101,6 +101,7 @@ pub async fn set(
     if !exists(service, scope, id).await? {
         return Err(Code::NotFound.into());
     }
+    wait_for_pending(service).await;
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let row = upsert(&tx, subject, limit, now).await?;
