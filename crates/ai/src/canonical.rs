@@ -38,6 +38,8 @@ pub(crate) struct Request {
     pub tool_choice: Option<ToolChoice>,
     pub parallel_tools: Option<bool>,
     pub web_search: Option<WebSearchTool>,
+    /// Types of tools that another provider would run, and that the model doesn't get.
+    pub dropped_tools: Vec<String>,
     pub format: Format,
     pub max_output: Option<u64>,
     pub temperature: Option<f64>,

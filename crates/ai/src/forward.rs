@@ -176,6 +176,7 @@ impl Ai {
             Some(parsed) => parsed,
             None => {
                 let read = self.read(call).await.map_err(AttemptError::Final)?;
+                call.meter.record_dropped_tools(&read.request.dropped_tools);
                 parsed.insert(Arc::new(read))
             }
         };

@@ -287,15 +287,39 @@ impl GatewayError {
             ErrorKind::Timeout => "timeout_error",
             ErrorKind::BadUpstream | ErrorKind::Internal => "api_error",
         };
-        // Claude Code compacts a conversation only if the error contains these words.
+        // Claude Code compacts a conversation only if the error contains these words, and as much as
+        // the numbers require if they follow in Anthropic's form.
         let message = match self.kind {
             ErrorKind::ContextTooLong if !self.message.to_lowercase().contains(TOO_LONG) => {
-                format!("{TOO_LONG}: {}", self.message)
+                match context_lengths(&self.message) {
+                    Some((requested, limit)) => format!("{TOO_LONG}: {requested} tokens > {limit} maximum"),
+                    None => format!("{TOO_LONG}: {}", self.message),
+                }
             }
             _ => self.message.clone(),
         };
         json!({"type": kind, "message": message})
     }
+}
+
+/// Requested tokens and context length that a provider's error names, in any words.
+fn context_lengths(message: &str) -> Option<(u64, u64)> {
+    /// Smaller numbers are versions, statuses or the output limit.
+    const MIN_CONTEXT: u64 = 1_000;
+    let read = |digits: &str| digits.parse::<u64>().ok().filter(|number| *number >= MIN_CONTEXT);
+    let plain = message.replace(',', "");
+    let numbers = |text: &str| -> Vec<u64> {
+        let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '.' && letter != '-');
+        words.filter_map(|word| read(word.trim_end_matches('.'))).collect()
+    };
+    let all = numbers(&plain);
+    let limit = match plain.split_once("context length is ") {
+        Some((_, rest)) => *numbers(rest).first()?,
+        None => *all.iter().min()?,
+    };
+    let requested = *all.iter().max()?;
+    let is_clear = plain.contains("context length is ") || all.len() == 2;
+    (is_clear && requested > limit).then_some((requested, limit))
 }
 
 impl From<Failure> for GatewayError {
@@ -447,6 +471,29 @@ mod tests {
         assert_eq!(said(words, ApiStyle::Messages), format!("prompt is too long: {words}"));
         assert_eq!(said("prompt is too long: 9 > 8", ApiStyle::Messages), "prompt is too long: 9 > 8");
         assert_eq!(said(words, ApiStyle::Chat), words);
+        let (long, longer) = ("450000 tokens > 400000 maximum", "122946 tokens > 16384 maximum");
+        for (words, expected) in [
+            (
+                "This model's maximum context length is 400000 tokens. However, your messages resulted in 450000 tokens.",
+                long,
+            ),
+            (
+                "This model's maximum context length is 16384 tokens. However, you requested 122946 tokens (112946 in the \
+                 messages, 10000 in the completion).",
+                longer,
+            ),
+            (
+                "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+                "1200000 tokens > 1048576 maximum",
+            ),
+            ("Prompt of 450,000 tokens is above the limit of 400,000 for gpt-5.4-mini.", long),
+            ("request (9000 tokens) exceeds the available context size (8192 tokens)", "9000 tokens > 8192 maximum"),
+        ] {
+            assert_eq!(said(words, ApiStyle::Messages), format!("prompt is too long: {expected}"));
+        }
+        for unclear in ["Input is too long.", "Tokens: 2000, 3000, 4000.", "The limit is 8192 tokens."] {
+            assert_eq!(said(unclear, ApiStyle::Messages), format!("prompt is too long: {unclear}"));
+        }
     }
 
     #[test]

@@ -95,6 +95,7 @@ struct State {
     tries: u32,
     attempt_started_at: Option<Instant>,
     history: CallHistory,
+    dropped_tools: Vec<String>,
     /// Time at which the request was sent to the provider that is working on it; `None` after a
     /// refusal.
     asked_at: Option<Instant>,
@@ -291,6 +292,18 @@ impl Meter {
     /// Records the settings by which a request was adapted after a refusal.
     pub(crate) fn record_repair(&self, settings: &[String]) {
         self.state().history.record_repairs(settings);
+    }
+
+    /// Records the types of tools that were removed from the request because only another provider
+    /// runs them.
+    pub(crate) fn record_dropped_tools(&self, kinds: &[String]) {
+        kinds.clone_into(&mut self.state().dropped_tools);
+    }
+
+    /// Types of the tools that were removed from the request.
+    #[must_use]
+    pub fn dropped_tools(&self) -> Vec<String> {
+        self.state().dropped_tools.clone()
     }
 
     /// Returns the failed attempts and the repairs so far.

@@ -92,6 +92,11 @@ impl ModelParamOverrides {
         self.accepts.iter().all(|setting| setting != "cache=no")
     }
 
+    /// True if the model is configured to read no earlier reasoning.
+    pub(crate) fn reads_no_thoughts(&self) -> bool {
+        self.thoughts == Some(Thoughts::Never)
+    }
+
     /// Configured settings of the profile.
     pub(crate) fn accepts(&self) -> &[String] {
         &self.accepts
@@ -236,7 +241,8 @@ pub(crate) fn for_request<'a>(question: &'a Request, model: &str) -> Option<&'a 
 pub(crate) fn fit<'a>(question: &'a Request, model: &str, own: Option<&ModelParamOverrides>) -> Cow<'a, Request> {
     let own = own.map(|own| Arc::new(own.merged_with(find(model))));
     let Some(takes) = own.as_deref().or_else(|| find(model)) else { return Cow::Borrowed(question) };
-    let reasoning = question.reasoning.as_ref().and_then(|reasoning| takes.thinking.fit(reasoning));
+    let reasoning =
+        question.reasoning.as_ref().and_then(|reasoning| takes.thinking.fit(reasoning, question.max_output));
     let may_sample = match takes.sampling {
         Sampling::Any => true,
         Sampling::Never => false,
@@ -263,7 +269,8 @@ impl Thinking {
         matches!(self, Self::Efforts(_))
     }
 
-    fn fit(&self, asked: &Reasoning) -> Option<Reasoning> {
+    /// Fits reasoning to the model. `max_output` is the request's limit, which includes reasoning.
+    fn fit(&self, asked: &Reasoning, max_output: Option<u64>) -> Option<Reasoning> {
         let shown = asked.shown;
         match self {
             Self::None => None,
@@ -275,7 +282,10 @@ impl Thinking {
                 Some(Reasoning { effort: effort.map(|effort| nearest(effort, known)), budget: None, shown })
             }
             Self::Budget { least, most, can_be_off } => {
-                let wanted = asked.budget.or_else(|| asked.effort.map(Effort::budget));
+                // An effort leaves a fifth of the output for the answer, as at OpenRouter.
+                let most_of_output = max_output.map_or(u64::MAX, |most| most / 5 * 4);
+                let by_effort = || asked.effort.map(|effort| effort.budget().min(most_of_output));
+                let wanted = asked.budget.or_else(by_effort);
                 let Some(wanted) = wanted else { return Some(Reasoning { effort: None, budget: None, shown }) };
                 if wanted == 0 && *can_be_off {
                     return Some(Reasoning { effort: Some(Effort::None), budget: Some(0), shown });
@@ -379,6 +389,25 @@ mod tests {
         }
         assert_eq!(asked("gemini-2.5-flash", None, Some(31_999)), Some((None, Some(24_576))));
         assert_eq!(asked("claude-sonnet-5", None, Some(2_000)), Some((Some(Effort::Medium), None)));
+    }
+
+    #[test]
+    fn leaves_room_for_the_answer_beside_reasoning() {
+        let budget = |model: &str, reasoning: Reasoning, max_output: u64| {
+            let question = Request { reasoning: Some(reasoning), max_output: Some(max_output), ..Request::default() };
+            fit(&question, model, None).reasoning.as_ref().and_then(|reasoning| reasoning.budget)
+        };
+        let by_effort = || Reasoning { effort: Some(Effort::High), budget: None, shown: true };
+        for (model, max_output, expected) in [
+            ("claude-sonnet-4-5", 16_384, 13_104),
+            ("claude-sonnet-4-5", 64_000, Effort::High.budget()),
+            ("gemini-2.5-flash", 9_000, 7_200),
+            ("gemini-2.5-pro", 100, 128),
+        ] {
+            assert_eq!(budget(model, by_effort(), max_output), Some(expected), "{model} {max_output}");
+        }
+        let own = Reasoning { effort: None, budget: Some(8_900), shown: true };
+        assert_eq!(budget("gemini-2.5-flash", own, 9_000), Some(8_900), "the caller's own budget stays");
     }
 
     #[test]

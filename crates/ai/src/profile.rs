@@ -17,7 +17,7 @@ use crate::{
     ProviderKind,
     batch::BatchForm,
     canonical::{Effort, MediaKind, Request},
-    params::{canonical_name, matches_model},
+    params::{self, Thoughts, canonical_name, matches_model},
     web_search::OwnSearch,
 };
 
@@ -190,6 +190,9 @@ impl Profile {
         let plain = canonical_name(model);
         let rows = ROWS.iter().filter(|row| row.matches(kind, base, &plain));
         let mut profile = Self::default();
+        if params::find(model).is_some_and(|params| params.thoughts == Thoughts::Always) {
+            profile.thoughts = ThoughtsField::Always;
+        }
         for setting in rows.flat_map(|row| row.settings.iter().copied()).chain(further) {
             _ = profile.set(setting);
         }

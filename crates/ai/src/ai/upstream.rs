@@ -179,8 +179,12 @@ impl Upstream {
 
     /// Profile of the attempt's deployment.
     pub(crate) fn profile(&self, attempt: &Attempt<'_>) -> Arc<Profile> {
-        let configured = attempt.param_overrides.as_deref().map(ModelParamOverrides::accepts).unwrap_or_default();
-        self.profiles.of(attempt.model, configured)
+        let own = attempt.param_overrides.as_deref();
+        let profile = self.profiles.of(attempt.model, own.map(ModelParamOverrides::accepts).unwrap_or_default());
+        match own {
+            Some(own) if own.reads_no_thoughts() => Arc::new(profile.with(["thoughts=no"])),
+            _ => profile,
+        }
     }
 
     /// API that answers the request, which the caller didn't send in the provider's own format.

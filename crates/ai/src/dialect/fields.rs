@@ -44,10 +44,14 @@ pub(crate) fn whole_number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| float().map(|float| float as u64))
 }
 
-/// Normalises an object: the last of duplicated keys wins, as in most libraries, and the fields
-/// `counts` become integers. `None` if it isn't an object or is unchanged.
+/// Byte order mark, with which some programs on Windows start a body.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Normalises an object: the last of duplicated keys wins, as in most libraries, a byte order mark
+/// is removed, and the fields `counts` become integers. `None` if it isn't an object or is
+/// unchanged.
 pub(crate) fn normalised(json: &[u8], counts: &[&str]) -> Option<String> {
-    let mut value: Value = serde_json::from_slice(json).ok()?;
+    let mut value: Value = serde_json::from_slice(json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json)).ok()?;
     let fields = value.as_object_mut()?;
     for name in counts {
         if let Some(field) = fields.get_mut(*name)

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::{AttemptError, StartedAnswer, prepare_passthrough};
 use crate::{
     Ai, Call,
-    dialect::gemini::{client_format, passthrough},
+    dialect::gemini::{client_format, passthrough, strip_model_prefix},
     profile::adapt::BodyFormat,
     provider_http::{Opened, events::is_stream},
     route::Attempt,
@@ -38,7 +38,7 @@ impl Ai {
                 return Ok(StartedAnswer::Whole(whole.to_string().into()));
             }
             passthrough::meter_whole(&body, &call.meter)?;
-            return Ok(StartedAnswer::Whole(body));
+            return Ok(StartedAnswer::Whole(strip_model_prefix(body, passthrough::MODEL_FIELD)));
         }
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,

@@ -64,6 +64,8 @@ async fn normalises_bodies_like_most_libraries() {
     let written = r#"{"model":"m","stream":false,"max_tokens":4096,"n":1,"messages":[],"temperature":0.5}"#;
     assert_eq!(normalised_body.as_deref(), Some(written.as_bytes()));
     assert_eq!(look(r#"{"model":"m","max_tokens":4096,"odd":1,"odd":2}"#).await.unwrap().normalised_body, None);
+    let marked = look("\u{feff}{\"model\":\"m\",\"messages\":[]}").await.unwrap();
+    assert_eq!(marked.normalised_body.as_deref(), Some(br#"{"model":"m","messages":[]}"#.as_slice()));
     for wrong in [r#"{"model":"m","n":1.5}"#, r#"{"model":"m","max_tokens":"9"}"#, r#"{"model":7,"n":1.0}"#, "[1.0]"] {
         assert!(look(wrong).await.is_err(), "{wrong}");
     }

@@ -2,6 +2,7 @@
 
 mod cache_marks;
 mod empty;
+mod foreign_parts;
 mod messages;
 mod tool_results;
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use memchr::memmem;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::foreign_parts::MOVED_NOTE;
 use self::messages::{add_instruction, append_user_turn, mentions_json};
 use super::{
     ForcedTool, LastMessage, Profile, SchemaSupport, SystemPosition, ThinkingSwitch, ThoughtsField, ToolEffort,
@@ -140,6 +142,7 @@ impl Profile {
             || self.streams_only
             || may_leave_out_empty()
             || may_pair()
+            || foreign_parts::may_have_foreign_parts(body)
             || (self.refuses_developer && has_field("developer"))
             || (self.system != SystemPosition::Any && has_field("developer"))
             || (self.refuses_user_after_tool && has_field("tool"))

@@ -193,6 +193,26 @@ fn leaves_out_media_that_a_model_cannot_read() {
 }
 
 #[test]
+fn adds_reasoning_to_turns_with_calls_where_it_is_required() {
+    let history = |model: &str, base: &str| {
+        let own = json!({"role": "assistant", "content": "", "reasoning_content": "hm", "tool_calls": [{"id": "b"}]});
+        let said =
+            messages(base, model, json!([said("user", "x"), call("a"), result("a", "1"), own, result("b", "2")]));
+        [1, 3].map(|at| said[at]["reasoning_content"].as_str().map(str::to_owned))
+    };
+    let (blank, own) = (Some(" ".to_owned()), Some("hm".to_owned()));
+    for (model, base, expected) in [
+        ("deepseek-v4-flash", DEEPSEEK, [blank.clone(), own.clone()]),
+        ("moonshotai/kimi-k2.5", VLLM, [blank, own.clone()]),
+        ("glm-5", VLLM, [None, own.clone()]),
+        ("deepseek-v4-flash", "https://api.groq.com/openai/v1", [None, None]),
+        ("gpt-4o", OPENAI, [None, own]),
+    ] {
+        assert_eq!(history(model, base), expected, "{model} {base}");
+    }
+}
+
+#[test]
 fn adapts_tools_effort_and_format() {
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let schema = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}});

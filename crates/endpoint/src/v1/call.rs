@@ -29,7 +29,10 @@ use crate::{Ctx, FailureForm, Raw, Reply};
 
 /// Maximum length of the list of beta headers that is forwarded, in bytes.
 const MAX_BETAS: usize = 1_000;
+/// Header with the provider's name of the model that answered.
 const MODEL: HeaderName = HeaderName::from_static("x-natter-model");
+/// Header with the tools that were removed because the provider can't run them.
+const DROPPED_TOOLS: HeaderName = HeaderName::from_static("x-natter-dropped-tools");
 /// Cache header: `hit`, or `miss` if a cached answer would have been accepted.
 const CACHE: HeaderName = HeaderName::from_static("x-natter-cache");
 const HIT: HeaderValue = HeaderValue::from_static("hit");
@@ -283,7 +286,7 @@ impl<'a> CallContext<'a> {
         if let Some(kept) = admission.find_cached(&question, wish).await {
             let cost = admission.settle_cached(&kept);
             let reply = Reply::bytes(kept.content_type, kept.body.clone()).header(COST, HeaderValue::from(cost.0));
-            return Ok(with_model(reply, &kept.model).header(CACHE, HIT));
+            return Ok(with_text(reply, MODEL, &kept.model).header(CACHE, HIT));
         }
         let meter = Arc::clone(&call.meter);
         let reply = self.serve(admission, meter, forward(call), wish.may_store.then_some(question)).await?;
@@ -404,7 +407,8 @@ impl<'a> CallContext<'a> {
         };
         let processing = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let reply = reply.header(ATTEMPTS, meter.attempts().into()).header(PROCESSING, processing.into());
-        Ok(with_model(reply, &meter.served().model))
+        let reply = with_text(reply, DROPPED_TOOLS, &meter.dropped_tools().join(","));
+        Ok(with_text(reply, MODEL, &meter.served().model))
     }
 }
 
@@ -526,10 +530,10 @@ fn format_duration(duration: Duration) -> String {
     if minutes == 0 { format!("{seconds}s") } else { format!("{minutes}m{seconds}s") }
 }
 
-/// Adds a header with the model that answered, by its name at the provider.
-fn with_model(reply: Reply<Raw>, model: &str) -> Reply<Raw> {
-    match HeaderValue::from_str(model) {
-        Ok(model) => reply.header(MODEL, model),
-        Err(_) => reply,
+/// Adds a header, unless its value is empty or has characters that headers can't have.
+fn with_text(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
+    match HeaderValue::from_str(value) {
+        Ok(value) if !value.is_empty() => reply.header(name, value),
+        _ => reply,
     }
 }

@@ -14,6 +14,9 @@ use middleware::auth::GOOGLE_API_KEY;
 use super::GEMINI_ROOT;
 use crate::{Raw, Reply, answer::response_builder};
 
+/// Programs can't sign in; they need a key.
+const BAD_KEY: &str = "The API key is missing, or is not a valid key of this server. Such keys begin with `nk_`.";
+
 /// Header that Anthropic uses for the request id, instead of `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
@@ -155,7 +158,10 @@ pub(super) fn to_gateway_error(error: &AppError) -> GatewayError {
         (_, 500..) => ErrorKind::Internal,
         _ => ErrorKind::Invalid,
     };
-    let mut told = GatewayError::new(kind, error.sentence());
+    let mut told = match code {
+        Code::Unauthenticated => GatewayError::new(kind, BAD_KEY),
+        _ => GatewayError::new(kind, error.sentence()),
+    };
     if let Some(field) = error.fields().first() {
         told = told.with_param(field.field.as_ref());
     }
@@ -197,7 +203,7 @@ mod tests {
         let (_, body, response) = refusal("/v1/messages/count_tokens", None, Code::Unauthenticated.into()).await;
         assert_eq!(
             body,
-            json!({ "type": "error", "error": { "type": "authentication_error", "message": "Sign in first." }, "request_id": "id-1" })
+            json!({ "type": "error", "error": { "type": "authentication_error", "message": BAD_KEY }, "request_id": "id-1" })
         );
         assert_eq!(response.headers().get("request-id").unwrap(), "id-1");
         let (_, body, _) =

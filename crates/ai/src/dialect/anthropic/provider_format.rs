@@ -86,7 +86,12 @@ pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayErro
     put("stream", request.stream.then(|| true.into()));
     put("metadata", request.user.as_deref().map(|user| json!({"user_id": anonymous_user(user)})));
     let (thinking, effort) = if is_adaptive {
-        adaptive_thinking(request)
+        let (thinking, effort) = adaptive_thinking(request);
+        if thinking.is_some() && request.max_output.is_none() {
+            let expected = effort.unwrap_or(Effort::High).budget();
+            max_tokens = max_tokens.saturating_add(expected).min(most);
+        }
+        (thinking, effort)
     } else {
         (budgeted_thinking(request, &mut max_tokens, most), None)
     };

@@ -1,5 +1,7 @@
 //! Parser of Messages API requests.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::client_tools;
@@ -17,8 +19,12 @@ type Read<T> = Result<T, GatewayError>;
 
 pub(crate) fn read(body: &Value) -> Read<Request> {
     let fields = Fields::root(body)?;
-    let most = fields.count("max_tokens")?.filter(|&most| most > 0);
-    let most = most.ok_or_else(|| fields.error("max_tokens", "`max_tokens` must be a whole number above zero."))?;
+    let most = match fields.count("max_tokens")? {
+        Some(0) => return Err(fields.error("max_tokens", "max_tokens: must be a whole number above zero.")),
+        Some(most) => most,
+        // Anthropic's words.
+        None => return Err(fields.error("max_tokens", "max_tokens: Field required")),
+    };
     let mut request = read_without_limit(&fields, Some(most))?;
     web_search::read_into(body, &mut request);
     Ok(request)
@@ -43,6 +49,7 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
         request.user = metadata.text("user_id")?.map(str::to_owned);
     }
     request.system = system_texts(fields, "system")?;
+    request.system_cached = system_marks(fields)?;
     let messages = fields.objects("messages")?;
     if messages.is_empty() {
         return Err(fields.error("messages", "`messages` must have at least one message."));
@@ -61,21 +68,33 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
             _ => return Err(message.error("role", "`role` must be user, assistant or system.")),
         }
     }
+    let (mut has_search, mut dropped_names) = (false, Vec::new());
     for tool in fields.objects("tools")? {
         // All tools are sent at once, so tool search is unnecessary.
         if tool.text("type")?.is_some_and(|kind| kind.starts_with("tool_search_tool")) {
             continue;
         }
         if web_search::is_search(&tool) {
+            has_search = true;
             continue;
         }
-        // A request to count tokens (without `max_tokens`) ignores server tools instead of
-        // rejecting them.
-        if max_output.is_some() || is_client_tool(&tool)? {
-            request.tools.push(read_tool(&tool)?);
+        match predefined_kind(&tool)? {
+            // A count must not fail because of an unknown tool.
+            Some(kind) if is_server_tool(kind) || (max_output.is_none() && !client_tools::is_known(kind)) => {
+                request.dropped_tools.push(kind.to_owned());
+                dropped_names.extend(tool.text("name")?);
+            }
+            _ => request.tools.push(read_tool(&tool)?),
         }
     }
     read_tool_choice(fields, &mut request)?;
+    let is_dropped = match &request.tool_choice {
+        Some(ToolChoice::Named(name)) => dropped_names.contains(&name.as_str()),
+        _ => !dropped_names.is_empty() && request.tools.is_empty() && !has_search,
+    };
+    if is_dropped {
+        request.tool_choice = None;
+    }
     read_thinking(fields, &mut request)?;
     Ok(request)
 }
@@ -86,6 +105,20 @@ fn system_texts(fields: &Fields<'_>, name: &str) -> Read<Vec<String>> {
         Some(Value::String(text)) => Ok(vec![text.clone()]),
         Some(_) => fields.objects(name)?.iter().map(|block| Ok(block.required_text("text")?.to_owned())).collect(),
     }
+}
+
+/// Cache marks of the system prompt, by the index of their block.
+fn system_marks(fields: &Fields<'_>) -> Read<BTreeMap<usize, Value>> {
+    if !matches!(fields.get("system"), Some(Value::Array(_))) {
+        return Ok(BTreeMap::new());
+    }
+    let blocks = fields.objects("system")?;
+    Ok(blocks.iter().enumerate().filter_map(|(place, block)| Some((place, cache_control(block)?))).collect())
+}
+
+/// Mark that the provider's cache should hold everything up to here.
+fn cache_control(fields: &Fields<'_>) -> Option<Value> {
+    fields.get("cache_control").filter(|control| control.is_object()).cloned()
 }
 
 fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
@@ -102,6 +135,7 @@ fn read_content(message: &Fields<'_>) -> Read<Vec<Part>> {
                     }
                     None => parts.push(read_block(&block)?),
                 }
+                parts.extend(cache_control(&block).map(Part::Cached));
             }
             Ok(parts)
         }
@@ -146,7 +180,8 @@ pub(crate) fn read_block(block: &Fields<'_>) -> Read<Part> {
         })),
         "tool_result" => Ok(Part::Result(ToolResult {
             id: block.required_text("tool_use_id")?.to_owned(),
-            parts: read_content(block)?,
+            // A mark within the result isn't read: the block's own mark follows it.
+            parts: read_content(block)?.into_iter().filter(|part| !matches!(part, Part::Cached(_))).collect(),
             is_error: block.flag("is_error")?.unwrap_or(false),
         })),
         "thinking" => Ok(reasoning_blocks::read(text("thinking")?, block.text("signature")?)),
@@ -177,9 +212,12 @@ fn predefined_kind<'a>(tool: &Fields<'a>) -> Read<Option<&'a str>> {
     Ok(tool.text("type")?.filter(|kind| *kind != "custom"))
 }
 
-/// True if the client runs the tool.
-fn is_client_tool(tool: &Fields<'_>) -> Read<bool> {
-    Ok(predefined_kind(tool)?.is_none_or(client_tools::is_known))
+/// True for tools that Anthropic runs: those of a version that the client doesn't run, and MCP
+/// servers.
+fn is_server_tool(kind: &str) -> bool {
+    let version = kind.rsplit_once('_').map(|(_, version)| version);
+    let is_date = |version: &str| version.len() == 8 && version.bytes().all(|byte| byte.is_ascii_digit());
+    kind == "mcp_toolset" || (version.is_some_and(is_date) && !client_tools::is_known(kind))
 }
 
 fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
@@ -191,7 +229,7 @@ fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
             description: Some(definition.description),
             parameters: Some(definition.parameters),
             strict: None,
-            cached: None,
+            cached: cache_control(tool),
         });
     }
     Ok(Tool {
@@ -199,7 +237,7 @@ fn read_tool(tool: &Fields<'_>) -> Read<Tool> {
         description: tool.text("description")?.map(str::to_owned),
         parameters: tool.get("input_schema").cloned(),
         strict: tool.flag("strict")?,
-        cached: None,
+        cached: cache_control(tool),
     })
 }
 
@@ -225,7 +263,10 @@ fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
     if let Some(thinking) = fields.object("thinking")? {
         request.reasoning = match thinking.required_text("type")? {
             "disabled" => Some(Reasoning { effort: Some(Effort::None), budget: None, shown: false }),
-            _ => Some(Reasoning { effort, budget: thinking.count("budget_tokens")?, shown: true }),
+            _ => {
+                let shown = thinking.text("display")? != Some("omitted");
+                Some(Reasoning { effort, budget: thinking.count("budget_tokens")?, shown })
+            }
         };
     } else if effort.is_some() {
         request.reasoning = Some(Reasoning { effort, budget: None, shown: false });

@@ -17,7 +17,10 @@ pub(crate) mod passthrough;
 pub(crate) mod request;
 mod sealed_reasoning;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use reqwest::Url;
 use serde_json::{Value, json};
 
@@ -107,4 +110,51 @@ pub(crate) fn resource_name(model: &str) -> String {
 /// Path of a method of a model.
 fn method(model: &str, method: &str) -> EndpointPath {
     EndpointPath::from_segments(["models", &format!("{}:{method}", model.strip_prefix("models/").unwrap_or(model))])
+}
+
+/// Prefix of model names in Google's resource names.
+const RESOURCE_PREFIX: &str = "models/";
+static PREFIXED_NAME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"models/"));
+
+/// Removes the resource prefix from the model's name in an answer or in events, because clients
+/// compare it with the name that they asked for. `key` is the field with the name.
+pub(crate) fn strip_model_prefix(answer: Bytes, key: &str) -> Bytes {
+    let key = format!("\"{key}\"");
+    let is_model_name = |at: &usize| {
+        let before = answer[..*at].trim_ascii_end().strip_suffix(b":").map(<[u8]>::trim_ascii_end);
+        before.is_some_and(|before| before.ends_with(key.as_bytes()))
+    };
+    let places: Vec<usize> = PREFIXED_NAME.find_iter(&answer).filter(is_model_name).collect();
+    if places.is_empty() {
+        return answer;
+    }
+    let (mut out, mut passed) = (Vec::with_capacity(answer.len()), 0);
+    for at in places {
+        out.extend_from_slice(&answer[passed..=at]);
+        passed = at + 1 + RESOURCE_PREFIX.len();
+    }
+    out.extend_from_slice(&answer[passed..]);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strips_the_prefix_only_from_the_field() {
+        for (key, answer, expected) in [
+            ("model", r#"{"model":"models/g","id":"models/x"}"#, r#"{"model":"g","id":"models/x"}"#),
+            ("model", r#"{"model" : "models/g"}"#, r#"{"model" : "g"}"#),
+            ("model", r#"{"content":"say \"model\":\"models/g\""}"#, r#"{"content":"say \"model\":\"models/g\""}"#),
+            (
+                "modelVersion",
+                "data: {\"modelVersion\": \"models/g\"}\n\ndata: {\"modelVersion\": \"models/g\"}\n\n",
+                "data: {\"modelVersion\": \"g\"}\n\ndata: {\"modelVersion\": \"g\"}\n\n",
+            ),
+            ("modelVersion", r#"{"modelVersion":"gemini-3-pro"}"#, r#"{"modelVersion":"gemini-3-pro"}"#),
+        ] {
+            assert_eq!(strip_model_prefix(Bytes::from_static(answer.as_bytes()), key), expected);
+        }
+    }
 }

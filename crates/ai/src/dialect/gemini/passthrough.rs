@@ -11,7 +11,7 @@ use super::{
     answer::{UsageMetadata, bills_answers, search_queries},
     method,
     request::{LOST_SIGNATURE, generation},
-    resource_name, sealed_reasoning,
+    resource_name, sealed_reasoning, strip_model_prefix,
 };
 use crate::{
     AiError, Finish, GatewayError, Usage,
@@ -31,6 +31,8 @@ use crate::{
 
 pub(crate) type GeminiTap = PassthroughTap<GeminiEvents>;
 
+/// Field of an answer with the model's name.
+pub(crate) const MODEL_FIELD: &str = "modelVersion";
 /// Service tiers at the model's price or below.
 const STANDARD_TIERS: [&str; 3] = ["unspecified", "standard", "flex"];
 /// Tools by which the model searches the web, which is billed separately.
@@ -136,7 +138,7 @@ pub(crate) fn frames_of_whole(body: &[u8], meter: &Meter) -> Result<Bytes, Failu
         out = out + "data: " + &data + "\n\n";
     }
     reader.finish(meter)?;
-    Ok(out.into())
+    Ok(strip_model_prefix(out.into(), MODEL_FIELD))
 }
 
 fn is_blocked(answer: &Value) -> bool {
@@ -177,6 +179,7 @@ impl EventReader for GeminiEvents {
 
     /// Google's libraries fail at everything but data of one line, with a space before it.
     fn adapt(events: Bytes) -> Bytes {
+        let events = strip_model_prefix(events, MODEL_FIELD);
         let is_plain = |line: &[u8]| line.is_empty() || line.starts_with(b"data: {");
         let mut lines = events.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         if lines.all(is_plain) {

@@ -31,7 +31,7 @@ use self::{
 use super::provider_format::reason;
 use crate::{
     AiError, Finish,
-    dialect::passthrough::is_well_formed,
+    dialect::{gemini::strip_model_prefix, passthrough::is_well_formed},
     meter::{Meter, quarters},
     provider_http::{
         events::{self, Event, Splitter},
@@ -40,6 +40,9 @@ use crate::{
     tapped_stream::Tap,
     used_call_ids::UsedCallIds,
 };
+
+/// Field of an answer with the model's name.
+const MODEL_FIELD: &str = "model";
 
 static USAGE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usage""#));
 static FINISH_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""finish_reason""#));
@@ -208,6 +211,7 @@ impl Tap for ChatTap {
     type Out = Bytes;
 
     fn pass(&mut self, block: Bytes, meter: &Meter) -> Result<Option<Bytes>, Failure> {
+        let block = strip_model_prefix(block, MODEL_FIELD);
         let quarters = estimate_text_quarters(&block);
         if quarters > 0 {
             meter.record_output(quarters);
@@ -253,7 +257,8 @@ impl Tap for ChatTap {
             // The rest is a last frame without its blank line, or an error outside the event
             // format.
             let frame = [rest.as_ref(), b"\n\n"].concat();
-            out.extend(self.pass_each(frame.into(), meter)?.unwrap_or_default());
+            let frame = strip_model_prefix(frame.into(), MODEL_FIELD);
+            out.extend(self.pass_each(frame, meter)?.unwrap_or_default());
             if let Some(failure) = self.failed.take() {
                 return Err(failure);
             }

@@ -11,6 +11,7 @@ use crate::{
     canonical::{Effort, Format, Media, MediaKind, Part, Request, Source, Speaker, Tool, ToolChoice},
     dialect::fields::text_of_file,
     params::{self, Thinking, Thoughts},
+    profile::adapt::MOVED_NOTE,
     schema,
     web_search::{OwnSearch, WebSearchTool},
 };
@@ -210,16 +211,21 @@ fn user_messages(parts: &[Part], server: Server, waiting: &mut Vec<Value>, messa
     for part in parts {
         match part {
             Part::Cached(mark) if server == Server::OpenRouter => {
-                if let Some(last) = content.last_mut().filter(|last| last["type"] == "text") {
-                    last["cache_control"] = mark.clone();
+                match content.iter_mut().rev().find(|part| part["type"] == "text") {
+                    Some(last) => last["cache_control"] = mark.clone(),
+                    None => mark_earlier_text(messages, mark),
                 }
             }
             // A message of the role `tool` can't carry images; they follow in a user message.
             Part::Result(result) => {
                 let (text, others) = split_text(&result.parts);
-                let text = if result.is_error { mark_failed(&text) } else { text };
+                let mut text = if result.is_error { mark_failed(&text) } else { text };
+                let others: Vec<Value> = others.into_iter().filter_map(user_part).collect();
+                if text.is_empty() && !others.is_empty() {
+                    text = MOVED_NOTE.to_owned();
+                }
                 messages.push(json!({"role": "tool", "tool_call_id": result.id, "content": text}));
-                content.extend(others.into_iter().filter_map(user_part));
+                content.extend(others);
             }
             part => content.extend(user_part(part)),
         }
@@ -231,6 +237,27 @@ fn user_messages(parts: &[Part], server: Server, waiting: &mut Vec<Value>, messa
             messages.push(json!({"role": "user", "content": only["text"]}))
         }
         _ => messages.push(json!({"role": "user", "content": content})),
+    }
+}
+
+/// Marks the last text for the cache that isn't a tool result: OpenRouter never answers a request
+/// with a mark on one.
+fn mark_earlier_text(messages: &mut [Value], mark: &Value) {
+    let can_carry = |message: &&mut Value| matches!(message["role"].as_str(), Some("user" | "assistant"));
+    for message in messages.iter_mut().rev().filter(can_carry) {
+        match &mut message["content"] {
+            Value::String(text) if !text.is_empty() => {
+                message["content"] = json!([{"type": "text", "text": text, "cache_control": mark}]);
+                return;
+            }
+            Value::Array(parts) => {
+                if let Some(part) = parts.iter_mut().rev().find(|part| part["type"] == "text") {
+                    part["cache_control"] = mark.clone();
+                    return;
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -302,6 +329,7 @@ pub(crate) fn media_part(media: &Media) -> Value {
 /// thinking only.
 fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Option<Value> {
     let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
+    let mut mark = None;
     let mut details: Vec<Value> = Vec::new();
     for part in parts {
         match part {
@@ -321,13 +349,18 @@ fn assistant_message(parts: &[Part], server: Server, thoughts: Thoughts) -> Opti
                 }
                 calls.push(written);
             }
+            Part::Cached(control) if server == Server::OpenRouter => mark = Some(control),
             Part::Media(_) | Part::Result(_) | Part::Redacted(_) | Part::Cached(_) => {}
         }
     }
     if text.is_empty() && calls.is_empty() {
         return None;
     }
-    let content = if text.is_empty() { Value::Null } else { text.into() };
+    let content = match mark {
+        _ if text.is_empty() => Value::Null,
+        Some(mark) => json!([{"type": "text", "text": text, "cache_control": mark}]),
+        None => text.into(),
+    };
     let mut message = json!({"role": "assistant", "content": content});
     match thoughts {
         Thoughts::Known | Thoughts::Always if !thought.is_empty() => message["reasoning_content"] = thought.into(),

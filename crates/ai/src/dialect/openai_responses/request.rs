@@ -142,7 +142,9 @@ fn read_tool(tool: &Fields<'_>, request: &mut Request) -> Read<()> {
                 }
             }
         }
-        _ => {}
+        function_names::TOOL_SEARCH => {}
+        _ if web_search::is_search(tool) => {}
+        kind => request.dropped_tools.push(kind.to_owned()),
     }
     Ok(())
 }

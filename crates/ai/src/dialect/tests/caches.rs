@@ -122,3 +122,50 @@ fn limits_cache_marks_for_anthropic() {
     assert_eq!([0, 2, 4, 6, 8].map(is_marked), [false, false, true, true, true], "{written}");
     assert_eq!(written["system"][0]["cache_control"], mark());
 }
+
+#[test]
+fn passes_cache_marks_of_messages_to_openrouter() {
+    let mark = json!({"type": "ephemeral", "ttl": "1h"});
+    let marked = |text: &str| json!({"type": "text", "text": text, "cache_control": mark});
+    let call = json!({"type": "tool_use", "id": "t", "name": "w", "input": {}});
+    let result =
+        |mark: &Value| json!([{"type": "tool_result", "tool_use_id": "t", "content": "sunny", "cache_control": mark}]);
+    let body = |messages: Value| json!({"model": "m", "max_tokens": 9, "system": [marked("rules"), {"type": "text", "text": "today"}], "messages": messages});
+    let written = |base: &str, kind, body: &Value| {
+        let request = read(ApiStyle::Messages, body).unwrap();
+        let api = (kind, BodyFormat::of(kind));
+        let body = encode_request(api, &base.parse().unwrap(), &request, "claude-sonnet-4-6", None).unwrap();
+        serde_json::from_slice::<Value>(&body).unwrap()
+    };
+    let router = |messages: Value| {
+        written("https://openrouter.ai/api/v1", ProviderKind::OPENAI, &body(messages))["messages"].take()
+    };
+    let first = router(json!([{"role": "user", "content": [{"type": "text", "text": "a"}, marked("b")]}]));
+    assert_eq!(first[0]["content"], json!([marked("rules"), {"type": "text", "text": "today"}]));
+    assert_eq!(first[1]["content"], json!([{"type": "text", "text": "a"}, marked("b")]));
+    // A mark on a tool result moves to the text before it.
+    for (answer, user, assistant) in [
+        (json!([{"type": "text", "text": "I look."}, call]), json!("a"), json!([marked("I look.")])),
+        (json!([call]), json!([marked("a")]), Value::Null),
+    ] {
+        let looped = router(json!([
+            {"role": "user", "content": "a"}, {"role": "assistant", "content": answer}, {"role": "user", "content": result(&mark)}]));
+        assert_eq!((&looped[1]["content"], &looped[2]["content"]), (&user, &assistant), "{looped}");
+        assert_eq!(looped[3], json!({"role": "tool", "tool_call_id": "t", "content": "sunny"}));
+    }
+    let claude = written(
+        "https://api.anthropic.com/v1",
+        ProviderKind::ANTHROPIC,
+        &body(
+            json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": [call]}, {"role": "user", "content": result(&mark)}]),
+        ),
+    );
+    assert_eq!(claude["system"][0]["cache_control"], mark);
+    assert_eq!(claude["messages"][2]["content"][0]["cache_control"], mark);
+    let other = written(
+        "https://example.org/v1",
+        ProviderKind::OPENAI,
+        &body(json!([{"role": "user", "content": [marked("a")]}])),
+    );
+    assert!(!other.to_string().contains("cache_control"), "{other}");
+}

@@ -200,3 +200,19 @@ fn counts_ranges_within_each_text_item() {
     let annotation = &output[2]["content"][0]["annotations"][0];
     assert_eq!((&annotation["start_index"], &annotation["end_index"]), (&json!(1), &json!(5)));
 }
+
+#[test]
+fn reads_answers_that_have_a_message_and_a_delta() {
+    let choice = |delta: &str, message: &str, reason: Value| {
+        json!({"search_results": [{"title": "A", "url": URL}], "choices": [{"index": 0, "finish_reason": reason,
+            "delta": {"role": "assistant", "content": delta}, "message": {"role": "assistant", "content": message}}]})
+    };
+    for style in [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages, ApiStyle::Gemini] {
+        let answer = whole(style, ProviderKind::OPENAI, &choice("", TEXT, json!("stop"))).to_string();
+        assert!(answer.contains(TEXT) && answer.contains(URL), "{style:?} {answer}");
+        let frames = [choice("Café fact.", "Café fact.", Value::Null), choice(" More.", TEXT, json!("stop"))];
+        let stream = streamed(style, ProviderKind::OPENAI, &frames);
+        assert_eq!(stream.matches("Café fact.").count(), stream.matches(" More.").count(), "{style:?} {stream}");
+        assert!(stream.contains(URL), "{style:?} {stream}");
+    }
+}

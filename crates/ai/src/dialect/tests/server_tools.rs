@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{anthropic, read, translated};
 use crate::{
     ApiStyle, Meter, ProviderKind,
+    canonical::ToolChoice,
     dialect::anthropic::passthrough::{MessageEvents, MessagesTap},
     tapped_stream::Tap,
     used_call_ids::UsedCallIds,
@@ -104,14 +105,63 @@ fn offers_client_tools_of_anthropic_as_functions() {
     assert!(description.contains("1024 pixels wide and 768 pixels high"), "{description}");
 }
 
+/// A request in this API with these fields and one message.
+fn asking(style: ApiStyle, mut fields: Value) -> Value {
+    let message = json!([{"role": "user", "content": "x"}]);
+    match style {
+        ApiStyle::Messages => (fields["max_tokens"], fields["messages"]) = (json!(9), message),
+        ApiStyle::Gemini => fields["contents"] = json!([{"role": "user", "parts": [{"text": "x"}]}]),
+        ApiStyle::Chat => fields["messages"] = message,
+        ApiStyle::Responses => fields["input"] = message,
+    }
+    fields["model"] = "m".into();
+    fields
+}
+
 #[test]
-fn rejects_server_tools_of_anthropic_elsewhere() {
-    for kind in ["web_fetch_20250910", "code_execution_20250825", "computer_use", "bash_tools_x"] {
-        let tools = json!([{"type": kind, "name": "x"}]);
-        let body =
-            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}], "tools": tools});
-        let refused = read(ApiStyle::Messages, &body).unwrap_err();
+fn drops_tools_that_only_another_provider_runs() {
+    let own = json!({"name": "own", "input_schema": {"type": "object", "properties": {}}});
+    let messages = |kind: &str, choice: Value| {
+        let mut fields = json!({"tools": [{"type": kind, "name": "theirs"}, own]});
+        if !choice.is_null() {
+            fields["tool_choice"] = choice;
+        }
+        asking(ApiStyle::Messages, fields)
+    };
+    for (kind, choice, expected) in [
+        ("web_fetch_20250910", Value::Null, None),
+        ("code_execution_20250825", json!({"type": "any"}), Some(ToolChoice::Required)),
+        ("code_execution_20250825", json!({"type": "tool", "name": "theirs"}), None),
+        ("code_execution_20250825", json!({"type": "tool", "name": "own"}), Some(ToolChoice::Named("own".to_owned()))),
+        ("mcp_toolset", Value::Null, None),
+        ("advisor_20260301", Value::Null, None),
+    ] {
+        let request = read(ApiStyle::Messages, &messages(kind, choice.clone())).unwrap();
+        let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!((names, &request.tool_choice), (vec!["own"], &expected), "{kind} {choice}");
+        assert_eq!(request.dropped_tools, [kind]);
+    }
+    let alone = json!({"tools": [{"type": "code_execution_20250825", "name": "c"}], "tool_choice": {"type": "any"}});
+    assert_eq!(read(ApiStyle::Messages, &asking(ApiStyle::Messages, alone)).unwrap().tool_choice, None);
+    for kind in ["computer_use", "bash_tools_x", "function"] {
+        let refused = read(ApiStyle::Messages, &messages(kind, Value::Null)).unwrap_err();
         assert_eq!(refused.param.as_deref(), Some("tools[0].type"), "{kind}");
+    }
+    for (style, tools, dropped) in [
+        (
+            ApiStyle::Responses,
+            json!([{"type": "code_interpreter", "container": {"type": "auto"}}, {"type": "web_search"}, {"type": "tool_search"}]),
+            vec!["code_interpreter"],
+        ),
+        (
+            ApiStyle::Gemini,
+            json!([{"codeExecution": {}, "functionDeclarations": []}, {"googleSearch": {}}]),
+            vec!["codeExecution"],
+        ),
+        (ApiStyle::Messages, json!([{"type": "bash_20250124", "name": "bash"}, own]), vec![]),
+    ] {
+        let request = read(style, &asking(style, json!({"tools": tools}))).unwrap();
+        assert_eq!(request.dropped_tools, dropped, "{tools}");
     }
 }
 
@@ -124,9 +174,9 @@ fn names_found_tools_in_the_result() {
 }
 
 #[test]
-fn counts_but_rejects_server_tools() {
+fn counts_unknown_tools() {
     let mut asked = body(&json!("x"), &json!("y"));
-    asked["tools"] = json!([{"type": "web_fetch_20250910", "name": "web_fetch"}, {"name": "f", "input_schema": {}}]);
+    asked["tools"] = json!([{"type": "hologram_tool", "name": "h"}, {"name": "f", "input_schema": {}}]);
     assert_eq!(anthropic::request::read_to_count(&asked).unwrap().tools.len(), 1);
     assert_eq!(read(ApiStyle::Messages, &asked).unwrap_err().param.as_deref(), Some("tools[0].type"));
     let unknown = body(&json!([{"type": "hologram"}]), &json!("y"));

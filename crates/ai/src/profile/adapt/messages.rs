@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{LastMessage, Profile, SystemPosition, ThoughtsField},
-    tool_results,
+    foreign_parts, tool_results,
 };
 use crate::{
     canonical::{MediaKind, system_reminder},
@@ -20,7 +20,8 @@ const CONTINUATION: &str = "Continue.";
 
 impl Profile {
     pub(super) fn adapt_messages(&self, messages: &mut Vec<Value>) -> bool {
-        let mut is_changed = self.adapt_empty_content(messages, false);
+        let mut is_changed = messages.iter_mut().map(foreign_parts::convert).filter(|converted| *converted).count() > 0;
+        is_changed |= self.adapt_empty_content(messages, false);
         is_changed |= self.pairs_tool_results && tool_results::pair_in_chat(messages);
         for message in messages.iter_mut() {
             if self.refuses_developer && message["role"] == "developer" {
@@ -31,6 +32,7 @@ impl Profile {
             is_changed |= self.set_thoughts(message);
             is_changed |= self.has_short_call_ids && shorten_call_ids(message);
         }
+        is_changed |= foreign_parts::move_media_from_results(messages);
         if self.system != SystemPosition::Any {
             is_changed |= place_system_first(messages);
         }
@@ -114,7 +116,7 @@ impl Profile {
     }
 }
 
-fn role(message: &Value) -> &str {
+pub(super) fn role(message: &Value) -> &str {
     message["role"].as_str().unwrap_or_default()
 }
 
@@ -155,7 +157,7 @@ pub(super) fn add_instruction(messages: &mut Vec<Value>, instruction: &str) {
 }
 
 /// Appends content, as text if both are text and as parts otherwise.
-fn append_content(content: &mut Value, more: &Value) {
+pub(super) fn append_content(content: &mut Value, more: &Value) {
     fn parts(content: &Value) -> Vec<Value> {
         match content {
             Value::Array(parts) => parts.clone(),

@@ -12,13 +12,14 @@ use super::{
         finish,
         provider_format::{self, ChatReader},
     },
-    FINISH_KEY, REASONING_KEY,
+    FINISH_KEY, MODEL_FIELD, REASONING_KEY,
     chunk::ParsedChoice,
     has_calls, has_non_null_value,
     request::{byte_range, present, replace_ranges},
 };
 use crate::{
     canonical::{Event, Reader},
+    dialect::gemini::strip_model_prefix,
     used_call_ids::UsedCallIds,
 };
 
@@ -156,6 +157,7 @@ impl ChunkRepairer {
 
 /// Repairs a whole answer.
 pub(crate) fn repair_whole(body: Bytes, mut used_ids: UsedCallIds) -> Bytes {
+    let body = strip_model_prefix(body, MODEL_FIELD);
     #[derive(Deserialize)]
     struct Answer<'a> {
         #[serde(borrow)]

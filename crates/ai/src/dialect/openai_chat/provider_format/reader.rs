@@ -16,6 +16,11 @@ use crate::{
     reasoning_blocks::text_of_details,
 };
 
+/// Fields with the output of a choice, in a chunk and in a whole answer. Perplexity sends both in
+/// each: the increment in `delta`, and everything so far in `message`.
+const CHUNK_FIELDS: [&str; 2] = ["delta", "message"];
+const WHOLE_FIELDS: [&str; 2] = ["message", "delta"];
+
 /// Parses `chat.completion.chunk`s up to `[DONE]`, or a whole `chat.completion`.
 #[derive(Debug, Default)]
 pub(crate) struct ChatReader {
@@ -72,10 +77,22 @@ impl Reader for ChatReader {
             }
             return Ok(());
         }
-        if data.is_empty() { Ok(()) } else { self.read_whole(data, out) }
+        if data.is_empty() { Ok(()) } else { self.read_object(data, CHUNK_FIELDS, out) }
     }
 
     fn read_whole(&mut self, body: &[u8], out: &mut Vec<Event>) -> Result<(), Failure> {
+        self.read_object(body, WHOLE_FIELDS, out)
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done
+    }
+}
+
+impl ChatReader {
+    /// Parses a chunk or a whole answer. `fields` are the fields of a choice that may have its
+    /// output, the preferred one first.
+    fn read_object(&mut self, body: &[u8], fields: [&str; 2], out: &mut Vec<Event>) -> Result<(), Failure> {
         let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
         if let Some(failure) = failure::parse_value(&value) {
             return Err(failure);
@@ -85,7 +102,7 @@ impl Reader for ChatReader {
         match chunk.get("choices") {
             Some(Value::Array(choices)) => {
                 for choice in choices {
-                    self.read_choice(choice, out)?;
+                    self.read_choice(choice, fields, out)?;
                 }
             }
             None | Some(Value::Null) => {}
@@ -95,21 +112,15 @@ impl Reader for ChatReader {
         Ok(())
     }
 
-    fn is_done(&self) -> bool {
-        self.is_done
-    }
-}
-
-impl ChatReader {
-    fn read_choice(&mut self, value: &Value, out: &mut Vec<Event>) -> Result<(), Failure> {
+    fn read_choice(&mut self, value: &Value, fields: [&str; 2], out: &mut Vec<Event>) -> Result<(), Failure> {
         let choice = value.get("index").and_then(Value::as_u64).unwrap_or(0);
         let choice = u32::try_from(choice).map_err(|_| AiError::Garbled)?;
         let reason = value.get("finish_reason").and_then(Value::as_str).filter(|reason| !reason.is_empty());
-        let said = ["delta", "message"].into_iter().find_map(|name| value.get(name).filter(|said| said.is_object()));
-        if let Some(said) = said {
+        let said = fields.into_iter().find_map(|name| Some((name, value.get(name).filter(|said| said.is_object())?)));
+        if let Some((name, said)) = said {
             let details = reasoning_details::read(said);
             read_thinking(choice, said, &details, out)?;
-            self.read_details(choice, details, value.get("delta").is_some_and(Value::is_object));
+            self.read_details(choice, details, name == "delta");
             let has_calls = self.calls.iter().any(|call| call.choice == choice);
             let output_start = out.len();
             let parts = || said.get("content").and_then(Value::as_array).into_iter().flatten();
