@@ -176,10 +176,10 @@ impl Ai {
             Some(parsed) => parsed,
             None => {
                 let read = self.read(call).await.map_err(AttemptError::Final)?;
-                call.meter.record_dropped_tools(&read.request.dropped_tools);
                 parsed.insert(Arc::new(read))
             }
         };
+        call.meter.record_dropped_tools(&parsed.request.dropped_tools);
         if !dialect.fetches_images() {
             let request = &mut Arc::make_mut(parsed).request;
             image_download::inline_images(self.outgoing(), request).await.map_err(AttemptError::Final)?;

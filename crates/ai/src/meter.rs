@@ -251,6 +251,7 @@ impl Meter {
         state.attempt_started_at = Some(Instant::now());
         (state.reported, state.is_closed) = (None, false);
         state.asked_at = None;
+        state.dropped_tools.clear();
         state.searches = searches_always(model);
         let served = &mut state.served;
         for (field, value) in [(&mut served.provider, provider), (&mut served.model, model)] {

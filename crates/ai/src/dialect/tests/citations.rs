@@ -208,10 +208,12 @@ fn reads_answers_that_have_a_message_and_a_delta() {
             "delta": {"role": "assistant", "content": delta}, "message": {"role": "assistant", "content": message}}]})
     };
     for style in [ApiStyle::Chat, ApiStyle::Responses, ApiStyle::Messages, ApiStyle::Gemini] {
-        let answer = whole(style, ProviderKind::OPENAI, &choice("", TEXT, json!("stop"))).to_string();
+        let (answer, _) = whole(ProviderKind::OPENAI, style, &choice("", TEXT, json!("stop"))).unwrap();
+        let answer = answer.to_string();
         assert!(answer.contains(TEXT) && answer.contains(URL), "{style:?} {answer}");
         let frames = [choice("Café fact.", "Café fact.", Value::Null), choice(" More.", TEXT, json!("stop"))];
-        let stream = streamed(style, ProviderKind::OPENAI, &frames);
+        let (frames, _) = streamed(ProviderKind::OPENAI, style, &frames).unwrap();
+        let stream = Value::from(frames).to_string();
         assert_eq!(stream.matches("Café fact.").count(), stream.matches(" More.").count(), "{style:?} {stream}");
         assert!(stream.contains(URL), "{style:?} {stream}");
     }
