@@ -67,10 +67,10 @@ async fn count_at_provider(call: &Call, attempt: &Attempt<'_>, deadline: Instant
     // The provider's own format passes through unparsed, including fields that Natter doesn't know.
     let counted = match (call.style, dialect.passes_through(call.style)) {
         (ApiStyle::Gemini, true) => gemini::passthrough::count_request(&call.body, attempt.model).map(Some),
-        (_, true) => dialect.count(&call.body, &Request::default(), attempt.model),
+        (_, true) => dialect.count(&call.body, None, attempt.model),
         (_, false) => {
             let request = parse_request(call).await.map_err(AttemptError::Final)?;
-            dialect.count(&call.body, &request, attempt.model)
+            dialect.count(&call.body, Some(&request), attempt.model)
         }
     };
     // If the provider can't count this request, for example because of an image by URL, the tokens

@@ -239,6 +239,11 @@ impl Profile {
         self.dropped.iter().any(|dropped| dropped == field)
     }
 
+    /// True if turns with calls need earlier reasoning.
+    pub fn requires_thoughts(&self) -> bool {
+        self.thoughts == ThoughtsField::Always
+    }
+
     /// True if images have to be sent inline.
     pub fn refuses_image_urls(&self) -> bool {
         self.refuses_image_urls

@@ -182,7 +182,9 @@ impl Upstream {
         let own = attempt.param_overrides.as_deref();
         let profile = self.profiles.of(attempt.model, own.map(ModelParamOverrides::accepts).unwrap_or_default());
         match own {
-            Some(own) if own.reads_no_thoughts() => Arc::new(profile.with(["thoughts=no"])),
+            Some(own) if own.reads_no_thoughts() && profile.requires_thoughts() => {
+                Arc::new(profile.with(["thoughts=as_is"]))
+            }
             _ => profile,
         }
     }

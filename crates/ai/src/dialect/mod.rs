@@ -75,9 +75,14 @@ pub(crate) trait Dialect: Sync {
         false
     }
 
-    /// Builds a token-count request; `body` is the Messages API request. `None` if the provider
-    /// can't count.
-    fn count(&self, _body: &Bytes, _question: &Request, _model: &str) -> Result<Option<CountRequest>, GatewayError> {
+    /// Builds a token-count request. `question` is the parsed request, or `None` if `body` is in the
+    /// provider's own format. `None` if the provider can't count.
+    fn count(
+        &self,
+        _body: &Bytes,
+        _question: Option<&Request>,
+        _model: &str,
+    ) -> Result<Option<CountRequest>, GatewayError> {
         Ok(None)
     }
 

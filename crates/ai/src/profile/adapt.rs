@@ -4,6 +4,7 @@ mod cache_marks;
 mod empty;
 mod foreign_parts;
 mod messages;
+mod thoughts;
 mod tool_results;
 
 use bytes::Bytes;
@@ -92,7 +93,7 @@ pub(crate) fn adapt(profile: &Profile, format: BodyFormat, body: &Bytes) -> Opti
         BodyFormat::Chat => profile.adapt_chat(fields),
         BodyFormat::Responses => profile.adapt_responses(fields),
         BodyFormat::Messages => profile.adapt_anthropic(fields),
-        BodyFormat::Gemini => profile.drop_fields(fields),
+        BodyFormat::Gemini => profile.drop_fields(fields) | profile.remove_thoughts(fields, format),
     };
     is_changed.then(|| value.to_string().into())
 }
@@ -111,6 +112,13 @@ impl Profile {
         let may_pair =
             || self.pairs_tool_results && has_any(&["tool_calls", "tool_call_id", "tool_use", "tool_result"]);
         let has_excess_marks = || self.max_cache_marks.is_some() && has_field("cache_control");
+        let has_thoughts = || {
+            let names = ["thinking", "redacted_thinking", "reasoning", "thoughtSignature"];
+            self.thoughts == ThoughtsField::No && has_any(&names)
+        };
+        if format != BodyFormat::Chat && has_thoughts() {
+            return true;
+        }
         if format == BodyFormat::Messages && (may_leave_out_empty() || may_pair() || has_excess_marks()) {
             return true;
         }
@@ -157,7 +165,8 @@ impl Profile {
             || (self.tool_effort != ToolEffort::Any && has_field("tools"))
             || ((!self.efforts.is_empty() || self.thinking_switch != ThinkingSwitch::Effort)
                 && has_field("reasoning_effort"))
-            || (self.thoughts != ThoughtsField::AsIs && has_any(&["reasoning_content", "reasoning", "tool_calls"]))
+            || (self.thoughts != ThoughtsField::AsIs
+                && has_any(&["reasoning_content", "reasoning", "reasoning_details", "tool_calls"]))
             || (self.newer_limit.is_some() && has_any(&["max_tokens", "max_completion_tokens"]))
             || (self.max_output.is_some() && has_any(&["max_tokens", "max_completion_tokens"]))
             || (self.max_stops.is_some() && has_field("stop"))
@@ -202,6 +211,7 @@ impl Profile {
 
     fn adapt_responses(&self, fields: &mut Map<String, Value>) -> bool {
         let mut is_changed = self.drop_fields(fields);
+        is_changed |= self.remove_thoughts(fields, BodyFormat::Responses);
         is_changed |= self.repair_tool_schemas(fields);
         is_changed |= clamp(fields, "max_output_tokens", self.max_output);
         if let Some(reasoning) = fields.get_mut("reasoning").and_then(Value::as_object_mut) {
@@ -212,6 +222,7 @@ impl Profile {
 
     fn adapt_anthropic(&self, fields: &mut Map<String, Value>) -> bool {
         let mut is_changed = self.drop_fields(fields);
+        is_changed |= self.remove_thoughts(fields, BodyFormat::Messages);
         is_changed |= self.remove_excess_marks(fields);
         is_changed |= self.repair_tool_schemas(fields);
         is_changed |= clamp(fields, "max_tokens", self.max_output);
@@ -239,6 +250,11 @@ impl Profile {
             is_changed |= self.last == LastMessage::User && append_user_turn(messages);
         }
         is_changed
+    }
+
+    /// Removes earlier reasoning if the provider can't read it.
+    fn remove_thoughts(&self, fields: &mut Map<String, Value>, format: BodyFormat) -> bool {
+        self.thoughts == ThoughtsField::No && thoughts::remove(fields, format)
     }
 
     fn drop_fields(&self, fields: &mut Map<String, Value>) -> bool {

@@ -147,6 +147,15 @@ static RULES: [Rule; 97] = [
     rule(&["function parameters is empty"], &["empty_parameters=no"]),
 ];
 
+/// Phrases by which a message says that the provider can't read earlier reasoning, because another
+/// account or another provider has signed it.
+const UNREADABLE_THOUGHTS: [&[&str]; 5] = [
+    &["invalid", "signature", "thinking"],
+    &["encrypted content", "could not be"],
+    &["invalid_encrypted_content"],
+    &["thought signature", "not valid"],
+    &["corrupted thought signature"],
+];
 /// Phrases by which a message says that a field isn't supported.
 const UNSUPPORTED_FIELD_PHRASES: [&str; 17] = [
     "n't support",
@@ -246,6 +255,11 @@ pub(crate) fn find(refusal: &Refusal, profile: &Profile, format: BodyFormat, bod
     }
     if let Some(efforts) = supported_efforts(message).filter(|setting| changes(setting)) {
         return general(vec![efforts]);
+    }
+    // Other conversations have reasoning that the provider can read.
+    if UNREADABLE_THOUGHTS.iter().any(|phrases| phrases.iter().all(|phrase| mentions(phrase))) && changes("thoughts=no")
+    {
+        return Some(Remedy { settings: vec!["thoughts=no".to_owned()], is_general: false });
     }
     for rule in &RULES {
         if rule.phrases.iter().all(|phrase| mentions(phrase))

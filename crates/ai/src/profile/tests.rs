@@ -3,6 +3,7 @@ mod empty;
 mod lists;
 mod reports;
 mod text_parts;
+mod thoughts;
 
 use bytes::Bytes;
 use reqwest::{StatusCode, header::HeaderMap};
@@ -193,26 +194,6 @@ fn leaves_out_media_that_a_model_cannot_read() {
 }
 
 #[test]
-fn adds_reasoning_to_turns_with_calls_where_it_is_required() {
-    let history = |model: &str, base: &str| {
-        let own = json!({"role": "assistant", "content": "", "reasoning_content": "hm", "tool_calls": [{"id": "b"}]});
-        let said =
-            messages(base, model, json!([said("user", "x"), call("a"), result("a", "1"), own, result("b", "2")]));
-        [1, 3].map(|at| said[at]["reasoning_content"].as_str().map(str::to_owned))
-    };
-    let (blank, own) = (Some(" ".to_owned()), Some("hm".to_owned()));
-    for (model, base, expected) in [
-        ("deepseek-v4-flash", DEEPSEEK, [blank.clone(), own.clone()]),
-        ("moonshotai/kimi-k2.5", VLLM, [blank, own.clone()]),
-        ("glm-5", VLLM, [None, own.clone()]),
-        ("deepseek-v4-flash", "https://api.groq.com/openai/v1", [None, None]),
-        ("gpt-4o", OPENAI, [None, own]),
-    ] {
-        assert_eq!(history(model, base), expected, "{model} {base}");
-    }
-}
-
-#[test]
 fn adapts_tools_effort_and_format() {
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let schema = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}});
@@ -285,25 +266,6 @@ fn adapts_tools_effort_and_format() {
     let worded = with(&["json_word=yes"]);
     assert_eq!(adapted(&worded, &asked("as JSON")), asked("as JSON"));
     assert_eq!(adapted(&worded, &asked("a"))["messages"].as_array().unwrap().len(), 2);
-}
-
-#[test]
-fn writes_earlier_reasoning_in_the_field_of_the_server() {
-    let turn = |fields: Value| {
-        let mut message = call("c");
-        message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        message
-    };
-    let written = |setting: &'static str, fields: Value| {
-        adapted(&Profile::default().with([setting]), &json!({"messages": [turn(fields)]}))["messages"][0].take()
-    };
-    let content = json!({"reasoning_content": "hm"});
-    assert_eq!(written("thoughts=reasoning", content.clone()), turn(json!({"reasoning": "hm"})));
-    assert_eq!(written("thoughts=no", content.clone()), call("c"));
-    assert_eq!(written("thoughts=always", content.clone()), turn(content));
-    assert_eq!(written("thoughts=always", json!({})), turn(json!({"reasoning_content": " "})));
-    let both = json!({"reasoning": "hm", "reasoning_content": "hm"});
-    assert_eq!(written("thoughts=always", json!({"reasoning": "hm"})), turn(both));
 }
 
 /// Settings found for an error message about a chat request to the server at `VLLM`; `once` precedes

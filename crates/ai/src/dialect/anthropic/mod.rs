@@ -21,6 +21,9 @@ use crate::{
     canonical::{Reader, Request},
 };
 
+/// Fields of a request that a count accepts.
+const COUNTED_FIELDS: [&str; 5] = ["model", "messages", "system", "tools", "tool_choice"];
+
 pub(crate) struct Anthropic;
 
 impl Dialect for Anthropic {
@@ -56,9 +59,25 @@ impl Dialect for Anthropic {
         style == ApiStyle::Messages
     }
 
-    fn count(&self, body: &Bytes, _question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
-        let signed = passthrough::strip_foreign_blocks(body);
-        let (body, _) = openai_chat::passthrough::replace_model(signed.as_ref().unwrap_or(body), model)?;
+    fn count(
+        &self,
+        body: &Bytes,
+        question: Option<&Request>,
+        model: &str,
+    ) -> Result<Option<CountRequest>, GatewayError> {
+        let body = match question {
+            Some(question) => {
+                let mut written = provider_format::write(question, model)?;
+                if let Some(fields) = written.as_object_mut() {
+                    fields.retain(|name, _| COUNTED_FIELDS.contains(&name.as_str()));
+                }
+                written.to_string().into()
+            }
+            None => {
+                let signed = passthrough::strip_foreign_blocks(body);
+                openai_chat::passthrough::replace_model(signed.as_ref().unwrap_or(body), model)?.0
+            }
+        };
         Ok(Some(CountRequest {
             post: Post { path: EndpointPath::from_segments(["messages", "count_tokens"]), body },
             field: "input_tokens",

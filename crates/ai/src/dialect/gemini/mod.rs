@@ -75,7 +75,13 @@ impl Dialect for Gemini {
         true
     }
 
-    fn count(&self, _body: &Bytes, question: &Request, model: &str) -> Result<Option<CountRequest>, GatewayError> {
+    fn count(
+        &self,
+        _body: &Bytes,
+        question: Option<&Request>,
+        model: &str,
+    ) -> Result<Option<CountRequest>, GatewayError> {
+        let Some(question) = question else { return Ok(None) };
         let mut question = request::write(question, model)?;
         question["model"] = resource_name(model).into();
         let body = json!({ "generateContentRequest": question }).to_string().into();

@@ -15,7 +15,7 @@ use crate::{
 
 /// Placeholder for a lost thought signature; Gemini 3 rejects calls in the conversation without
 /// one.
-pub(super) const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
+pub(crate) const LOST_SIGNATURE: &str = "skip_thought_signature_validator";
 
 pub(crate) fn write(request: &Request, model: &str) -> Result<Value, GatewayError> {
     let two_sided = request.without_system_turns();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::anthropic::passthrough::rewrite_request;
-use crate::{ProviderKind, canonical::Request};
+use crate::{ApiStyle, ProviderKind};
 
 fn passed(body: &Value) -> Value {
     serde_json::from_slice(&rewrite_request(&body.to_string().into(), "up", false).unwrap().body).unwrap()
@@ -56,9 +56,20 @@ fn strips_unsigned_thinking_before_counting() {
         (json!({"type": "thinking", "thinking": "hm", "signature": "nt1."}), json!({"type": "text", "text": "hi"}));
     let body = asked(&json!([other, text])).to_string().into();
     let dialect = ProviderKind::ANTHROPIC.dialect();
-    let count = dialect.count(&body, &Request::default(), "up").unwrap().unwrap();
+    let count = dialect.count(&body, None, "up").unwrap().unwrap();
     let written: Value = serde_json::from_slice(&count.post.body).unwrap();
     assert_eq!(written["messages"][1]["content"], json!([text]));
+}
+
+#[test]
+fn translates_other_formats_before_counting() {
+    let body = json!({"model": "m", "input": "hello", "instructions": "s", "max_output_tokens": 9, "stream": true});
+    let request = super::read(ApiStyle::Responses, &body).unwrap();
+    let count =
+        ProviderKind::ANTHROPIC.dialect().count(&body.to_string().into(), Some(&request), "up").unwrap().unwrap();
+    let written: Value = serde_json::from_slice(&count.post.body).unwrap();
+    let message = json!({"role": "user", "content": [{"type": "text", "text": "hello"}]});
+    assert_eq!(written, json!({"model": "up", "messages": [message], "system": "s"}));
 }
 
 #[test]

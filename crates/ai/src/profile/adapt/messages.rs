@@ -90,8 +90,8 @@ impl Profile {
         match self.thoughts {
             ThoughtsField::AsIs => false,
             ThoughtsField::No => {
-                let content = fields.shift_remove("reasoning_content").is_some();
-                fields.shift_remove("reasoning").is_some() || content
+                let names = ["reasoning_content", "reasoning", "reasoning_details"];
+                names.into_iter().filter(|name| fields.shift_remove(*name).is_some()).count() > 0
             }
             ThoughtsField::Reasoning => match fields.shift_remove("reasoning_content") {
                 Some(thoughts) => {
