@@ -1,7 +1,5 @@
 //! Parser of Messages API requests.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::client_tools;
@@ -48,8 +46,7 @@ fn read_without_limit(fields: &Fields<'_>, max_output: Option<u64>) -> Read<Requ
     if let Some(metadata) = fields.object("metadata")? {
         request.user = metadata.text("user_id")?.map(str::to_owned);
     }
-    request.system = system_texts(fields, "system")?;
-    request.system_cached = system_marks(fields)?;
+    read_system(fields, &mut request)?;
     let messages = fields.objects("messages")?;
     if messages.is_empty() {
         return Err(fields.error("messages", "`messages` must have at least one message."));
@@ -107,13 +104,29 @@ fn system_texts(fields: &Fields<'_>, name: &str) -> Read<Vec<String>> {
     }
 }
 
-/// Cache marks of the system prompt, by the index of their block.
-fn system_marks(fields: &Fields<'_>) -> Read<BTreeMap<usize, Value>> {
-    if !matches!(fields.get("system"), Some(Value::Array(_))) {
-        return Ok(BTreeMap::new());
+/// Reads the system prompt with its cache marks, without the line for Anthropic's billing.
+fn read_system(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
+    if let Some(Value::String(text)) = fields.get("system") {
+        request.system = vec![strip_billing_line(text).to_owned()];
+        return Ok(());
     }
-    let blocks = fields.objects("system")?;
-    Ok(blocks.iter().enumerate().filter_map(|(place, block)| Some((place, cache_control(block)?))).collect())
+    for block in fields.objects("system")? {
+        let text = block.required_text("text")?;
+        let kept = strip_billing_line(text);
+        if kept.is_empty() && !text.is_empty() {
+            continue;
+        }
+        request.system_cached.extend(cache_control(&block).map(|mark| (request.system.len(), mark)));
+        request.system.push(kept.to_owned());
+    }
+    Ok(())
+}
+
+/// Removes the line with which Claude Code starts its system prompt for Anthropic's billing. It has a
+/// hash of the request, with which the prompt caches of other providers would never match.
+fn strip_billing_line(text: &str) -> &str {
+    const BILLING_LINE: &str = "x-anthropic-billing-header:";
+    if text.starts_with(BILLING_LINE) { text.split_once('\n').map_or("", |(_, rest)| rest) } else { text }
 }
 
 /// Mark that the provider's cache should hold everything up to here.

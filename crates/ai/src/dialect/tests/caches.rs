@@ -169,3 +169,26 @@ fn passes_cache_marks_of_messages_to_openrouter() {
     );
     assert!(!other.to_string().contains("cache_control"), "{other}");
 }
+
+#[test]
+fn drops_the_billing_line_that_differs_in_each_request() {
+    let line = "x-anthropic-billing-header: cc_version=2.1.177.01c; cc_entrypoint=cli; cch=36ee5;";
+    let block = |text: &str| json!({"type": "text", "text": text});
+    let with_lines = format!("{line}\nYou are an agent.\nBe brief.");
+    for (system, expected) in [
+        (json!([block(line), block("You are an agent.\nBe brief.")]), "You are an agent.\nBe brief."),
+        (json!([block(&with_lines)]), "You are an agent.\nBe brief."),
+        (json!(with_lines), "You are an agent.\nBe brief."),
+        (json!([block("You are an agent."), block(line)]), "You are an agent."),
+        (json!("What is x-anthropic-billing-header: for?"), "What is x-anthropic-billing-header: for?"),
+    ] {
+        let body =
+            json!({"model": "m", "max_tokens": 9, "system": system, "messages": [{"role": "user", "content": "x"}]});
+        for (kind, path) in
+            [(ProviderKind::OPENAI, "/messages/0/content"), (ProviderKind::GEMINI, "/systemInstruction/parts/0/text")]
+        {
+            let written = translated(ApiStyle::Messages, kind, &body);
+            assert_eq!(written.pointer(path).and_then(Value::as_str), Some(expected), "{kind:?} {system}");
+        }
+    }
+}
