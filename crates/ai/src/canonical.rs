@@ -215,6 +215,11 @@ impl Reasoning {
 }
 
 impl Effort {
+    /// True for the names of the model's own effort, which Groq and some clients use.
+    pub fn is_default(name: &str) -> bool {
+        matches!(name, "default" | "auto")
+    }
+
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "none" => Self::None,

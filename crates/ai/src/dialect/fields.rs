@@ -182,9 +182,11 @@ fn type_error(path: String, what: &str) -> GatewayError {
     GatewayError::invalid_param(path, message)
 }
 
-/// Maximum length, in characters, of one text when a server tool call is rendered as text; longer
-/// ones are usually base64 images, which the model can't read.
+/// Maximum length, in characters, of one text when a server tool call is rendered as text.
 const MAX_RENDERED_TEXT: usize = 4_000;
+/// Length, in bytes, from which on a text without white space counts as the data of an image, which
+/// the model can't read as text.
+const MIN_DATA_LEN: usize = 1_000;
 
 /// Renders the call or result of a server tool as text, so that it stays in the conversation with
 /// another provider.
@@ -199,6 +201,9 @@ pub(crate) fn render_server_tool(kind: &str, item: &Fields<'_>) -> String {
 
 fn shorten(value: &mut Value) {
     match value {
+        Value::String(text) if text.len() >= MIN_DATA_LEN && !text.contains(char::is_whitespace) => {
+            "[data]".clone_into(text);
+        }
         Value::String(text) => {
             if let Some((end, _)) = text.char_indices().nth(MAX_RENDERED_TEXT) {
                 text.truncate(end);

@@ -191,8 +191,8 @@ const EFFORT_LIST_PHRASES: [&str; 7] = [
 /// Fields that hold an effort.
 const EFFORT_FIELDS: [&str; 3] = ["effort", "thinking", "reasoning"];
 /// Words before the maximum output.
-const LIMIT_PHRASES: [&str; 5] =
-    ["supports at most", "at most", "a value <=", "less than or equal to", "maximum value of"];
+const LIMIT_PHRASES: [&str; 6] =
+    ["supports at most", "at most", "a value <=", "less than or equal to", "maximum value of", "maximum length"];
 /// Words before the size of the context window.
 const CONTEXT_LIMIT_PHRASES: [&str; 3] =
     ["maximum context length is", "maximum context length of", "`max_new_tokens` must be <="];
@@ -249,6 +249,12 @@ pub(crate) fn find(refusal: &Refusal, profile: &Profile, format: BodyFormat, bod
     }
     if (message.contains("temperature") || param == "temperature")
         && let Some(most) = number_after_limit(message).map(|most| format!("max_temperature={most}"))
+        && changes(&most)
+    {
+        return general(vec![most]);
+    }
+    if (message.contains("'stop'") || message.contains("`stop`") || param == "stop")
+        && let Some(most) = number_after_limit(message).map(|most| format!("max_stops={most}"))
         && changes(&most)
     {
         return general(vec![most]);

@@ -193,12 +193,14 @@ fn is_search_forced(request: &Request) -> bool {
     request.web_search.as_ref().is_some_and(|search| search.is_forced && search.own == Some(OwnSearch::Claude))
 }
 
-/// Returns the `thinking` field with a token budget. The budget counts against `max_tokens`, which
+/// Returns the `thinking` field with a token budget, unless the model can't think: with a forced
+/// tool, a prefilled answer, or a tool round that started without signed thinking. The budget counts against `max_tokens`, which
 /// is raised, up to the model's maximum `most`, only if the caller set none.
 fn budgeted_thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;
-    if budget == 0 || is_forced(request) || lacks_signed_thinking(request) {
+    let has_prefill = request.turns.last().is_some_and(|turn| turn.speaker == Speaker::Assistant);
+    if budget == 0 || is_forced(request) || has_prefill || lacks_signed_thinking(request) {
         return None;
     }
     let budget = budget.max(MIN_THINKING_BUDGET);

@@ -52,7 +52,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, WriteOptions)> {
     if fields.flag("logprobs")?.unwrap_or(false) {
         request.logprobs = Some(fields.count("top_logprobs")?.unwrap_or(0));
     }
-    if let Some(effort) = fields.text("reasoning_effort")? {
+    if let Some(effort) = fields.text("reasoning_effort")?.filter(|name| !Effort::is_default(name)) {
         let effort = Effort::parse(effort)
             .ok_or_else(|| fields.error("reasoning_effort", "`reasoning_effort` isn't one of the known efforts."))?;
         request.reasoning = Some(Reasoning { effort: Some(effort), budget: None, shown: true });
@@ -118,7 +118,11 @@ fn read_thinking(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
         let thinking = Fields::at(thinking, fields.path_of("thinking"))?;
         request.reasoning = match thinking.text("type")? {
             Some("disabled") => Some(off()),
-            Some(_) => Some(Reasoning { effort: None, budget: thinking.count("budget_tokens")?, shown }),
+            Some(_) => {
+                // Vercel's AI SDK sends the camel case of its own options.
+                let budget = thinking.count("budget_tokens")?.or(thinking.count("budgetTokens")?);
+                Some(Reasoning { effort: None, budget, shown })
+            }
             None => None,
         };
     } else if let Some(config) = fields.get("extra_body").or(fields.get("google")) {

@@ -74,7 +74,7 @@ pub(crate) fn read(body: &Value) -> Read<(Request, Value)> {
         request.format = read_format(&text)?;
     }
     if let Some(reasoning) = fields.object("reasoning")? {
-        let effort = match reasoning.text("effort")? {
+        let effort = match reasoning.text("effort")?.filter(|name| !Effort::is_default(name)) {
             Some(name) => Some(
                 Effort::parse(name)
                     .ok_or_else(|| reasoning.error("effort", "`effort` isn't one of the known efforts."))?,

@@ -5,6 +5,7 @@ mod audio;
 mod caches;
 mod call_ids;
 mod citations;
+mod client_variants;
 mod custom_tools;
 mod files;
 mod finishes;

@@ -80,3 +80,18 @@ fn finds_fields_that_are_named_without_their_path() {
         assert_eq!(remedy(BodyFormat::Chat, 400, &plain(message), &full()).as_deref(), expected, "{message}");
     }
 }
+
+#[test]
+fn limits_stop_sequences_by_the_message() {
+    let body = json!({"model": "m", "stop": ["a", "b", "c", "d", "e"], "messages": []});
+    for (message, expected) in [
+        (
+            "Invalid 'stop': array too long. Expected an array with maximum length 4, but got 5 instead.",
+            Some("max_stops=4"),
+        ),
+        ("`stop` must have at most 1 elements", Some("max_stops=1")),
+        ("Invalid 'stop': array too long. Expected an array with maximum length 16.", None),
+    ] {
+        assert_eq!(remedy(BodyFormat::Chat, 400, &plain(message), &body).as_deref(), expected, "{message}");
+    }
+}

@@ -296,6 +296,12 @@ impl ChatReader {
             // The increment belongs to no call that has started.
             (None, None) => return,
         };
+        let is_first =
+            || self.calls.iter().any(|call| (call.choice, call.tool) == (choice, tool) && call.arguments.is_empty());
+        let arguments = match unwrap_encoded(&arguments).filter(|_| is_first()) {
+            Some(inner) => inner,
+            None => arguments,
+        };
         if !arguments.is_empty() {
             if let Some(call) = self.calls.iter_mut().find(|call| (call.choice, call.tool) == (choice, tool)) {
                 call.arguments.push_str(&arguments);
@@ -303,6 +309,14 @@ impl ChatReader {
             out.push(Event::Arguments { choice, tool, json: arguments });
         }
     }
+}
+
+/// JSON text of an object that a model has encoded twice, as some open models do. `None` for other
+/// arguments.
+fn unwrap_encoded(arguments: &str) -> Option<String> {
+    let inner: String = serde_json::from_str(arguments.trim_start().starts_with('"').then_some(arguments)?).ok()?;
+    let is_object = serde_json::from_str::<Value>(&inner).is_ok_and(|value| value.is_object());
+    is_object.then_some(inner)
 }
 
 fn read_thinking(choice: u32, said: &Value, details: &[Value], out: &mut Vec<Event>) -> Result<(), AiError> {
