@@ -96,6 +96,11 @@ impl<'a> Fields<'a> {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
+    /// Names of the fields.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.map.keys().map(String::as_str)
+    }
+
     pub fn to_value(&self) -> Map<String, Value> {
         self.map.clone()
     }

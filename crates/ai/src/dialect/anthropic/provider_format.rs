@@ -194,8 +194,9 @@ fn is_search_forced(request: &Request) -> bool {
 }
 
 /// Returns the `thinking` field with a token budget, unless the model can't think: with a forced
-/// tool, a prefilled answer, or a tool round that started without signed thinking. The budget counts against `max_tokens`, which
-/// is raised, up to the model's maximum `most`, only if the caller set none.
+/// tool, a prefilled answer, or a tool round that started without signed thinking. The budget counts
+/// against `max_tokens`, which is raised, up to the model's maximum `most`, only if the caller set
+/// none.
 fn budgeted_thinking(request: &Request, max_tokens: &mut u64, most: u64) -> Option<Value> {
     let reasoning = request.reasoning.as_ref()?;
     let budget = reasoning.budget.or_else(|| reasoning.effort.map(Effort::budget))?;

@@ -140,8 +140,8 @@ fn read_tools(fields: &Fields<'_>, request: &mut Request) -> Read<()> {
                 cached: None,
             });
         }
-        let is_dropped = |name: &String| name != "functionDeclarations" && !web_search::is_search(&tool);
-        request.dropped_tools.extend(tool.to_value().into_iter().map(|(name, _)| name).filter(is_dropped));
+        let is_dropped = |name: &&str| *name != "functionDeclarations" && !web_search::is_search(&tool);
+        request.dropped_tools.extend(tool.names().filter(is_dropped).map(str::to_owned));
     }
     let config = fields.object("toolConfig")?.map(|config| config.object("functionCallingConfig")).transpose()?;
     let Some(config) = config.flatten() else { return Ok(()) };
