@@ -420,3 +420,29 @@ async fn converts_embeddings_of_every_provider_to_the_requested_encoding() {
         }
     }
 }
+
+#[tokio::test]
+async fn responses_name_the_tools_that_a_model_cannot_get() {
+    let stage = Stage::start().await;
+    let asked = |tools: Value| {
+        let mut asked = question(false);
+        asked["tools"] = tools;
+        asked
+    };
+    let own = json!({ "name": "weather", "input_schema": schema() });
+    let code = json!({ "type": "code_execution_20250825", "name": "code_execution" });
+    for (tools, dropped) in [(json!([code, own]), Some("code_execution_20250825")), (json!([own]), None)] {
+        stage.upstream.then(Behaviour::answer("Hello."));
+        let answer = stage.program.post("/v1/messages", asked(tools)).await;
+        assert_eq!((answer.status, answer.header("x-natter-dropped-tools")), (200, dropped), "{answer:?}");
+        let came = stage.upstream.asked().pop().unwrap().body;
+        let names: Vec<&Value> =
+            came["tools"].as_array().unwrap().iter().map(|tool| &tool["function"]["name"]).collect();
+        assert_eq!(names, [&json!("weather")]);
+    }
+    let mut limitless = question(false);
+    limitless.as_object_mut().unwrap().remove("max_tokens");
+    let refused = stage.program.post("/v1/messages", limitless).await;
+    assert_eq!((refused.status, &refused.body["error"]["type"]), (400, &json!("invalid_request_error")));
+    assert_eq!(refused.body["error"]["message"], "max_tokens: Field required");
+}
