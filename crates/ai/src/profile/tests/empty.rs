@@ -66,7 +66,8 @@ fn leaves_out_empty_text_parts() {
 #[test]
 fn fills_messages_that_need_a_text() {
     let base = "https://api.moonshot.ai/v1";
-    let adapted = messages(base, "kimi-k3", json!([said("user", ""), call("c"), result("c", ""), said("user", "x")]));
+    let adapted =
+        messages(base, "moonshot-v1-8k", json!([said("user", ""), call("c"), result("c", ""), said("user", "x")]));
     assert_eq!(adapted, json!([said("user", "(empty)"), call("c"), result("c", "(empty)"), said("user", "x")]));
 }
 
