@@ -92,7 +92,7 @@ impl BusServer {
         Self { url: format!("redis+cluster://{}", hosts.join(",")), nodes, _folder: folder }
     }
 
-    /// One NATS server; `None` if no program is named.
+    /// NATS server; `None` if no program is named.
     pub async fn nats() -> Option<Self> {
         let nats = env::var(NATS_PROGRAM).ok()?;
         let port = free_port();
@@ -101,7 +101,7 @@ impl BusServer {
         Some(Self { url: format!("nats://127.0.0.1:{port}"), nodes, _folder: folder() })
     }
 
-    /// One NATS server with JetStream, which syncs each message; `None` if no program is named.
+    /// NATS server with JetStream, which syncs each message; `None` if no program is named.
     pub async fn jetstream() -> Option<Self> {
         let nats = env::var(NATS_PROGRAM).ok()?;
         let (folder, port) = (folder(), free_port());

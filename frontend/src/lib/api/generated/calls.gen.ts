@@ -39,6 +39,7 @@ export interface Calls {
     '/admin/service_accounts/{}/api_keys': { query?: { page?: number; page_size?: number }; answer: Page<T.ApiKey> };
     '/admin/settings': { answer: T.SettingVec };
     '/admin/setup': { answer: T.Setup };
+    '/admin/streams': { answer: T.EventStreamState };
     '/admin/subscriptions': { query?: { status?: T.SubscriptionStatus; page?: number; page_size?: number }; answer: Page<T.AdminSubscription> };
     '/admin/users': { query?: { q?: string; status?: T.UserStatus; role?: T.UserRole; idle_since?: T.Timestamp; page?: number; page_size?: number }; answer: Page<T.AdminUser> };
     '/admin/users/{}': { answer: T.AdminUserDetails };
@@ -147,6 +148,7 @@ export interface Calls {
   POST: {
     '/admin/bans': { body: T.AddBanRequest; answer: T.Ban };
     '/admin/credits': { body: T.GiveCreditsRequest; answer: T.Credits };
+    '/admin/drain': { answer: T.DrainState };
     '/admin/gateways/{}/test': { answer: T.ProviderTest };
     '/admin/invitations': { body: T.InviteToAnyWorkspaceRequest; answer: T.NewInvitation };
     '/admin/jobs/requeue': { body?: T.RequeueJobsRequest; answer: T.RequeuedJobs };
@@ -276,6 +278,7 @@ export interface Calls {
     '/admin/budgets/model/{}': { answer: void };
     '/admin/budgets/tag/{}': { answer: void };
     '/admin/conversations/{}': { body: T.DeleteAnyConversationRequest; answer: void };
+    '/admin/drain': { answer: T.DrainState };
     '/admin/invitations/{}': { answer: void };
     '/admin/jobs': { body?: T.DeleteJobsRequest; answer: T.DeletedJobs };
     '/admin/jobs/{}': { answer: void };
