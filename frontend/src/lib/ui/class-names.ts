@@ -1,7 +1,6 @@
 import { clsx, type ClassValue } from 'clsx';
-import { twMerge } from 'tailwind-merge';
 
-/** Joins class names. If Tailwind utilities contradict each other, the later one wins. */
+/** Joins class names. Contradicting Tailwind utilities aren't resolved, because the components here start with classes of their own. */
 export function cn(...inputs: ClassValue[]): string {
-  return twMerge(clsx(inputs));
+  return clsx(inputs);
 }
