@@ -1,6 +1,7 @@
 // Files of the build that a page needs at first, read from Vite's manifest.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ROOT_FILES } from './pages.mjs';
 
 export const ROOT = join(import.meta.dirname, '..');
 export const BUILD = join(ROOT, 'build');
@@ -13,7 +14,7 @@ const STARTS = [
   `${CLIENT}/entry.js`,
   `${CLIENT}/client-entry.js`,
   '.svelte-kit/generated/build/client-optimized/app.js',
-  nodeOf('routes/+layout.svelte')
+  ...ROOT_FILES.map(nodeOf)
 ];
 
 const manifest = JSON.parse(readFileSync(join(ROOT, '.svelte-kit/output/client/.vite/manifest.json'), 'utf8'));

@@ -3,11 +3,10 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { targetOf } from './feature-boundaries.mjs';
-import { DEFERRED, PAGES } from './pages.mjs';
+import { DEFERRED, PAGES, ROOT_FILES } from './pages.mjs';
 
 const SRC = join(import.meta.dirname, '../src');
 const STATIC_IMPORT = /(?:^|\n)\s*(?:import|export)\s(?!type\b)(?:[^;'"]*?\bfrom\s*)?['"]([^'"]+)['"]/g;
-const LAYOUT = 'routes/+layout.svelte';
 /** Files of the admin console. */
 const CONSOLE = /^routes\/.*\badmin\b|^lib\/features\/console\/|^lib\/features\/\w+\/admin\//;
 
@@ -17,8 +16,8 @@ export const INITIAL = 'initial';
 const filesOf = (kinds) => PAGES.filter(({ kind }) => kinds.includes(kind)).flatMap(({ files }) => files);
 /** Groups by the files that use them. A message belongs to the first group that needs it. */
 const STATIC_GROUPS = {
-  [INITIAL]: [LAYOUT, ...filesOf(['conversation', 'start'])],
-  auth: [LAYOUT, ...filesOf(['auth'])],
+  [INITIAL]: [...ROOT_FILES, ...filesOf(['conversation', 'start'])],
+  auth: [...ROOT_FILES, ...filesOf(['auth'])],
   settings: filesOf(['settings']),
   frame: Object.values(DEFERRED).flatMap((files) => files.map((file) => `lib/${file}`))
 };

@@ -1,6 +1,6 @@
 // Puts the modules of a first load into few files: one file for the modules that the same kinds of pages need. Rolldown's own chunks follow the
 // import graph of all dynamic imports, which cuts a first load into a hundred small files that compress badly.
-import { DEFERRED, PAGES } from './pages.mjs';
+import { DEFERRED, PAGES, ROOT_FILES } from './pages.mjs';
 
 /** Modules that re-export all of a library's parts. A page needs only the parts whose names its code uses. */
 const INDEXES = [
@@ -67,8 +67,7 @@ export function pageChunks() {
           }
         };
         const start = ids.filter((id) => /runtime\/client\/(client-)?entry\.js$/.test(id));
-        for (const { kind, files } of PAGES)
-          mark(kind, [...start, ...['routes/+layout.svelte', ...files].flatMap(modulesOf)]);
+        for (const { kind, files } of PAGES) mark(kind, [...start, ...[...ROOT_FILES, ...files].flatMap(modulesOf)]);
         for (const [kind, files] of Object.entries(DEFERRED))
           for (const file of files) {
             const roots = modulesOf(`lib/${file}`);

@@ -1,3 +1,8 @@
+/** Layouts of the pages of the app, with what SvelteKit shows if such a page fails, which it always loads. */
+const APP = ['routes/(app)/+layout.svelte', 'routes/(app)/+error.svelte'];
+/** Files that SvelteKit loads with every page. */
+export const ROOT_FILES = ['routes/+layout.svelte', 'routes/+error.svelte'];
+
 /** Pages whose first load is measured: start of the path, kind, and files (layouts and page). */
 export const PAGES = [
   authPage('sign-in'),
@@ -10,19 +15,19 @@ export const PAGES = [
     at: '/c/',
     name: 'a conversation',
     kind: 'conversation',
-    files: ['routes/(app)/+layout.svelte', 'routes/(app)/c/[id]/+page.svelte']
+    files: [...APP, 'routes/(app)/c/[id]/+page.svelte']
   },
   {
     at: '/settings',
     name: 'the settings',
     kind: 'settings',
-    files: ['routes/(app)/+layout.svelte', 'routes/(app)/settings/+page.svelte']
+    files: [...APP, 'routes/(app)/settings/+page.svelte']
   },
   {
     at: '/',
     name: 'the start',
     kind: 'start',
-    files: ['routes/(app)/+layout.svelte', 'routes/(app)/+page.svelte']
+    files: [...APP, 'routes/(app)/+page.svelte']
   }
 ];
 
