@@ -4,16 +4,19 @@ import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig } from 'vite';
 import { pageChunks } from './scripts/page-chunks.mjs';
+import { preloadLists } from './scripts/preload-lists.mjs';
 import { messagesPlugin } from './scripts/messages.mjs';
 
 const server = process.env.NATTER_SERVER ?? 'http://127.0.0.1:8080';
 
 const chunks = pageChunks();
+const preloads = preloadLists();
 
 export default defineConfig({
   environments: {
     client: {
       build: {
+        modulePreload: { resolveDependencies: preloads.resolveDependencies },
         rolldownOptions: {
           output: {
             codeSplitting: {
@@ -36,6 +39,7 @@ export default defineConfig({
   worker: { format: 'es', rolldownOptions: { output: { codeSplitting: false } } },
   plugins: [
     chunks.plugin,
+    preloads.plugin,
     tailwindcss(),
     messagesPlugin,
     sveltekit({

@@ -40,7 +40,6 @@ const script = `<script>
         break;
       }
     </script>`;
-writeCompressed(
-  index,
-  html.replace(MARK, () => script)
-);
+/** Leaves out comments and indentation, which every page load would transfer. */
+const withoutComments = (page) => page.replace(/^\s*(\/\/.*|<!--.*-->)\n/gm, '').replace(/^\s+/gm, '');
+writeCompressed(index, withoutComments(html.replace(MARK, () => script)));
