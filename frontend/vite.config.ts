@@ -3,6 +3,7 @@ import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig } from 'vite';
+import { chunkNames } from './scripts/chunk-names.mjs';
 import { pageChunks } from './scripts/page-chunks.mjs';
 import { preloadLists } from './scripts/preload-lists.mjs';
 import { messagesPlugin } from './scripts/messages.mjs';
@@ -39,6 +40,7 @@ export default defineConfig({
   worker: { format: 'es', rolldownOptions: { output: { codeSplitting: false } } },
   plugins: [
     chunks.plugin,
+    chunkNames,
     preloads.plugin,
     tailwindcss(),
     messagesPlugin,

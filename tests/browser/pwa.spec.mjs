@@ -68,6 +68,44 @@ test('opens offline, shows cached messages and sends the outbox when online', as
   await ben.sees('from the tunnel');
 });
 
+test('works offline in the chosen language, whose texts alone are cached', async ({ arrive }) => {
+  const { page } = await arrive('Anna', { serviceWorkers: 'allow' });
+  await controlled(page);
+  /** Languages and numbers of the cached files with texts. */
+  const cached = () =>
+    page.evaluate(async () => {
+      const names = (await caches.keys()).filter((name) => name.startsWith('natter-shell-'));
+      const requests = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+      const languages = requests.flat().flatMap(({ url }) => /\/languages\/(\w+)\//.exec(url)?.[1] ?? []);
+      return Object.fromEntries(
+        Object.entries(Object.groupBy(languages, (one) => one)).map(([one, all]) => [one, all.length])
+      );
+    });
+  await expect.poll(async () => Object.keys(await cached())).toEqual(['en']);
+  const { en: count } = await cached();
+  expect(count).toBeGreaterThan(3);
+  await page.goto('/settings');
+  await page.getByLabel('Language', { exact: true }).selectOption({ label: 'Deutsch' });
+  await expect(page.getByRole('heading', { name: 'Darstellung' })).toBeVisible();
+  await expect.poll(cached).toEqual({ de: expect.any(Number) });
+  await expect.poll(async () => (await cached()).de).toBeGreaterThanOrEqual(count - 1);
+
+  await page.context().setOffline(true);
+  await page.goto('/');
+  await expect(page.getByRole('navigation', { name: 'Unterhaltungen' })).toBeVisible();
+  // Texts that no page has loaded before.
+  await page.keyboard.press('Control+k');
+  await expect(page.getByRole('dialog', { name: 'Befehlspalette' })).toBeVisible();
+  // The texts of a language that was never used aren't there.
+  await page.goto('/settings');
+  const language = page.getByLabel('Sprache', { exact: true });
+  await language.selectOption({ label: 'Français' });
+  await expect(page.getByText('Das konnte nicht geladen werden.')).toBeVisible();
+  await expect(language).toHaveValue('de');
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'Darstellung' })).toBeVisible();
+});
+
 test('sends the outbox by background sync in order and once', async ({ arrive, server }) => {
   const [anna, ben] = [await arrive('Anna', { serviceWorkers: 'allow' }), await arrive('Ben')];
   await controlled(anna.page);

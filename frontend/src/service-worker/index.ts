@@ -21,6 +21,8 @@ import {
   type MessageFrame
 } from '#lib/features/offline/live-messages.ts';
 import { sendPending } from '#lib/features/offline/background-sync.ts';
+import { isNeeded, languageOf } from '#lib/features/offline/shell-files.ts';
+import { LANGUAGE_CACHE, LANGUAGE_MESSAGE, readLanguage } from '#lib/features/offline/worker-language.ts';
 
 /** Page of the app, which is the same at all paths. */
 const PAGE_URL = `${base}/`;
@@ -32,8 +34,10 @@ const CACHED_PATHS =
   /^\/r1\/(users\/me|users\/pictures|workspaces|workspaces\/[\w-]+\/emoji|sections|conversations|conversations\/[\w-]+|conversations\/[\w-]+\/(messages|members|pins)|notifications|messages\/[\w-]+\/thread)$/;
 /** Maximum number of files that are loaded at the same time. */
 const MAX_PARALLEL = 4;
-/** Files that are large and rarely needed, and are therefore not loaded in advance. */
-const LAZY_ASSETS = /KaTeX_|\/emoji|languages?-|\.(woff2?|ttf)$/;
+/** Language of readers whose page has stored none. */
+const DEFAULT_LANGUAGE = 'en';
+/** Files of the app. */
+const FILES = [...immutable, ...assets].map(({ path }) => `${base}/${path.replace(/^\//, '')}`);
 
 const cachedPage = new OfflineCache(caches);
 
@@ -69,22 +73,45 @@ self.addEventListener('message', (event) => {
   if (event.data === 'natter.update') void self.skipWaiting();
   else if (event.data === 'natter.forget') event.waitUntil(cachedPage.clear());
   else if (event.data === 'natter.look') event.waitUntil(closeNotifications());
+  else if (event.data === LANGUAGE_MESSAGE) event.waitUntil(cacheLanguage());
   else if (isLive(event.data)) event.waitUntil(addMessages(event.data.frames));
 });
 
 async function cacheShell(): Promise<void> {
   const cache = await caches.open(SHELL_CACHE);
-  const files = [...immutable, ...assets].map(({ path }) => `${base}/${path.replace(/^\//, '')}`);
   await cache.add(new Request(PAGE_URL, { cache: 'reload', headers: { Accept: 'text/html' } }));
-  const needed = files.filter((file) => !LAZY_ASSETS.test(file));
-  // A few at a time, so that the connection of the reader isn't slowed down.
-  for (let at = 0; at < needed.length; at += MAX_PARALLEL) await cache.addAll(needed.slice(at, at + MAX_PARALLEL));
+  const language = await currentLanguage();
+  // Files that the previous version has cached because they were used are loaded as well.
+  const isUsed = async (file: string) => (await caches.match(file)) !== undefined;
+  const used = await Promise.all(FILES.map(async (file) => isNeeded(file, language) || (await isUsed(file))));
+  await addFiles(FILES.filter((_, index) => used[index]));
+}
+
+/** Caches files, a few at a time, so that the connection of the reader isn't slowed down. */
+async function addFiles(files: readonly string[]): Promise<void> {
+  const cache = await caches.open(SHELL_CACHE);
+  for (let at = 0; at < files.length; at += MAX_PARALLEL) await cache.addAll(files.slice(at, at + MAX_PARALLEL));
+}
+
+async function currentLanguage(): Promise<string> {
+  return (await readLanguage()) ?? DEFAULT_LANGUAGE;
+}
+
+/** Caches the texts of the language that was chosen after the worker was installed, and deletes those of the language before. */
+async function cacheLanguage(): Promise<void> {
+  const language = await currentLanguage();
+  const cache = await caches.open(SHELL_CACHE);
+  const known = new Set((await cache.keys()).map(({ url }) => new URL(url).pathname));
+  await addFiles(FILES.filter((file) => languageOf(file) === language && !known.has(file)));
+  const old = [...known].filter((file) => (languageOf(file) ?? language) !== language);
+  await Promise.all(old.map((file) => cache.delete(file)));
 }
 
 async function activate(): Promise<void> {
   const names = await caches.keys();
   const old = names.filter(
-    (name) => name.startsWith('natter-') && ![SHELL_CACHE, READ_CACHE, PICTURE_CACHE, RENEWAL].includes(name)
+    (name) =>
+      name.startsWith('natter-') && ![SHELL_CACHE, READ_CACHE, PICTURE_CACHE, RENEWAL, LANGUAGE_CACHE].includes(name)
   );
   await Promise.all(old.map((name) => caches.delete(name)));
   await self.clients.claim();
@@ -104,7 +131,7 @@ function answer(event: FetchEvent): void {
   if (request.mode === 'navigate') {
     if (!/^\/(r1|v1|v2|api|openai|files|docs|health|metrics|socket\.io|\.well-known|artifact\.html)(\/|$)/.test(path))
       event.respondWith(page(request));
-  } else if (path.startsWith('/_app/immutable/')) event.respondWith(file(request));
+  } else if (path.startsWith('/_app/immutable/')) event.respondWith(file(event));
   else if (path.startsWith('/files/') && request.destination === 'image') event.respondWith(picture(event));
   else if (CACHED_PATHS.test(path)) event.respondWith(read(request));
 }
@@ -120,9 +147,19 @@ async function page(request: Request): Promise<Response> {
   }
 }
 
-/** Takes a file from the cache, or else from the network. Its name contains a hash of its content, so it never changes. */
-async function file(request: Request): Promise<Response> {
-  return (await caches.match(request)) ?? fetch(request);
+/** Takes a file from the cache, or else from the network, and caches it. Its name contains a hash of its content, so it never changes. */
+async function file(event: FetchEvent): Promise<Response> {
+  const { request } = event;
+  const known = await caches.match(request);
+  if (known) return known;
+  const response = await fetch(request);
+  // If the storage is full, the file is loaded again when it is needed.
+  if (response.status === 200) event.waitUntil(store(request, response.clone()).catch(() => undefined));
+  return response;
+}
+
+async function store(request: Request, response: Response): Promise<void> {
+  await (await caches.open(SHELL_CACHE)).put(request, response);
 }
 
 /** Takes a picture from the cache, or else from the network. Its content never changes. */

@@ -1,4 +1,4 @@
-import { getLocale, setLocale, type Locale } from '#lib/i18n/locale.ts';
+import { getLocale, type Locale } from '#lib/i18n/locale.ts';
 
 export type Theme = 'light' | 'dark' | 'system';
 export type Density = 'roomy' | 'compact';
@@ -79,11 +79,6 @@ export class SettingsStore {
 
   get locale(): Locale {
     return getLocale();
-  }
-
-  /** Reloads the page in another language. */
-  set locale(locale: Locale) {
-    setLocale(locale);
   }
 
   #show(): void {
