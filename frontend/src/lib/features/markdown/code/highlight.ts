@@ -1,6 +1,7 @@
-/** Highlights code. The library and its languages are loaded on demand. The result is a tree of spans and never contains markup. */
+/** Highlights code. The result is a tree of spans and never contains markup. */
 import type { LanguageFn } from 'highlight.js';
-import type { createLowlight } from 'lowlight';
+// Not by a dynamic import, which would bring the grammars of all languages into the file of the worker.
+import { createLowlight } from 'lowlight';
 import type { ElementContent, Root } from 'hast';
 
 export interface Span {
@@ -74,7 +75,7 @@ const MAX_CHARS = 30_000;
 /** Number of spans above which code is shown without colours, because each is an element of the page. */
 const MAX_SPANS = 6_000;
 
-let highlighter: Promise<ReturnType<typeof createLowlight>> | undefined;
+const lowlight = createLowlight();
 
 /**
  * Returns the spans of the code; null if the language is unknown or the code too long. `began` is called when the grammar of the language has loaded.
@@ -84,8 +85,7 @@ export async function highlight(language: string, code: string, began = () => {}
   const name = ALIASES[wanted] ?? wanted;
   const load = LANGUAGES[name];
   if (!load || code.length > MAX_CHARS) return null;
-  highlighter ??= import('lowlight').then((module) => module.createLowlight());
-  const [lowlight, grammar] = await Promise.all([highlighter, load()]);
+  const grammar = await load();
   if (!lowlight.registered(name)) lowlight.register(name, grammar.default);
   began();
   const spans = flatten(lowlight.highlight(name, code));
