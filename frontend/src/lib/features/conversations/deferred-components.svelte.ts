@@ -100,6 +100,19 @@ export const deferredComponents = $state<DeferredComponents>({
   isLate: false
 });
 
+/** Starts a new task, so that the browser can paint and handle input before it. */
+const nextTask = () => new Promise((resolve) => setTimeout(resolve));
+
+/** Shows the loaded parts in several tasks, because each of them draws many elements. Those that messages wait for come first. */
+async function showParts(parts: Omit<DeferredComponents, 'Composer' | 'isLate'>): Promise<void> {
+  const { HeaderActions, ModelChoice, Strips, MessageControls, MessageTools, longPress, ...first } = parts;
+  Object.assign(deferredComponents, first);
+  await nextTask();
+  Object.assign(deferredComponents, { HeaderActions, ModelChoice, Strips });
+  await nextTask();
+  Object.assign(deferredComponents, { MessageControls, MessageTools, longPress });
+}
+
 export async function loadDeferredComponents(app: App, conversationView: ConversationView): Promise<void> {
   // If an import fails, the next opened conversation tries again.
   await Promise.allSettled([
@@ -108,8 +121,8 @@ export async function loadDeferredComponents(app: App, conversationView: Convers
       (part) => (deferredComponents.Composer ??= part.default),
       () => toast(m.part_failed())
     ),
-    import('./components/deferred-parts.ts').then(({ linkChannels, showOwnEmoji, showTasks, ...parts }) => {
-      Object.assign(deferredComponents, parts);
+    import('./components/deferred-parts.ts').then(async ({ linkChannels, showOwnEmoji, showTasks, ...parts }) => {
+      await showParts(parts);
       showOwnEmoji(app, conversationView);
       showTasks(app, conversationView);
       linkChannels(app, conversationView);
