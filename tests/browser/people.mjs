@@ -116,12 +116,20 @@ export async function shoot(page, name) {
       document.documentElement.dataset.theme = theme;
       document.documentElement.classList.toggle('dark', theme === 'dark');
     }, theme);
+    await page.evaluate(endTransitions);
     await page.screenshot({ path: `${process.env.SHOTS}/${name}-${theme}.png` });
   }
   await page.evaluate(() => {
     document.documentElement.dataset.theme = 'light';
     document.documentElement.classList.remove('dark');
   });
+}
+
+/** Waits until the transitions and animations that have an end are over. A change of the theme or size starts them in the next frames. */
+async function endTransitions() {
+  for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+  const ending = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
+  await Promise.allSettled(ending.filter(({ playState }) => playState === 'running').map(({ finished }) => finished));
 }
 
 /** Whether the run is the long one. */
@@ -252,11 +260,9 @@ export class Visitor {
 async function violationsOf(page, rules) {
   // Several checks of one page share the script, which is large.
   if (!(await page.evaluate(() => 'axe' in globalThis))) await page.evaluate(axe.source);
+  // Colours in the middle of a transition have no contrast to check.
+  await page.evaluate(endTransitions);
   return page.evaluate(async (runOnly) => {
-    // Colours in the middle of a transition have no contrast to check. A change of the theme or size starts them in the next frames.
-    for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
-    const ending = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
-    await Promise.allSettled(ending.filter(({ playState }) => playState === 'running').map(({ finished }) => finished));
     const options = { iframes: false, resultTypes: ['violations'], ...(runOnly && { runOnly }) };
     const { violations } = await globalThis.axe.run(document, options);
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(' ')).join(', ')}`);
