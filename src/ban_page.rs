@@ -12,7 +12,7 @@ use actix_web::{
         },
     },
 };
-use appcore::AppError;
+use appcore::{AppError, Language};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
@@ -69,29 +69,51 @@ impl PageTexts {
         let minutes = seconds.div_ceil(60);
         // Shows longer bans in hours or days.
         let (count, is_hours) = if minutes <= 120 { (minutes, false) } else { (minutes.div_ceil(60), true) };
-        if languages.trim_start().to_ascii_lowercase().starts_with("vi") {
-            let unit = if is_hours { "giờ" } else { "phút" };
-            Self {
-                language: "vi",
-                title: "Mạng của bạn đã thử quá nhiều lần",
-                sentence: "Máy chủ này đã tạm chặn mạng của bạn.",
-                wait: format!("Thử lại sau {count} {unit}"),
-                next: "Trang này tự động thử lại. Nếu bạn cho rằng có nhầm lẫn, hãy liên hệ quản trị viên máy chủ.",
-            }
-        } else {
-            let unit = match count {
-                _ if is_hours => "hours",
-                1 => "minute",
-                _ => "minutes",
-            };
-            Self {
-                language: "en",
-                title: "Too many attempts from your network",
-                sentence: "This server has blocked your network for a while.",
-                wait: format!("Trying again in {count} {unit}"),
-                next: "This page retries automatically. If you think this is a mistake, contact the server's admin.",
-            }
-        }
+        let unit = |hours: &'static str, minute: &'static str, minutes: &'static str| match count {
+            _ if is_hours => hours,
+            1 => minute,
+            _ => minutes,
+        };
+        let language = Language::from_accept_language(languages);
+        let (title, sentence, wait, next) = match language {
+            Language::En => (
+                "Too many attempts from your network",
+                "This server has blocked your network for a while.",
+                format!("Trying again in {count} {}", unit("hours", "minute", "minutes")),
+                "This page retries automatically. If you think this is a mistake, contact the server's admin.",
+            ),
+            Language::De => (
+                "Zu viele Versuche aus deinem Netzwerk",
+                "Dieser Server hat dein Netzwerk vorübergehend gesperrt.",
+                format!("Neuer Versuch in {count} {}", unit("Stunden", "Minute", "Minuten")),
+                "Diese Seite versucht es automatisch erneut. Wenn du das für einen Fehler hältst, wende dich an den Admin des Servers.",
+            ),
+            Language::Es => (
+                "Demasiados intentos desde tu red",
+                "Este servidor ha bloqueado tu red por un tiempo.",
+                format!("Se reintentará en {count} {}", unit("horas", "minuto", "minutos")),
+                "Esta página reintenta automáticamente. Si crees que es un error, contacta con el administrador del servidor.",
+            ),
+            Language::Fr => (
+                "Trop de tentatives depuis votre réseau",
+                "Ce serveur a bloqué votre réseau pour un moment.",
+                format!("Nouvel essai dans {count} {}", unit("heures", "minute", "minutes")),
+                "Cette page réessaie automatiquement. Si vous pensez que c'est une erreur, contactez l'admin du serveur.",
+            ),
+            Language::Ja => (
+                "ネットワークからの試行回数が多すぎます",
+                "このサーバーがあなたのネットワークを一時的にブロックしました。",
+                format!("{count}{}後にもう一度試します", unit("時間", "分", "分")),
+                "このページは自動で再試行します。誤りと思われる場合は、サーバーの管理者にお問い合わせください。",
+            ),
+            Language::Vi => (
+                "Mạng của bạn đã thử quá nhiều lần",
+                "Máy chủ này đã tạm chặn mạng của bạn.",
+                format!("Thử lại sau {count} {}", unit("giờ", "phút", "phút")),
+                "Trang này tự động thử lại. Nếu bạn cho rằng có nhầm lẫn, hãy liên hệ quản trị viên máy chủ.",
+            ),
+        };
+        Self { language: language.as_str(), title, sentence, wait, next }
     }
 }
 
@@ -114,7 +136,15 @@ mod tests {
             page(&request.to_http_request(), &refusal)
         };
         assert!(ask("application/json", "en").is_none());
-        for (language, sentence) in [("en-GB,en;q=0.9", "in 5 minutes"), ("vi,en;q=0.5", "sau 5 phút")] {
+        for (language, sentence) in [
+            ("en-GB,en;q=0.9", "in 5 minutes"),
+            ("de-AT", "in 5 Minuten"),
+            ("es", "en 5 minutos"),
+            ("fr-CA,fr;q=0.8", "dans 5 minutes"),
+            ("ja,en;q=0.5", "5分後"),
+            ("vi,en;q=0.5", "sau 5 phút"),
+            ("it,es;q=0.5", "en 5 minutos"),
+        ] {
             let answer = ask("text/html,*/*;q=0.8", language).unwrap();
             assert_eq!(answer.status().as_u16(), 403);
             assert_eq!(answer.headers().get("retry-after").unwrap(), "300");
@@ -122,6 +152,18 @@ mod tests {
             let body = to_bytes(answer.into_body()).await.unwrap();
             let body = std::str::from_utf8(&body).unwrap();
             assert!(body.contains(sentence) && !body.contains("<script"), "{body}");
+        }
+    }
+
+    #[test]
+    fn each_language_has_its_own_texts() {
+        let all = Language::ALL.map(|language| PageTexts::of(language.as_str(), 60));
+        for (index, (language, texts)) in Language::ALL.into_iter().zip(&all).enumerate() {
+            assert_eq!(texts.language, language.as_str());
+            for other in &all[..index] {
+                assert!(texts.title != other.title && texts.sentence != other.sentence, "{language:?}");
+                assert!(texts.wait != other.wait && texts.next != other.next, "{language:?}");
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! Languages of mails. A new language needs a variant here and a file of texts in `identity::mail`.
+//! Languages of mails, receipts and the page of banned addresses. A new language needs a variant here and a file of texts in
+//! `identity::mail`, labels of receipts and texts of the page.
 
 /// Supported language.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -7,11 +8,14 @@ pub enum Language {
     #[default]
     En,
     De,
+    Es,
+    Fr,
+    Ja,
     Vi,
 }
 
 impl Language {
-    pub const ALL: [Self; 3] = [Self::En, Self::De, Self::Vi];
+    pub const ALL: [Self; 6] = [Self::En, Self::De, Self::Es, Self::Fr, Self::Ja, Self::Vi];
 
     /// RFC 5646 tag, as stored and as sent in `Content-Language`.
     #[must_use]
@@ -19,6 +23,9 @@ impl Language {
         match self {
             Self::En => "en",
             Self::De => "de",
+            Self::Es => "es",
+            Self::Fr => "fr",
+            Self::Ja => "ja",
             Self::Vi => "vi",
         }
     }
@@ -64,7 +71,8 @@ mod tests {
         for (header, expected) in [
             ("de", Language::De),
             ("de-AT,de;q=0.9,en;q=0.8", Language::De),
-            ("fr-FR,fr;q=0.9,vi;q=0.8,en;q=0.7", Language::Vi),
+            ("it-IT,it;q=0.9,vi;q=0.8,en;q=0.7", Language::Vi),
+            ("ja-JP, ja;q=0.9, en;q=0.8", Language::Ja),
             ("en;q=0.1, de;q=0.5", Language::De),
             ("en, de", Language::En),
             ("VI_VN", Language::Vi),

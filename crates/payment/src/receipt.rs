@@ -1,7 +1,7 @@
 //! Receipts and credit notes as PDF, in the payer's language.
 //!
 //! The embedded fonts cover Latin script with all letters of Vietnamese. Other characters are shown as boxes; copying and searching
-//! give the original text.
+//! give the original text. Receipts of payers who read Japanese are therefore labelled in English.
 
 use appcore::{Language, Timestamp};
 use unicode_normalization::UnicodeNormalization;
@@ -126,6 +126,40 @@ const DE: ReceiptLabels = ReceiptLabels {
     paid_by: "Bezahlt mit",
     refunded_by: "Erstattet über",
 };
+const ES: ReceiptLabels = ReceiptLabels {
+    receipt: "Recibo",
+    credit_note: "Nota de crédito",
+    number: "Número",
+    date: "Fecha",
+    credits: "Del recibo",
+    seller: "De",
+    buyer: "Para",
+    vat_id: "NIF-IVA",
+    what: "Concepto",
+    quantity: "Cantidad",
+    amount: "Importe",
+    net: "Base imponible",
+    total: "Total",
+    paid_by: "Pagado con",
+    refunded_by: "Reembolsado a",
+};
+const FR: ReceiptLabels = ReceiptLabels {
+    receipt: "Reçu",
+    credit_note: "Avoir",
+    number: "Numéro",
+    date: "Date",
+    credits: "Pour le reçu",
+    seller: "De",
+    buyer: "À",
+    vat_id: "N° de TVA",
+    what: "Désignation",
+    quantity: "Quantité",
+    amount: "Montant",
+    net: "Hors taxes",
+    total: "Total",
+    paid_by: "Payé par",
+    refunded_by: "Remboursé par",
+};
 const VI: ReceiptLabels = ReceiptLabels {
     receipt: "Biên nhận",
     credit_note: "Phiếu hoàn tiền",
@@ -146,8 +180,10 @@ const VI: ReceiptLabels = ReceiptLabels {
 
 const fn labels(language: Language) -> &'static ReceiptLabels {
     match language {
-        Language::En => &EN,
+        Language::En | Language::Ja => &EN,
         Language::De => &DE,
+        Language::Es => &ES,
+        Language::Fr => &FR,
         Language::Vi => &VI,
     }
 }
@@ -161,7 +197,7 @@ pub fn write(receipt: &Receipt) -> Result<Vec<u8>, PdfError> {
     sheet.page.finish(&Properties {
         title: &format!("{title} {}", receipt.number),
         author: &visible(&receipt.seller.name),
-        language: receipt.language.as_str(),
+        language: if receipt.language == Language::Ja { "en" } else { receipt.language.as_str() },
         created: receipt.date,
     })
 }
@@ -270,7 +306,11 @@ fn date(at: Timestamp) -> String {
 fn amount(money: Money, language: Language) -> String {
     let text = money.decimal();
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
-    let (group, point) = if language == Language::En { (',', '.') } else { ('.', ',') };
+    let (group, point) = match language {
+        Language::En | Language::Ja => (',', '.'),
+        Language::Fr => ('\u{a0}', ','),
+        Language::De | Language::Es | Language::Vi => ('.', ','),
+    };
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
     let mut grouped = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -335,6 +375,18 @@ mod tests {
                  2027-01-15 – 2027-02-14 Netto 1.072.727 VND VAT 10 % 107.273 VND Gesamt 1.180.000 VND Erstattet über: visa 4242",
             ),
             (
+                Language::Es,
+                "Recibo Número 2026-0001 Fecha 2027-01-15 De Natter Ltd 1 Road City NIF-IVA: DE1 \
+                 Para Nguyễn Thị Ánh Đường 12 Lý Thường Kiệt Hà Nội Concepto Cantidad Importe Team 2 1.180.000 VND \
+                 2027-01-15 – 2027-02-14 Base imponible 1.072.727 VND VAT 10 % 107.273 VND Total 1.180.000 VND Pagado con: visa 4242",
+            ),
+            (
+                Language::Fr,
+                "Reçu Numéro 2026-0001 Date 2027-01-15 De Natter Ltd 1 Road City N° de TVA: DE1 \
+                 À Nguyễn Thị Ánh Đường 12 Lý Thường Kiệt Hà Nội Désignation Quantité Montant Team 2 1 180 000 VND \
+                 2027-01-15 – 2027-02-14 Hors taxes 1 072 727 VND VAT 10 % 107 273 VND Total 1 180 000 VND Payé par: visa 4242",
+            ),
+            (
                 Language::Vi,
                 "Biên nhận Số 2026-0001 Ngày 2027-01-15 Bên bán Natter Ltd 1 Road City Mã số thuế: DE1 \
                  Bên mua Nguyễn Thị Ánh Đường 12 Lý Thường Kiệt Hà Nội Nội dung Số lượng Số tiền Team 2 1.180.000 VND \
@@ -348,11 +400,19 @@ mod tests {
             assert!(pdf == write(&example(language)).unwrap(), "the bytes differ");
         }
         let regular = &FONTS.as_ref().unwrap().regular;
-        let words = [&EN, &DE, &VI]
+        let words = [&EN, &DE, &ES, &FR, &VI]
             .map(|words| format!("{}{}{}{}", words.receipt, words.credit_note, words.paid_by, words.net));
         for char in words.concat().chars().chain("ăâđêôơưẮẰẲẴẶỆỘỢỰỹ₫€¥–…".chars()) {
             assert!(regular.has(char), "{char} is missing");
         }
+    }
+
+    #[test]
+    fn receipts_are_labelled_in_english_where_the_font_lacks_the_script() {
+        assert_eq!(
+            extracted(&write(&example(Language::Ja)).unwrap()),
+            extracted(&write(&example(Language::En)).unwrap())
+        );
     }
 
     #[test]
@@ -377,6 +437,7 @@ mod tests {
         assert_eq!(amount(Money::new(1_180_000, Currency::Vnd), Language::Vi), "1.180.000 VND");
         assert_eq!(amount(Money::new(123_456, Currency::Usd), Language::En), "1,234.56 USD");
         assert_eq!(amount(Money::new(-5, Currency::Eur), Language::De), "-0,05 EUR");
+        assert_eq!(amount(Money::new(123_456, Currency::Eur), Language::Fr), "1\u{a0}234,56 EUR");
         let tax = |rate| Tax { name: "VAT".to_owned(), rate };
         assert_eq!((tax(1_000).part_of(1_100), tax(1_900).part_of(11_900), tax(0).part_of(100)), (100, 1_900, 0));
         assert_eq!((tax(810).percent(), tax(1_000).percent()), ("VAT 8.10 %".to_owned(), "VAT 10 %".to_owned()));

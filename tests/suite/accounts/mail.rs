@@ -191,7 +191,9 @@ async fn sends_mail_in_the_recipients_language() {
     let app = with(&server).await;
     for (header, language, subject) in [
         ("de-AT,de;q=0.9,en;q=0.5", "de", "Bestätige deine E-Mail-Adresse"),
-        ("fr,vi;q=0.5", "vi", "Xác minh email của bạn"),
+        ("fr-CA,vi;q=0.5", "fr", "Vérifiez votre adresse e-mail"),
+        ("it,vi;q=0.5", "vi", "Xác minh email của bạn"),
+        ("ja", "ja", "メールアドレスの確認"),
         ("xx", "en", "Verify your email"),
     ] {
         let email = new_email(language);
@@ -291,7 +293,7 @@ async fn users_choose_their_mail_language() {
     let app = with(&server).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     assert_eq!(me(&anna).await["language"], "en");
-    for wrong in [json!("fr"), json!("EN"), json!(""), json!(7), json!({})] {
+    for wrong in [json!("it"), json!("EN"), json!(""), json!(7), json!({})] {
         anna.patch("/r1/users/me", json!({ "language": wrong })).await.names_field("language");
     }
     let changed = anna.patch("/r1/users/me", json!({ "language": "vi" })).await.data();

@@ -100,6 +100,26 @@ fn every_mail_is_composed_in_every_language_with_its_link_once() {
 }
 
 #[test]
+fn no_text_is_left_in_another_language() {
+    /// Line of the announcement in `letters`, which is the same in all languages.
+    const CONTENT: &str = "at **ten**";
+    for letter in letters() {
+        let mails = Language::ALL.map(|language| {
+            compose::compose_mail(&letter, language, "chat.example.org", Some(LINK.to_owned())).unwrap()
+        });
+        for (index, mail) in mails.iter().enumerate() {
+            for other in &mails[..index] {
+                assert_ne!(mail.subject, other.subject, "{letter:?} in {:?} and {:?}", mail.language, other.language);
+                for line in mail.text.lines().filter(|line| line.contains(' ') && *line != CONTENT) {
+                    let is_shared = other.text.lines().any(|text| text == line);
+                    assert!(!is_shared, "{:?} and {:?}: {line}", mail.language, other.language);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn uses_singular_for_one_credit() {
     for (language, credits, said) in [
         (Language::En, "1", "1 credit left"),

@@ -45,10 +45,10 @@ pub(super) const TEXTS: Texts = Texts {
         after: &[],
     },
     invitation: Text {
-        subject: "Einladung in einen Arbeitsbereich",
+        subject: "Einladung in einen Workspace",
         before: &[
-            "Du wurdest in einen Arbeitsbereich auf {{ host }} eingeladen.",
-            "{% if workspace %}Arbeitsbereich: „{{ workspace }}“. {% endif %}{% if inviter %}Eingeladen von: „{{ inviter }}“.{% endif %}",
+            "Du wurdest in einen Workspace auf {{ host }} eingeladen.",
+            "{% if workspace %}Workspace: „{{ workspace }}“. {% endif %}{% if inviter %}Eingeladen von: „{{ inviter }}“.{% endif %}",
         ],
         action: "Einladung ansehen",
         after: &[
@@ -139,13 +139,13 @@ pub(super) const TEXTS: Texts = Texts {
         after: &["Melde dich wie gewohnt an."],
     },
     second_factor_removed: Text {
-        subject: "Die Bestätigung in zwei Schritten wurde entfernt",
+        subject: "Die Zwei-Faktor-Authentifizierung wurde entfernt",
         before: &[
-            "Ein Admin von {{ host }} hat am {{ time }} die Bestätigung in zwei Schritten von deinem Konto entfernt. Deine Wiederherstellungscodes funktionieren nicht mehr.",
+            "Ein Admin von {{ host }} hat am {{ time }} die Zwei-Faktor-Authentifizierung von deinem Konto entfernt. Deine Wiederherstellungscodes funktionieren nicht mehr.",
         ],
         action: "",
         after: &[
-            "Wenn du darum gebeten hast, melde dich an und richte sie in den Einstellungen unter Sicherheit neu ein.",
+            "Wenn du darum gebeten hast, melde dich an und richte sie in den Einstellungen neu ein.",
             "Wenn nicht, ändere sofort dein Passwort und informiere einen Admin von {{ host }}.",
         ],
     },
@@ -161,7 +161,7 @@ pub(super) const TEXTS: Texts = Texts {
     paid: Text {
         subject: "Rechnung {{ number }}",
         before: &[
-            "Vielen Dank. Wir haben {{ amount }} für{% if plan %} {{ plan }}{% else %} dein Abo{% endif %} auf {{ host }} erhalten. Deine Rechnungsnummer ist {{ number }}.",
+            "Vielen Dank. Wir haben {{ amount }} für{% if plan %} {{ plan }}{% else %} deinen Tarif{% endif %} auf {{ host }} erhalten. Deine Rechnungsnummer ist {{ number }}.",
         ],
         action: "Zahlung und Rechnung ansehen",
         after: &[],
@@ -177,56 +177,56 @@ pub(super) const TEXTS: Texts = Texts {
     charge_failed: Text {
         subject: "Deine Zahlung wurde abgelehnt",
         before: &[
-            "Wir konnten {{ amount }} für{% if plan %} {{ plan }}{% else %} dein Abo{% endif %} auf {{ host }} nicht einziehen.",
-            "{% if again %}Wir versuchen es am {{ again }} noch einmal. {% endif %}Dein Abo gilt bis {{ time }}.",
+            "Wir konnten {{ amount }} für{% if plan %} {{ plan }}{% else %} deinen Tarif{% endif %} auf {{ host }} nicht einziehen.",
+            "{% if again %}Wir versuchen es am {{ again }} noch einmal. {% endif %}Dein Tarif gilt bis {{ time }}.",
         ],
         action: "Jetzt bezahlen",
-        after: &["Wenn du das Abo nicht behalten willst, musst du nichts tun."],
+        after: &["Wenn du den Tarif nicht behalten willst, musst du nichts tun."],
     },
     plan_unpaid: Text {
-        subject: "Dein Abo ist noch nicht bezahlt",
+        subject: "Dein Tarif ist noch nicht bezahlt",
         before: &[
-            "Der Abrechnungszeitraum von{% if plan %} {{ plan }}{% else %} deinem Abo{% endif %} auf {{ host }} ist abgelaufen. Das Abo gilt noch bis {{ time }}.",
+            "Der Abrechnungszeitraum von{% if plan %} {{ plan }}{% else %} deinem Tarif{% endif %} auf {{ host }} ist abgelaufen. Der Tarif gilt noch bis {{ time }}.",
         ],
         action: "Jetzt bezahlen",
-        after: &["Wenn du das Abo nicht behalten willst, musst du nichts tun."],
+        after: &["Wenn du den Tarif nicht behalten willst, musst du nichts tun."],
     },
     plan_ended: Text {
-        subject: "Dein Abo ist beendet",
+        subject: "Dein Tarif ist beendet",
         before: &[
-            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} ist beendet. Dein Konto, deine Chats und gekaufte Credits bleiben dir erhalten.",
+            "{% if plan %}{{ plan }}{% else %}Dein Tarif{% endif %} auf {{ host }} ist beendet. Dein Konto, deine Chats und gekaufte Credits bleiben dir erhalten.",
         ],
-        action: "Abo auswählen",
+        action: "Tarif auswählen",
         after: &[],
     },
     plan_expiring: Text {
-        subject: "Dein Abo endet bald",
+        subject: "Dein Tarif endet bald",
         before: &[
-            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} endet am {{ time }}. Um es zu behalten, bezahle den nächsten Zeitraum{% if amount %}: {{ amount }}{% endif %}.",
+            "{% if plan %}{{ plan }}{% else %}Dein Tarif{% endif %} auf {{ host }} endet am {{ time }}. Um ihn zu behalten, bezahle den nächsten Zeitraum{% if amount %}: {{ amount }}{% endif %}.",
         ],
         action: "Jetzt bezahlen",
         after: &["Es wird nichts automatisch abgebucht."],
     },
     plan_renewing: Text {
-        subject: "Dein Abo verlängert sich bald",
+        subject: "Dein Tarif verlängert sich bald",
         before: &[
-            "{% if plan %}{{ plan }}{% else %}Dein Abo{% endif %} auf {{ host }} verlängert sich am {{ time }}. {% if amount %}{{ amount }} werden über deine gespeicherte Zahlungsmethode eingezogen.{% endif %}",
+            "{% if plan %}{{ plan }}{% else %}Dein Tarif{% endif %} auf {{ host }} verlängert sich am {{ time }}. {% if amount %}{{ amount }} werden über deine gespeicherte Zahlungsmethode eingezogen.{% endif %}",
         ],
-        action: "Abo verwalten",
-        after: &["Wenn du das nicht willst, kündige vorher. Das Abo gilt dann bis zum Ende des Zeitraums."],
+        action: "Tarif verwalten",
+        after: &["Wenn du das nicht willst, kündige vorher. Der Tarif gilt dann bis zum Ende des Zeitraums."],
     },
     trial_ending: Text {
-        subject: "Dein Probezeitraum endet bald",
+        subject: "Deine Testphase endet bald",
         before: &[
-            "Dein Probezeitraum für{% if plan %} {{ plan }}{% else %} das Abo{% endif %} auf {{ host }} endet am {{ time }}. Es wird nichts abgebucht.",
+            "Deine Testphase für{% if plan %} {{ plan }}{% else %} den Tarif{% endif %} auf {{ host }} endet am {{ time }}. Es wird nichts abgebucht.",
         ],
-        action: "Abo behalten",
+        action: "Tarif behalten",
         after: &[],
     },
     credits_low: Text {
         subject: "Deine Credits gehen zur Neige",
         before: &[
-            "{% if workspace %}Der Arbeitsbereich {{ workspace }} auf {{ host }} hat noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}. Sind sie verbraucht, bezahlen seine Mitglieder mit ihren eigenen.{% else %}Du hast auf {{ host }} noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}.{% endif %}",
+            "{% if workspace %}Der Workspace {{ workspace }} auf {{ host }} hat noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}. Sind sie verbraucht, bezahlen seine Mitglieder mit ihren eigenen.{% else %}Du hast auf {{ host }} noch {{ credits }} Credit{% if credits != '1' %}s{% endif %}.{% endif %}",
         ],
         action: "Credits kaufen",
         after: &[

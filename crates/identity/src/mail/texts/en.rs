@@ -137,7 +137,7 @@ pub(super) const TEXTS: Texts = Texts {
         ],
         action: "",
         after: &[
-            "If you asked for that, sign in and set it up again in Settings, under Security.",
+            "If you asked for that, sign in and set it up again in Settings.",
             "If you didn't, change your password right away and tell an admin of {{ host }}.",
         ],
     },

@@ -5,6 +5,9 @@
 
 mod de;
 mod en;
+mod es;
+mod fr;
+mod ja;
 mod vi;
 
 use appcore::Language;
@@ -58,6 +61,9 @@ pub(super) fn of(language: Language) -> &'static Texts {
     match language {
         Language::En => &en::TEXTS,
         Language::De => &de::TEXTS,
+        Language::Es => &es::TEXTS,
+        Language::Fr => &fr::TEXTS,
+        Language::Ja => &ja::TEXTS,
         Language::Vi => &vi::TEXTS,
     }
 }

@@ -139,7 +139,7 @@ pub(super) const TEXTS: Texts = Texts {
         ],
         action: "",
         after: &[
-            "Nếu bạn đã yêu cầu, hãy đăng nhập và thiết lập lại trong Cài đặt, mục Bảo mật.",
+            "Nếu bạn đã yêu cầu, hãy đăng nhập và thiết lập lại trong Cài đặt.",
             "Nếu không, hãy đổi mật khẩu ngay và báo cho quản trị viên của {{ host }}.",
         ],
     },

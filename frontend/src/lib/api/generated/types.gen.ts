@@ -3893,7 +3893,7 @@ export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
 /**
  * Supported language.
  */
-export type Language = 'en' | 'de' | 'vi';
+export type Language = 'en' | 'de' | 'es' | 'fr' | 'ja' | 'vi';
 
 /**
  * Setting of a model, learned from a provider's refusal. Later requests are adapted to it.
