@@ -31,6 +31,14 @@ it('is a link with the name, described by the last message', async () => {
   await expect.element(link).not.toHaveAttribute('aria-current');
 });
 
+it('can be translated by the browser, but for the name', async () => {
+  const last_message = messageOf('Tide at six');
+  render(ConversationRow, { conversation: conversationOf({ last_message }), isCurrent: false });
+  const isTranslated = (text: string) => (page.getByText(text).element() as HTMLElement).translate;
+  await expect.element(link).toBeVisible();
+  expect(['Ben Okafor', 'Tide at six'].map(isTranslated)).toEqual([false, true]);
+});
+
 it('says that it is open', async () => {
   render(ConversationRow, { conversation: conversationOf(), isCurrent: true });
   await expect.element(link).toHaveAttribute('aria-current', 'page');

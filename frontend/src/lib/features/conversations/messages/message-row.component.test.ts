@@ -50,6 +50,13 @@ it('is an article with the sender and the time', async () => {
   await expect.element(page.getByRole('time')).toHaveAttribute('datetime', CREATED_AT);
 });
 
+it('can be translated by the browser, but for names and code', async () => {
+  const { stage } = await renderMessage(messageOf('The tide rises at `six`'));
+  const isTranslated = (selector: string) => stage.querySelector<HTMLElement>(selector)?.translate;
+  await expect.element(page.getByText('The tide rises')).toBeVisible();
+  expect(['.who', '.av', 'code', '.prose p'].map(isTranslated)).toEqual([false, false, false, true]);
+});
+
 it('names the user “You”', async () => {
   await renderMessage(messageOf('Tide at six', mine));
   await expect.element(page.getByRole('article', { name: /^\W*You/ })).toBeVisible();
