@@ -17,9 +17,13 @@ function addButton(style = 'left: 40px; top: 40px') {
   return button;
 }
 
-function renderPopover(anchor: Element | null, children = html('<button>First</button><button>Last</button>')) {
+function renderPopover(
+  anchor: Element | null,
+  children = html('<button>First</button><button>Last</button>'),
+  liftsPage = false
+) {
   const onclose = vi.fn(() => update({ isOpen: false }));
-  const { update } = render(PopoverStage, { isOpen: true, anchor, children, onclose });
+  const { update } = render(PopoverStage, { isOpen: true, anchor, liftsPage, children, onclose });
   return onclose;
 }
 
@@ -120,4 +124,32 @@ it('is a sheet at the bottom of a phone', async () => {
   const rect = elementOf(popover()).getBoundingClientRect();
   expect([rect.left, rect.right, Math.round(rect.bottom)]).toEqual([0, 390, 844]);
   await expect.element(page.getByRole('button', { name: 'Close' })).toBeVisible();
+});
+
+it('shortens the page by the height of a sheet until it closes, unless too little would be left', async () => {
+  const { innerWidth: width, innerHeight: height } = window;
+  onTestFinished(() => page.viewport(width, height));
+  const sheetHeight = () => document.documentElement.style.getPropertyValue('--sheet');
+  await page.viewport(390, 844);
+  renderPopover(addButton(), html('<div style="height: 300px">Text</div>'), true);
+  await expect.element(popover()).toBeVisible();
+  const { offsetHeight } = elementOf(popover());
+  expect(offsetHeight).toBeGreaterThan(300);
+  await expect.poll(sheetHeight).toBe(`${offsetHeight}px`);
+  await page.viewport(390, 420);
+  await expect.poll(sheetHeight).toBe('0px');
+  await page.viewport(1200, 800);
+  await expect.poll(sheetHeight).toBe('0px');
+  await userEvent.keyboard('{Escape}');
+  await expect.poll(sheetHeight).toBe('');
+});
+
+it('covers the page by default', async () => {
+  const { innerWidth: width, innerHeight: height } = window;
+  onTestFinished(() => page.viewport(width, height));
+  await page.viewport(390, 844);
+  renderPopover(addButton(), text('Text'));
+  await expect.element(popover()).toBeVisible();
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  expect(document.documentElement.style.getPropertyValue('--sheet')).toBe('');
 });
