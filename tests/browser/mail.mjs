@@ -41,3 +41,11 @@ export function linksTo({ mails }, email, page) {
   const link = new RegExp(`https?://[^\\s"<>]+/${page}\\?token=[\\w.~%-]+`);
   return mails.filter(({ to }) => to.includes(email)).flatMap(({ text }) => text.match(link) ?? []);
 }
+
+/** Verifies the email address of a visitor by the link in the mail. */
+export async function verifyEmail(server, { page, email }) {
+  const token = new URL(await linkTo(server, email, 'verify-email'), server.url).searchParams.get('token');
+  const headers = { 'X-Natter-Transport': 'cookie', Origin: server.url };
+  const answer = await page.request.post(`${server.url}/r1/auth/verify-email`, { headers, data: { token } });
+  expect(answer.status()).toBe(200);
+}

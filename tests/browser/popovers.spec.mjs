@@ -118,6 +118,22 @@ test('shows popovers as sheets on a phone, with quick reactions on top of the ac
   await anna.expectFlawless('the emoji on a phone');
   await picker.getByRole('button', { name: 'Close', exact: true }).tap();
   await expect(picker).toHaveCount(0);
+
+  // The newest message and the composer stay visible above the sheet.
+  for (let count = 1; count <= 12; count += 1) await anna.write(`Line ${count}`);
+  await anna.sees('Line 12');
+  await page.getByRole('button', { name: 'Insert emoji' }).tap();
+  const newest = anna.log.getByRole('article').last();
+  await expect(newest).toContainText('Line 12');
+  await expect
+    .poll(async () => {
+      const [sheet, message, field] = [await picker.boundingBox(), await newest.boundingBox(), await anna.composer.boundingBox()];
+      return message.y > 56 && message.y + message.height <= field.y && field.y + field.height <= sheet.y;
+    })
+    .toBe(true);
+  await shoot(page, 'popover-emoji-composer-390');
+  await picker.getByRole('button', { name: 'Close', exact: true }).tap();
+  await expect.poll(async () => (await anna.composer.boundingBox()).y).toBeGreaterThan(700);
 });
 
 test('returns the focus from a thread to its message', async ({ arrive, register }) => {

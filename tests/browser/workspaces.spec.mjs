@@ -1,8 +1,8 @@
 // Workspaces from their creation to their deletion.
 
 import { Person } from '../clients/server.mjs';
-import { linkTo } from './mail.mjs';
-import { apiOf, expect, test } from './people.mjs';
+import { linksTo, verifyEmail } from './mail.mjs';
+import { apiOf, expect, PHONE, shoot, test } from './people.mjs';
 
 const SECTION = (page, name) => page.getByRole('region', { name, exact: true });
 
@@ -134,19 +134,11 @@ test('leaves a workspace that is deleted while writing', async ({ register, serv
   await expect(ben.page.getByRole('button', { name: 'Workspace: Home' })).toBeVisible();
 });
 
-/** Verifies the email address by the link in the mail. */
-async function verify(server, { page, email }) {
-  const token = new URL(await linkTo(server, email, 'verify-email'), server.url).searchParams.get('token');
-  const headers = { 'X-Natter-Transport': 'cookie', Origin: server.url };
-  const answer = await page.request.post(`${server.url}/r1/auth/verify-email`, { headers, data: { token } });
-  expect(answer.status()).toBe(200);
-}
-
 test('joins a workspace by email domain', async ({ arrive, server }) => {
   const anna = await arrive('Anna');
   const ben = await arrive('Ben');
-  await verify(server, anna);
-  await verify(server, ben);
+  await verifyEmail(server, anna);
+  await verifyEmail(server, ben);
   const { id } = await (await apiOf(server, anna)).call('POST', '/r1/workspaces', { name: 'Observatory' });
   await anna.page.goto(`/workspaces/${id}`);
   const general = SECTION(anna.page, 'Observatory');
@@ -192,4 +184,71 @@ test('invites people from the workspace menu', async ({ arrive, server }) => {
   await expect(dialog.getByText('Your link is ready')).toBeVisible();
   await expect(dialog.locator('.fresh code')).toContainText(`${server.url}/`);
   await anna.expectFlawless('the link of an invitation');
+});
+
+test('invites a pasted list and a CSV file of people', async ({ arrive, server }) => {
+  const anna = await arrive('Anna');
+  const { page } = anna;
+  await verifyEmail(server, anna);
+  const { id } = await (await apiOf(server, anna)).call('POST', '/r1/workspaces', { name: 'Lock Keepers' });
+  await page.goto(`/workspaces/${id}`);
+  const section = SECTION(page, 'Invitations');
+  await section.getByRole('button', { name: 'Invite' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Invite to Lock Keepers' });
+  const emails = dialog.getByRole('textbox', { name: 'Emails' });
+  await emails.fill('Mai and Tom');
+  await dialog.getByRole('button', { name: 'Send invitation' }).click();
+  await expect(emails).toHaveAttribute('aria-invalid', 'true');
+
+  // A list as it is copied from a mail, with names and one address twice, and a file of a spreadsheet.
+  const at = `${Date.now()}@example.test`;
+  const [mai, tom, liv] = ['mai', 'tom', 'liv'].map((name) => `${name}-${at}`);
+  await emails.fill(`Mai Tran <${mai}>, ${tom}; ${tom.toUpperCase()}\n${anna.email}`);
+  await expect(dialog.getByText('3 emails')).toBeVisible();
+  const chooser = page.waitForEvent('filechooser');
+  await dialog.getByRole('button', { name: 'Add from a file (CSV)' }).click();
+  const file = (name, text) => ({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
+  await (await chooser).setFiles(file('team.csv', `"Name","Email"\r\n"Dahl, Liv","${liv}"\r\n"Tran, Mai","${mai}"\r\n`));
+  await expect(dialog.getByText('4 emails')).toBeVisible();
+  await shoot(page, 'invite-many-1440');
+  await anna.expectFlawless('a list of addresses');
+  await dialog.getByRole('button', { name: 'Send 4 invitations' }).click();
+
+  // The address of a member is left, with the reason; the others get their links.
+  await expect(dialog.getByRole('alert')).toContainText('Sent: 3. Not sent: 1.');
+  await expect(dialog.getByRole('alert').getByRole('listitem')).toHaveText(`${anna.email}: Already a member`);
+  await expect(emails).toHaveValue(anna.email);
+  await anna.expectFlawless('an address that is not invited');
+  await page.keyboard.press('Escape');
+  await expect(dialog).toHaveCount(0);
+  const invited = section.getByRole('listitem');
+  await expect(invited).toHaveCount(3);
+  for (const email of [mai, tom, liv]) {
+    await expect(invited.filter({ hasText: email })).toHaveCount(1);
+    await expect.poll(() => linksTo(server, email, 'invite').length, email).toBe(1);
+  }
+  expect(linksTo(server, anna.email, 'invite')).toEqual([]);
+});
+
+test('says that a file has no addresses, and which people are invited already: phone', async ({ arrive, server }) => {
+  const anna = await arrive('Anna', PHONE);
+  const { page } = anna;
+  await verifyEmail(server, anna);
+  const api = await apiOf(server, anna);
+  const { id } = await api.call('POST', '/r1/workspaces', { name: 'Bridge' });
+  const email = `mai-${Date.now()}@example.test`;
+  await api.call('POST', `/r1/workspaces/${id}/invitations`, { email, role: 'member' });
+  await page.goto(`/workspaces/${id}`);
+  await SECTION(page, 'Invitations').getByRole('button', { name: 'Invite' }).tap();
+  const dialog = page.getByRole('dialog', { name: 'Invite to Bridge' });
+  const chooser = page.waitForEvent('filechooser');
+  await dialog.getByRole('button', { name: 'Add from a file (CSV)' }).tap();
+  await (await chooser).setFiles({ name: 'names.csv', mimeType: 'text/csv', buffer: Buffer.from('Mai\nTom\n') });
+  await expect(page.getByText('No emails found in names.csv.')).toBeVisible();
+  const other = `tom-${Date.now()}@example.test`;
+  await dialog.getByRole('textbox', { name: 'Emails' }).fill(`${email} ${other}`);
+  await dialog.getByRole('button', { name: 'Send 2 invitations' }).tap();
+  await expect(dialog.getByRole('alert').getByRole('listitem')).toHaveText(`${email}: Already invited`);
+  await shoot(page, 'invite-many-390');
+  await anna.expectFlawless('people who are invited already');
 });
