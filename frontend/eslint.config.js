@@ -112,6 +112,15 @@ export default ts.config(
   },
   {
     files: ['src/**'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        { object: 'URL', property: 'parse', message: 'Use #lib/util/parse-url.ts, which works in Safari 17 too.' }
+      ]
+    }
+  },
+  {
+    files: ['src/**'],
     ignores: ['src/lib/{util/browser-storage,i18n/locale}.ts', 'src/lib/testing/**', '**/*.test.ts'],
     rules: {
       'no-restricted-globals': [

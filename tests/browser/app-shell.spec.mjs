@@ -1,6 +1,6 @@
 // Frame of the app: groups, workspaces, palette, settings and devices.
 
-import { expect, PHONE, test, Visitor } from './people.mjs';
+import { expect, PHONE, shoot, test, Visitor } from './people.mjs';
 
 test('creates, renames, hands over and leaves a group live', { tag: '@gate' }, async ({ arrive }) => {
   const anna = await arrive('Anna');
@@ -253,4 +253,20 @@ test('completes and dismisses the first steps', async ({ arrive }) => {
   await page.getByRole('link', { name: 'Chats' }).click();
   await expect(page.getByRole('heading', { name: 'No conversation open' })).toBeVisible();
   await expect(steps).toHaveCount(0);
+});
+
+test('sends browsers that are too old to a page without scripts', async ({ browser, server }) => {
+  const context = await browser.newContext({ baseURL: server.url, ...PHONE });
+  await context.addInitScript(() => delete Map.groupBy);
+  const page = await context.newPage();
+  const failures = [];
+  page.on('console', (message) => message.type() === 'error' && failures.push(message.text()));
+  await page.goto('/c/somewhere');
+  await expect(page.getByRole('heading', { name: 'Your browser is too old for Natter' })).toBeVisible();
+  await expect(page.getByText('Dein Browser ist zu alt für Natter.')).toBeVisible();
+  // The policy of the page allows its styles.
+  await expect(page.locator('h1')).toHaveCSS('font-size', '22px');
+  expect(failures.filter((text) => /Content Security Policy/.test(text))).toEqual([]);
+  await shoot(page, 'old-browser-390');
+  await context.close();
 });

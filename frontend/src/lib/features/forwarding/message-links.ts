@@ -3,6 +3,7 @@ import { pathOf } from '#lib/util/address.ts';
 import type { Forwarded } from '#lib/api/types.ts';
 import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
 import type { Block, Inline } from '#lib/features/markdown/tree.ts';
+import { parseUrl } from '#lib/util/parse-url.ts';
 
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const PATH = new RegExp(`^/c/(${UUID})/m/(${UUID})/?$`);
@@ -12,7 +13,7 @@ const MAX_ITEMS = 3;
 
 /** Returns the message to which a URL leads; null if it leads elsewhere. */
 export function messageAt(href: string, origin: string = location.origin): Forwarded | null {
-  const url = URL.parse(href);
+  const url = parseUrl(href);
   if (url?.origin !== origin) return null;
   const [, conversationId, messageId] = PATH.exec(pathOf(url).toLowerCase()) ?? [];
   return conversationId && messageId ? { conversation_id: conversationId, message_id: messageId } : null;

@@ -1,4 +1,5 @@
 /** Finds the links of a text that will have a preview, by the rules of the server. */
+import { parseUrl } from '#lib/util/parse-url.ts';
 
 const MAX_ITEMS = 3;
 const LINK = /(?<![\p{L}\p{N}])https?:\/\/[^\s<>"]+/gu;
@@ -22,7 +23,7 @@ function linksIn(line: string): URL[] {
   const parts = line.split('`').filter((_, at) => at % 2 === 0);
   const links = parts.flatMap((part) => [...part.matchAll(LINK)]);
   return links.flatMap(([link]) => {
-    const url = URL.parse(link.replace(TRAILING_PUNCTUATION, ''));
+    const url = parseUrl(link.replace(TRAILING_PUNCTUATION, ''));
     return url?.hostname.includes('.') ? [url] : [];
   });
 }

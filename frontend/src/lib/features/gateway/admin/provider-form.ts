@@ -1,4 +1,5 @@
 import { m } from '#lib/paraglide/messages.js';
+import { parseUrl } from '#lib/util/parse-url.ts';
 
 /** Allowed provider names. A name is part of URLs and of model names. */
 const NAME = /^[a-z\d_-]{1,40}$/;
@@ -10,7 +11,7 @@ export function nameProblem(value: string): string | undefined {
 /** Returns a message about an invalid base URL; undefined if it is valid. An empty value stands for the default URL of the provider's kind. */
 export function baseUrlProblem(value: string): string | undefined {
   if (value.trim() === '') return undefined;
-  const url = URL.parse(value.trim());
+  const url = parseUrl(value.trim());
   return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.provider_url_wrong();
 }
 

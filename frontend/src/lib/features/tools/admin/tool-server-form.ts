@@ -1,4 +1,5 @@
 import { m } from '#lib/paraglide/messages.js';
+import { parseUrl } from '#lib/util/parse-url.ts';
 
 /** Secret that is passed to a tool server as HTTP header or environment variable. */
 export interface Secret {
@@ -9,7 +10,7 @@ export interface Secret {
 }
 
 export function urlProblem(value: string): string | undefined {
-  const url = URL.parse(value.trim());
+  const url = parseUrl(value.trim());
   return url && ['https:', 'http:'].includes(url.protocol) ? undefined : m.mcp_url_wrong();
 }
 
