@@ -79,6 +79,7 @@ test(
     await expect(incidents.first()).toContainText('Jobs failed');
     await expect(incidents.last()).toContainText('Redis can’t be reached');
     await expect(incidents.last()).toContainText('Reported by 2 instances');
+    await expect(incidents.last()).toContainText('Lasted 2 min');
     // The incident says how many were affected.
     await expect(incidents.first()).toContainText('1 job needed attention.');
     await expect(incidents.last()).toContainText(
@@ -161,6 +162,10 @@ test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
     about: { letter: 'verification', 'to.user': '019aa000-0000-7000-8000-000000000002' }
   };
   let items = [job];
+  let dead = 1;
+  await page.route(/\/r1\/admin\/job_kinds/, (route) =>
+    route.fulfill({ json: { success: true, data: [{ kind: 'mail', dead, due: 0, running: 0 }] } })
+  );
   await page.route(/\/r1\/admin\/jobs\?/, (route) => {
     const shown = new URL(route.request().url()).searchParams.get('status') === 'running' ? [] : items;
     return route.fulfill({
@@ -180,21 +185,21 @@ test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
     return route.fulfill({ json: { success: true, data: { deleted: 2 } } });
   });
   await page.goto('/admin/jobs?status=dead');
-  const row = page.getByRole('row').filter({ hasText: 'mail' });
+  const row = page.getByRole('row').filter({ hasText: 'Email' });
   await expect(row).toContainText('connection refused');
   await admin.expectFlawless('failed jobs');
-  await row.getByRole('button', { name: 'Details of mail' }).click();
-  await expect(page.getByRole('dialog')).toContainText('verification');
+  await row.getByRole('button', { name: 'Details of “Email”' }).click();
+  await expect(page.getByRole('dialog', { name: 'Job: Email' })).toContainText('verification');
   await admin.expectFlawless('the details of a job');
   await page.keyboard.press('Escape');
-  await row.getByRole('button', { name: 'Try mail again' }).click();
+  await row.getByRole('button', { name: 'Try “Email” again' }).click();
   await expect(page.getByText('No failed jobs.')).toBeVisible();
   items = [job];
   await page.getByLabel('Filter by state').selectOption({ label: 'Running' });
   await expect(page).toHaveURL(/status=running/);
   await expect(page.getByText('No jobs. Everything is done.')).toBeVisible();
   await page.getByLabel('Filter by state').selectOption({ label: 'All jobs' });
-  await row.getByRole('button', { name: 'Delete mail' }).click();
+  await row.getByRole('button', { name: 'Delete “Email”' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
   await expect(row).toHaveCount(0);
   await page.getByRole('button', { name: 'Try all again' }).click();
@@ -202,6 +207,11 @@ test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
   await page.getByRole('button', { name: 'Delete failed jobs' }).click();
   await page.getByRole('alertdialog').getByRole('button', { name: 'Delete' }).click();
   await expect(page.getByText('Jobs deleted: 2')).toBeVisible();
+  // Without failed jobs there is nothing to try again or delete.
+  dead = 0;
+  await page.getByLabel('Filter by kind').selectOption({ label: 'Email' });
+  await expect(page.getByRole('button', { name: 'Delete failed jobs' })).toBeDisabled();
+  await expect(page.getByRole('button', { name: 'Try all again' })).toBeDisabled();
   const path = `/r1/admin/jobs/${job.id}`;
   expect(done).toEqual([`POST ${path}/requeue`, `DELETE ${path}`, 'POST /r1/admin/jobs/requeue', 'DELETE all']);
   // A state that only a newer server knows is shown as it is.
@@ -218,9 +228,9 @@ test('finds, requeues and deletes dead jobs', async ({ browser, server }) => {
   const { width, height } = await row.getByText('connection refused').boundingBox();
   expect(width).toBeGreaterThan(150);
   expect(height).toBeLessThan(100);
-  await expect(row.getByRole('button', { name: 'Try mail again' })).toBeHidden();
+  await expect(row.getByRole('button', { name: 'Try “Email” again' })).toBeHidden();
   await admin.expectFlawless('jobs on a phone');
-  await row.getByRole('button', { name: 'Details of mail' }).click();
+  await row.getByRole('button', { name: 'Details of “Email”' }).click();
   await expect(page.getByRole('dialog').getByText('connection refused')).toHaveCSS('white-space-collapse', 'preserve');
   await admin.expectFlawless('the details of a job on a phone');
   await page.getByRole('dialog').getByRole('button', { name: 'Try again' }).click();

@@ -1,12 +1,21 @@
 import { expect, it } from 'vitest';
 import type { Incident } from '../api.ts';
-import { impactWords, incidentWords, summary, timesOf } from './figure-labels.ts';
+import { impactWords, incidentWords, lengthOf, summary, timesOf } from './figure-labels.ts';
 
 it('sums counters and takes the maximum of gauges', () => {
   expect(summary('messages', [1, null, 4])).toBe(5);
   expect(summary('connections', [1, null, 4])).toBe(4);
   expect(summary('latency_ms', [null])).toBe(0);
 });
+
+it.each([
+  ['2026-11-22T10:00:00.000Z', '1 s'],
+  ['2026-11-22T10:00:12.000Z', '12 s'],
+  ['2026-11-22T10:05:00.000Z', '5 min'],
+  ['2026-11-22T13:10:00.000Z', '3 hr']
+])('names the duration of an incident that ended at %s', (end, length) =>
+  expect(lengthOf('2026-11-22T10:00:00.000Z', end)).toBe(length)
+);
 
 it('labels each value by the start of its interval', () => {
   const times = timesOf({

@@ -1,6 +1,8 @@
 /** Labels and formats of console metrics. */
+import { waitText } from '#lib/api/wait-labels.ts';
 import type { FigureName, Figures, FiguresRange, Incident, IncidentKind } from '../api.ts';
 import { clock, dateFormat } from '#lib/i18n/dates.ts';
+import { getLocale } from '#lib/i18n/locale.ts';
 import { credits } from '#lib/i18n/credits.ts';
 import { count, tokens } from '#lib/i18n/amounts.ts';
 import { lookUp } from '#lib/util/enum-lookup.ts';
@@ -64,6 +66,14 @@ const INCIDENTS: Record<IncidentKind, { what: (of: { name: string }) => string; 
 export function incidentWords({ kind, detail }: Incident): { what: string; next: string } {
   const words = lookUp(INCIDENTS, kind);
   return words ? { what: words.what({ name: detail ?? '' }), next: words.next() } : { what: kind, next: '' };
+}
+
+/** Short duration between two times, such as “12 s”, “5 min” or “3 hr”. */
+export function lengthOf(from: string, to: string): string {
+  const seconds = Math.max(1, (Date.parse(to) - Date.parse(from)) / 1_000);
+  if (seconds < 2 * 3_600) return waitText(seconds);
+  const format = new Intl.NumberFormat(getLocale(), { style: 'unit', unit: 'hour', maximumFractionDigits: 0 });
+  return format.format(seconds / 3_600);
 }
 
 interface Amount {
