@@ -394,6 +394,7 @@ async fn administrators_list_conversations_with_sizes_and_without_content() {
     assert!(!all.to_string().to_lowercase().contains("secret"), "{all:#}");
     // The titles of assistant chats reveal questions, so they are neither shown nor searched.
     assert_eq!(list("kind=assistant").await["items"][0]["title"], json!(null));
+    assert_eq!(list("kind=assistant").await["items"][0]["owner"]["id"], anna.id);
     assert_eq!(list("q=secret").await["items"], json!([]));
     assert_eq!(list(&format!("q={single}")).await["items"][0]["members"], 2);
     assert_eq!(list(&format!("workspace_id={place}&kind=private_channel")).await["items"].as_array().unwrap().len(), 1);

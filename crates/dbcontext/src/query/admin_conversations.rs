@@ -63,8 +63,8 @@ impl From<ConversationRow> for AdminConversation {
     }
 }
 
-/// Condition that selects channels and groups: they have titles chosen by users, and an owner. The
-/// title of an assistant chat is derived from its first question, so it is not shown.
+/// Condition that selects channels and groups: they have titles chosen by users. The title of an
+/// assistant chat is derived from its first question, so it is not shown.
 const CHANNEL_OR_GROUP: &str = "c.kind NOT IN ('single', 'assistant')";
 
 /// Lists at most `most` conversations, newest first. Ordered by id, so that a page is read from the
@@ -119,7 +119,7 @@ async fn read<C: ConnectionTrait>(
            (SELECT CAST(COALESCE(SUM(f.size), 0) AS BIGINT) FROM message_uploads f WHERE f.conversation_id = c.id) AS stored_bytes \
          FROM (SELECT * FROM conversations c WHERE {wanted}) c \
          JOIN workspaces w ON w.id = c.workspace_id LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
-         LEFT JOIN conversation_members o ON o.conversation_id = c.id AND NOT o.is_deleted AND {CHANNEL_OR_GROUP} \
+         LEFT JOIN conversation_members o ON o.conversation_id = c.id AND NOT o.is_deleted AND c.kind <> 'single' \
            AND (CASE o.role WHEN 'owner' THEN 0 ELSE 1 END) = 0 \
          LEFT JOIN users owner ON owner.id = o.user_id AND NOT owner.is_deleted ORDER BY c.id DESC"
     );
