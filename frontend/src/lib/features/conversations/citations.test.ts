@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { pdfUrl, textUrl } from '#lib/api/files.ts';
 import { markCitations } from './citations.ts';
-import { fragmentOf, isPdf, isDisplayedVerbatim, overlapOf } from './logic/citation-labels.ts';
+import { fragmentOf, isPdf, isDisplayedVerbatim, overlapOf, passageText } from './logic/citation-labels.ts';
 import { parse } from '#lib/features/markdown/parse.ts';
 import type { Block, Inline } from '#lib/features/markdown/tree.ts';
 
@@ -68,4 +68,9 @@ it('links to the line of a text file', () => {
   expect(fragmentOf(`${'word '.repeat(40)}\nnext`)).toBe(`#:~:text=${'word%20'.repeat(23)}word`);
   expect(fragmentOf('🚀'.repeat(200) + 'a')).toBe(`#:~:text=${encodeURIComponent('🚀'.repeat(120))}`);
   expect(fragmentOf('---\n')).toBe('');
+});
+
+it('shows passages of Markdown files without the marks of headings', () => {
+  expect(passageText('## Laptops\nIssue #4 # 5\n###### Phones', 'devices.MD')).toBe('Laptops\nIssue #4 # 5\nPhones');
+  expect(passageText('# comment', 'script.py')).toBe('# comment');
 });

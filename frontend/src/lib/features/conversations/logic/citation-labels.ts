@@ -60,6 +60,11 @@ function encodeFragment(text: string): string {
   return encodeURIComponent(text).replaceAll('-', '%2D');
 }
 
+/** Text of a passage without the marks of Markdown headings. */
+export function passageText(text: string, fileName: string): string {
+  return /\.(md|markdown)$/i.test(fileName) ? text.replaceAll(/^#{1,6}[ \t]+/gm, '') : text;
+}
+
 /** Number of characters that the end of `first` and the start of `second` share. Consecutive chunks of a file overlap. */
 export function overlapOf(first: string, second: string): number {
   for (let length = Math.min(first.length, second.length); length > 0; length -= 1)
