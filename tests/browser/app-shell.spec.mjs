@@ -1,6 +1,6 @@
 // Frame of the app: groups, workspaces, palette, settings and devices.
 
-import { expect, PHONE, shoot, test, Visitor } from './people.mjs';
+import { apiOf, expect, PHONE, shoot, test, Visitor } from './people.mjs';
 
 test('creates, renames, hands over and leaves a group live', { tag: '@gate' }, async ({ arrive }) => {
   const anna = await arrive('Anna');
@@ -270,3 +270,36 @@ test('sends browsers that are too old to a page without scripts', async ({ brows
   await shoot(page, 'old-browser-390');
   await context.close();
 });
+
+for (const [what, script] of Object.entries({
+  'is blocked': () => {
+    const refuse = () => {
+      throw new DOMException('Access is denied.', 'SecurityError');
+    };
+    for (const name of ['localStorage', 'sessionStorage', 'indexedDB'])
+      Object.defineProperty(window, name, { get: refuse });
+  },
+  'is full': () => {
+    Storage.prototype.setItem = () => {
+      throw new DOMException('The quota has been exceeded.', 'QuotaExceededError');
+    };
+  }
+}))
+  test(`sends messages if the storage of the browser ${what}`, async ({ browser, register, server }) => {
+    const ben = await register('Ben');
+    const context = await browser.newContext({ baseURL: server.url });
+    await context.addInitScript(script);
+    const anna = new Visitor(await context.newPage(), 'Anna');
+    await anna.register(server);
+    await anna.open();
+    await anna.openChatWith(ben);
+    await anna.write('without a storage');
+    await anna.sees('without a storage');
+    const id = anna.page.url().split('/').at(-1);
+    const api = await apiOf(server, ben);
+    await expect
+      .poll(async () => (await api.call('GET', `/r1/conversations/${id}/messages`)).items.map(({ content }) => content))
+      .toContain('without a storage');
+    await anna.expectFlawless('a conversation without storage');
+    await context.close();
+  });
