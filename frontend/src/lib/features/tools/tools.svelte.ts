@@ -43,8 +43,8 @@ export class ToolServersStore {
     return this.#upsert(await this.#api.patch(`/admin/mcp_servers/${id}`, input));
   }
 
-  setMode(id: Id, tool: string, mode: ToolMode): Promise<ToolServer> {
-    return this.change(id, { modes: { [tool]: mode } });
+  setModes(id: Id, tools: readonly string[], mode: ToolMode): Promise<ToolServer> {
+    return this.change(id, { modes: Object.fromEntries(tools.map((tool) => [tool, mode])) });
   }
 
   async remove(id: Id): Promise<void> {
