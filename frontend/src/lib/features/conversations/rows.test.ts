@@ -49,6 +49,15 @@ describe('RowBuilder', () => {
     expect(shape(new RowBuilder().build(entries, [], { me, unreadFrom: 3 }))).toEqual(['dht', 'dht', 'uht', 'ht']);
   });
 
+  it('starts a group after a message with replies, also when the first reply arrives', () => {
+    const thread = { reply_count: 1, last_reply_at: at('09:01:00').created_at } as Message['thread'];
+    const entries = [entry(1, at('09:00:00')), entry(2, at('09:00:10')), entry(3, at('09:00:20'))];
+    const builder = new RowBuilder();
+    expect(shape(builder.build(entries, [], reader))).toEqual(['dh', '', 't']);
+    const replied = entries.with(0, entry(1, { ...at('09:00:00'), thread }));
+    expect(shape(builder.build(replied, [], reader))).toEqual(['dht', 'h', 't']);
+  });
+
   it('keeps the key of an own message when its event arrives', () => {
     const builder = new RowBuilder();
     const before = builder.build([], [outgoing('a')], reader);
