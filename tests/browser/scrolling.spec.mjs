@@ -46,6 +46,51 @@ for (const [size, options] of SIZES)
     }
   });
 
+for (const [size, options] of [SIZES[2], SIZES[4]])
+  test(`shows messages to which search, pins and notifications lead: ${size}`, async ({ arrive, register, server }) => {
+    const [anna, ben] = [await arrive('Anna', options), await register('Ben')];
+    await anna.openChatWith(ben);
+    const { page } = anna;
+    const id = new URL(page.url()).pathname.split('/').at(-1);
+    const [hers, his] = [await apiOf(server, anna), await apiOf(server, ben)];
+    const sent = [];
+    for (let n = 0; n < 60; n += 1) {
+      const special = { 20: 'the lanternfish glows', 30: 'the bridge opens at six', 40: 'tea at the pier' }[n];
+      sent.push(await (n === 40 ? hers : his).send(id, special ? `${textOf(n)}\n\n${special}` : textOf(n)));
+    }
+    await hers.call('PUT', `/r1/messages/${sent[30].id}/pin`);
+    await his.call('PUT', `/r1/messages/${sent[40].id}/reactions/${encodeURIComponent('🎉')}`, {});
+    const expectFound = async (text) => {
+      const target = anna.log.locator('article', { hasText: text });
+      await expect(target).toHaveClass(/\bfound\b/);
+      const log = await anna.log.elementHandle();
+      await expect.poll(() => isInView(log, target), text).toBe(true);
+      // It stays when a message arrives.
+      await his.send(id, `later than ${text}`);
+      await expect(page.getByRole('button', { name: /new message/ })).toBeVisible();
+      expect(await isInView(log, target), text).toBe(true);
+    };
+
+    await expect(async () => {
+      await page.goto('/search?q=lanternfish');
+      await expect(page.getByRole('link', { name: /lanternfish/ })).toBeVisible({ timeout: 2_000 });
+    }).toPass();
+    await page.getByRole('link', { name: /lanternfish/ }).click();
+    await expectFound('the lanternfish glows');
+
+    await page.goto('/activity');
+    await page.getByRole('link', { name: /reacted/ }).click();
+    await expectFound('tea at the pier');
+
+    const header = page.getByRole('main').locator('header');
+    if (size === 'phone') {
+      await header.getByRole('button', { name: 'More actions' }).tap();
+      await page.getByRole('menuitem', { name: 'Pinned and saved' }).tap();
+    } else await header.getByRole('button', { name: 'Pinned messages' }).click();
+    await page.getByRole('button', { name: /the bridge opens at six/ }).click();
+    await expectFound('the bridge opens at six');
+  });
+
 for (const [size, options] of SIZES)
   test(`follows a long answer to its last button: ${size}`, async ({ arrive, upstream }) => {
     const anna = await arrive('Anna', options);
