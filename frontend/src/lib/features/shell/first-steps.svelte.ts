@@ -19,14 +19,16 @@ const DISMISSED_KEY = 'first-steps';
 /** Age in milliseconds up to which an account counts as new. */
 const NEW_FOR = 14 * 86_400_000;
 
-/** Steps, with whether each is done, derived from the user's conversations. */
-export function stepsOf(conversations: readonly Conversation[], notifying: Notifying): Step[] {
+/** Steps, with whether each is done, derived from the user's conversations. Without the right to invite people, that step is left out. */
+export function stepsOf(conversations: readonly Conversation[], notifying: Notifying, mayInvite = true): Step[] {
   const among = (isIt: (conversation: Conversation) => boolean) => conversations.some(isIt);
   const isBegun = ({ last_message }: Conversation) => last_message !== null;
   const steps: Step[] = [
     { id: 'account', isDone: true },
     { id: 'assistant', isDone: among((one) => isAssistantChat(one) && isBegun(one)) },
-    { id: 'people', isDone: among((one) => !isPersonal(one) && one.member_count > 1) },
+    ...(mayInvite
+      ? [{ id: 'people' as const, isDone: among((one) => !isPersonal(one) && one.member_count > 1) }]
+      : []),
     { id: 'chat', isDone: among((one) => !isPersonal(one) && !isChannel(one) && isBegun(one)) },
     { id: 'channel', isDone: among((one) => isChannel(one) && !one.is_default) }
   ];
@@ -43,16 +45,17 @@ export function isNewcomer({ conversations, session }: Pick<App, 'conversations'
 
 export class FirstStepsStore {
   #notifying = $state<Notifying>(notifyingHere());
-  readonly #app: Pick<App, 'conversations' | 'session'>;
+  readonly #app: Pick<App, 'conversations' | 'session' | 'workspaces'>;
   readonly #dismissed: DismissedNotesStore;
 
-  constructor(app: Pick<App, 'conversations' | 'session'>, dismissed: DismissedNotesStore) {
+  constructor(app: Pick<App, 'conversations' | 'session' | 'workspaces'>, dismissed: DismissedNotesStore) {
     this.#app = app;
     this.#dismissed = dismissed;
   }
 
   get items(): readonly Step[] {
-    return stepsOf(this.#app.conversations.joined(undefined), this.#notifying);
+    const { conversations, workspaces } = this.#app;
+    return stepsOf(conversations.joined(undefined), this.#notifying, workspaces.mayInvite);
   }
 
   get isShown(): boolean {

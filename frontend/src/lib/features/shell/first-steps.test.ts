@@ -28,6 +28,12 @@ it.each<[string, Conversation[], StepId[]]>([
   expect(done(...conversations)).toEqual(['account', ...steps]);
 });
 
+it('leaves out inviting people for those who may not', () => {
+  const names = (mayInvite: boolean) => stepsOf([], null, mayInvite).map(({ id }) => id);
+  expect(names(true)).toContain('people');
+  expect(names(false)).not.toContain('people');
+});
+
 it('includes notifications only if the browser supports them', () => {
   const last = (notifying: 'granted' | 'default' | null) => stepsOf([], notifying).at(-1);
   expect(last(null)?.id).toBe('channel');
@@ -37,6 +43,7 @@ it('includes notifications only if the browser supports them', () => {
 
 function stepsIn({ conversations = [general], isEmpty = true, isLoaded = true, age = 0 } = {}) {
   const app = {
+    workspaces: { mayInvite: true },
     conversations: { joined: () => conversations, isEmpty, isLoaded },
     session: { account: { created_at: new Date(Date.now() - age * 86_400_000).toISOString() } }
   };
