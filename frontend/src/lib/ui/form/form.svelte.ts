@@ -82,7 +82,7 @@ export class Form<Field extends string> {
       }
     }
     const field = error instanceof ApiError ? FIELD_OF[error.code] : undefined;
-    if (field !== undefined && field in this.values) {
+    if (!isPlaced && field !== undefined && field in this.values) {
       this.errors[field as Field] = errorMessage(error);
       isPlaced = true;
     }

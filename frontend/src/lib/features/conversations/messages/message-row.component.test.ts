@@ -53,7 +53,7 @@ it('is an article with the sender and the time', async () => {
 it('can be translated by the browser, but for names and code', async () => {
   const { stage } = await renderMessage(messageOf('The tide rises at `six`'));
   const isTranslated = (selector: string) => stage.querySelector<HTMLElement>(selector)?.translate;
-  await expect.element(page.getByText('The tide rises')).toBeVisible();
+  await expect.element(article).toMatchTextContent('The tide rises at six');
   expect(['.who', '.av', 'code', '.prose p'].map(isTranslated)).toEqual([false, false, false, true]);
 });
 
