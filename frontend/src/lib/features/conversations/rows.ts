@@ -266,7 +266,7 @@ function startsGroup(
     // The first reply after the first message of a thread starts a new group.
     previous.threadId !== view.threadId ||
     // The link to a thread separates its message from the next one, which would look like a reply.
-    (previous.thread?.reply_count ?? 0) > 0 ||
+    !!previous.thread?.reply_count ||
     view.time - previous.time > JOIN_WITHIN ||
     view.time - (start?.time ?? view.time) > GROUP_WITHIN ||
     startsDay(previous, view) ||
