@@ -22,53 +22,54 @@ async function confirm({ page }, link) {
   await page.getByRole('button', { name: 'Confirm', exact: true }).click();
 }
 
-test('changes the email address once both addresses have confirmed', { tag: '@gate' }, async ({
-  arrive,
-  browser,
-  server
-}) => {
-  const anna = await arrive('Anna');
-  await verifyEmail(server, anna);
-  const email = nextOf(anna);
-  const { profile, dialog } = await request(anna, email);
-  await expect(dialog).toHaveCount(0);
-  const status = profile.getByRole('status');
-  await expect(status).toContainText(`Changing to ${email}. Open the links we sent there and to ${anna.email}`);
-  await shoot(anna.page, 'email-change-1440');
-  await anna.expectFlawless('a change that waits');
+test(
+  'changes the email address once both addresses have confirmed',
+  { tag: '@gate' },
+  async ({ arrive, browser, server }) => {
+    const anna = await arrive('Anna');
+    await verifyEmail(server, anna);
+    const email = nextOf(anna);
+    const { profile, dialog } = await request(anna, email);
+    await expect(dialog).toHaveCount(0);
+    const status = profile.getByRole('status');
+    await expect(status).toContainText(`Changing to ${email}. Open the links we sent there and to ${anna.email}`);
+    await shoot(anna.page, 'email-change-1440');
+    await anna.expectFlawless('a change that waits');
 
-  // The links are opened on another device, on which nobody is signed in.
-  const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
-  const other = new Visitor(await context.newPage(), 'Other');
-  const fromNew = await linkTo(server, email, 'confirm-email');
-  const fromCurrent = await linkTo(server, anna.email, 'confirm-email');
-  await confirm(other, fromNew);
-  await expect(other.page.getByRole('heading', { name: 'Confirmed. One more step' })).toBeFocused();
-  await expect(other.page.getByText('Now open the link we sent to your current email.')).toBeVisible();
-  await other.expectFlawless('the first confirmation');
-  // The settings follow. Until both have confirmed, the previous address stays.
-  await expect(status).toContainText(`Changing to ${email}. Open the link we sent to ${anna.email}`);
-  await expect(profile.getByText(anna.email, { exact: true })).toBeVisible();
+    // The links are opened on another device, on which nobody is signed in.
+    const context = await browser.newContext({ baseURL: server.url, viewport: DESKTOP });
+    const other = new Visitor(await context.newPage(), 'Other');
+    const fromNew = await linkTo(server, email, 'confirm-email');
+    const fromCurrent = await linkTo(server, anna.email, 'confirm-email');
+    await confirm(other, fromNew);
+    await expect(other.page.getByRole('heading', { name: 'Confirmed. One more step' })).toBeFocused();
+    await expect(other.page.getByText('Now open the link we sent to your current email.')).toBeVisible();
+    await other.expectFlawless('the first confirmation');
+    // The settings follow. Until both have confirmed, the previous address stays.
+    await expect(status).toContainText(`Changing to ${email}. Open the link we sent to ${anna.email}`);
+    await expect(profile.getByText(anna.email, { exact: true })).toBeVisible();
 
-  await confirm(other, fromCurrent);
-  await expect(other.page.getByRole('heading', { name: 'Email changed' })).toBeFocused();
-  await expect(other.page.getByText(`From now on, sign in with ${email}.`)).toBeVisible();
-  await other.expectFlawless('the second confirmation');
-  await expect(status).toHaveCount(0);
-  await expect(profile.getByText(email, { exact: true })).toBeVisible();
-  const notices = () => server.mails.filter(({ to, subject }) => to.includes(anna.email) && /was changed$/.test(subject));
-  await expect.poll(() => notices().length, 'the previous address is informed').toBe(1);
-  expect(notices()[0].text).toContain(email);
+    await confirm(other, fromCurrent);
+    await expect(other.page.getByRole('heading', { name: 'Email changed' })).toBeFocused();
+    await expect(other.page.getByText(`From now on, sign in with ${email}.`)).toBeVisible();
+    await other.expectFlawless('the second confirmation');
+    await expect(status).toHaveCount(0);
+    await expect(profile.getByText(email, { exact: true })).toBeVisible();
+    const notices = () =>
+      server.mails.filter(({ to, subject }) => to.includes(anna.email) && /was changed$/.test(subject));
+    await expect.poll(() => notices().length, 'the previous address is informed').toBe(1);
+    expect(notices()[0].text).toContain(email);
 
-  await other.page.getByRole('link', { name: 'Sign in' }).click();
-  await other.fillSignIn(anna.email);
-  await expect(other.page.getByRole('alert')).toBeVisible();
-  other.email = email;
-  await other.signIn();
-  await confirm(other, fromNew);
-  await expect(other.page.getByRole('heading', { name: 'This link no longer works' })).toBeFocused();
-  await context.close();
-});
+    await other.page.getByRole('link', { name: 'Sign in' }).click();
+    await other.fillSignIn(anna.email);
+    await expect(other.page.getByRole('alert')).toBeVisible();
+    other.email = email;
+    await other.signIn();
+    await confirm(other, fromNew);
+    await expect(other.page.getByRole('heading', { name: 'This link no longer works' })).toBeFocused();
+    await context.close();
+  }
+);
 
 test('refuses addresses that cannot be used, and cancels a change: phone', async ({ arrive, register, server }) => {
   const [anna, ben] = [await arrive('Anna', PHONE), await register('Ben')];

@@ -127,7 +127,11 @@ test('shows popovers as sheets on a phone, with quick reactions on top of the ac
   await expect(newest).toContainText('Line 12');
   await expect
     .poll(async () => {
-      const [sheet, message, field] = [await picker.boundingBox(), await newest.boundingBox(), await anna.composer.boundingBox()];
+      const [sheet, message, field] = [
+        await picker.boundingBox(),
+        await newest.boundingBox(),
+        await anna.composer.boundingBox()
+      ];
       return message.y > 56 && message.y + message.height <= field.y && field.y + field.height <= sheet.y;
     })
     .toBe(true);

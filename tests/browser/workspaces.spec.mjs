@@ -208,7 +208,9 @@ test('invites a pasted list and a CSV file of people', async ({ arrive, server }
   const chooser = page.waitForEvent('filechooser');
   await dialog.getByRole('button', { name: 'Add from a file (CSV)' }).click();
   const file = (name, text) => ({ name, mimeType: 'text/csv', buffer: Buffer.from(text) });
-  await (await chooser).setFiles(file('team.csv', `"Name","Email"\r\n"Dahl, Liv","${liv}"\r\n"Tran, Mai","${mai}"\r\n`));
+  await (
+    await chooser
+  ).setFiles(file('team.csv', `"Name","Email"\r\n"Dahl, Liv","${liv}"\r\n"Tran, Mai","${mai}"\r\n`));
   await expect(dialog.getByText('4 emails')).toBeVisible();
   await shoot(page, 'invite-many-1440');
   await anna.expectFlawless('a list of addresses');

@@ -26,9 +26,7 @@ export function stepsOf(conversations: readonly Conversation[], notifying: Notif
   const steps: Step[] = [
     { id: 'account', isDone: true },
     { id: 'assistant', isDone: among((one) => isAssistantChat(one) && isBegun(one)) },
-    ...(mayInvite
-      ? [{ id: 'people' as const, isDone: among((one) => !isPersonal(one) && one.member_count > 1) }]
-      : []),
+    ...(mayInvite ? [{ id: 'people' as const, isDone: among((one) => !isPersonal(one) && one.member_count > 1) }] : []),
     { id: 'chat', isDone: among((one) => !isPersonal(one) && !isChannel(one) && isBegun(one)) },
     { id: 'channel', isDone: among((one) => isChannel(one) && !one.is_default) }
   ];

@@ -17,5 +17,7 @@ it('shows the code of an error at the field that it is about', async () => {
 
 it('prefers the text of the field to that of the code', async () => {
   const fields = [{ field: 'email', code: 'email_taken', message: 'Another account uses this email' }];
-  expect(await refused(new ApiError(409, 'email_taken', 'Taken.', 'r', fields))).toBe('Another account uses this email');
+  expect(await refused(new ApiError(409, 'email_taken', 'Taken.', 'r', fields))).toBe(
+    'Another account uses this email'
+  );
 });
