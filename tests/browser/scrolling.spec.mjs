@@ -46,7 +46,7 @@ for (const [size, options] of SIZES)
     }
   });
 
-for (const [size, options] of [SIZES[2], SIZES[4]])
+for (const [size, options] of [SIZES[1], SIZES[2], SIZES[4]])
   test(`shows messages to which search, pins and notifications lead: ${size}`, async ({ arrive, register, server }) => {
     const [anna, ben] = [await arrive('Anna', options), await register('Ben')];
     await anna.openChatWith(ben);
