@@ -158,7 +158,7 @@ pub struct AdminConversation {
     #[schema(required)]
     pub title: Option<String>,
     pub workspace: WorkspaceReference,
-    /// Owner, or the person of a chat with an assistant; null if the conversation has none.
+    /// Owner; null if the conversation has none.
     #[schema(required)]
     pub owner: Option<AdminOwner>,
     /// True for the default channel: all members are in it, and it can't be deleted.

@@ -333,8 +333,8 @@ impl Endpoint for RemoveMcpServer {
 /// Refresh the tools of an MCP server
 ///
 /// The tools are stored until the next refresh. If the server can't be reached, `error` has the
-/// reason. A new tool needs no confirmation (`auto`) if the server declares it read-only; otherwise
-/// the user who asked must confirm each call (`ask`).
+/// reason. The user who asked must confirm each call of a new tool (`ask`), even if the server
+/// declares it read-only.
 #[endpoint(POST "/r1/admin/mcp_servers/{id}/refresh", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for RefreshMcpServer {
     type Request = McpServerRequest;
