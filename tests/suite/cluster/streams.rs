@@ -9,7 +9,7 @@ fn positions(streamed: &[(String, support::Value)]) -> HashMap<String, Vec<i64>>
     let mut found: HashMap<String, Vec<i64>> = HashMap::new();
     for (_, event) in streamed {
         let conversation = event["payload"]["conversation_id"].as_str().unwrap().to_owned();
-        found.entry(conversation).or_default().push(event["payload"]["seq"].as_i64().unwrap());
+        found.entry(conversation).or_default().push(event["payload"]["seq"].as_i64().unwrap_or(0));
     }
     found
 }
