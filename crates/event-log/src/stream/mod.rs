@@ -11,10 +11,10 @@ mod message;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use appcore::{AppError, ConversationId, Secret, WorkspaceId, view::EventStreamState};
+use appcore::{AppError, ConversationId, Secret, Timestamp, WorkspaceId, view::EventStreamState};
 use async_trait::async_trait;
 use dbcontext::{entity::conversation_event, query};
 use jobs::catch_panic;
@@ -28,10 +28,10 @@ use crate::{EventLogService, events::log};
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Interval at which another instance tries to become the publisher, and delay after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// Duration of the publisher's lease. It is renewed in each round.
+/// Duration of the publisher's lease. It is renewed when half of it has passed.
 const LEASE: Duration = Duration::from_secs(15);
-/// Timeout of a round, below the duration of the lease.
-const ROUND_TIMEOUT: Duration = Duration::from_secs(10);
+/// Timeout of a round, below half of the lease: a lease that isn't renewed at the start of the round outlasts the round.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(7);
 /// Maximum number of batches per round.
 const MAX_BATCHES: u32 = 256;
 /// Maximum number of events per round, unless a single batch has more. A broker that syncs each message takes some seconds.
@@ -84,7 +84,7 @@ pub async fn last_error(service: &EventLogService) -> Result<Option<String>, App
 }
 
 async fn run(service: Arc<EventLogService>, url: Secret) {
-    let mut publisher = Publisher { broker: None, url };
+    let mut publisher = Publisher { broker: None, url, lease: None };
     let mut is_failing = false;
     while !service.stopping.is_cancelled() {
         let round = tokio::time::timeout(ROUND_TIMEOUT, catch_panic(publisher.run_round(&service))).await;
@@ -100,6 +100,7 @@ async fn run(service: Arc<EventLogService>, url: Secret) {
             Ok(Round::NotPublisher) => RETRY_INTERVAL,
             Err(error) => {
                 publisher.broker = None;
+                publisher.lease = None;
                 metrics().events.record_stream_failure();
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::warn!(%error, "event stream interrupted, events wait in the database");
@@ -133,15 +134,47 @@ struct Publisher {
     /// Connection; `None` at first and after a failure.
     broker: Option<Box<dyn Broker>>,
     url: Secret,
+    /// Lease of this instance; `None` if it must be acquired.
+    lease: Option<Lease>,
+}
+
+/// Right to publish. Both clocks are checked: the monotonic one may stand still while the machine sleeps, and the other one
+/// may be set back.
+struct Lease {
+    renewed: Instant,
+    until: Timestamp,
+}
+
+impl Lease {
+    fn outlasts_round(&self, now: Timestamp) -> bool {
+        self.renewed.elapsed() < LEASE / 2 && now.plus(LEASE / 2) <= self.until
+    }
 }
 
 impl Publisher {
+    /// Ensures that this instance is the publisher for the duration of a round. Only reads if it is, or if another one is.
+    async fn ensure_lease(&mut self, service: &EventLogService) -> Result<bool, AppError> {
+        let (db, now, renewed) = (service.db.writer(), service.clock.now(), Instant::now());
+        if self.lease.as_ref().is_some_and(|lease| lease.outlasts_round(now)) {
+            return Ok(true);
+        }
+        self.lease = None;
+        let known = query::event_stream::state(db).await?;
+        let is_held = known
+            .is_some_and(|known| known.lease_until > now && known.holder.is_some_and(|id| id != service.instance_id));
+        let until = now.plus(LEASE);
+        if !is_held && query::event_stream::acquire_lease(db, service.instance_id, now, until).await? {
+            self.lease = Some(Lease { renewed, until });
+        }
+        Ok(self.lease.is_some())
+    }
+
     async fn run_round(&mut self, service: &EventLogService) -> Result<Round, AppError> {
-        let (db, now) = (service.db.writer(), service.clock.now());
-        if !query::event_stream::acquire_lease(db, service.instance_id, now, now.plus(LEASE)).await? {
+        if !self.ensure_lease(service).await? {
             self.broker = None;
             return Ok(Round::NotPublisher);
         }
+        let db = service.db.writer();
         let broker = match &mut self.broker {
             Some(broker) => broker,
             None => {
