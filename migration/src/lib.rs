@@ -27,6 +27,7 @@ mod m0017_service_accounts;
 mod m0018_profile_fields;
 mod m0019_batch_submissions;
 mod m0020_event_stream;
+mod m0021_user_events;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
@@ -60,6 +61,7 @@ impl MigratorTrait for Migrator {
             m0018_profile_fields,
             m0019_batch_submissions,
             m0020_event_stream,
+            m0021_user_events,
         ]
     }
 }

@@ -213,6 +213,7 @@ fn entities(backend: DatabaseBackend) -> BTreeMap<String, Table> {
         usage_request,
         used_id_token,
         user,
+        user_event,
         user_picture,
         user_session,
         user_settings,

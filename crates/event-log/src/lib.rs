@@ -51,6 +51,7 @@ impl EventLogService {
         );
         let receipts = Receipts::start(db.clone(), Arc::clone(bus), clock.clone(), config.realtime.small_conversation);
         let push = Push::load(db, config).await?;
+        stream::record_user_events(&core).await?;
         Ok(Arc::new(Self { core, identity, writer, receipts, push }))
     }
 

@@ -1,13 +1,14 @@
 //! Event stream for other programs, with a real broker.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use support::{BusServer, Setup, new_id, wait_until};
+use reqwest::Method;
+use support::{BusServer, PASSWORD, Setup, json, new_id, wait_until};
 
 /// Sequence numbers of the events in the stream, by conversation, in the order of the stream.
 fn positions(streamed: &[(String, support::Value)]) -> HashMap<String, Vec<i64>> {
     let mut found: HashMap<String, Vec<i64>> = HashMap::new();
-    for (_, event) in streamed {
+    for (_, event) in streamed.iter().filter(|(subject, _)| subject.contains(".chat.messages.")) {
         let conversation = event["payload"]["conversation_id"].as_str().unwrap().to_owned();
         found.entry(conversation).or_default().push(event["payload"]["seq"].as_i64().unwrap_or(0));
     }
@@ -59,8 +60,7 @@ async fn every_event_is_streamed_once_and_in_order_whatever_is_killed() {
         let of_chat: Vec<i64> = found[chat].iter().copied().filter(|seq| *seq > 0).collect();
         assert_eq!(of_chat, log, "each event once, in order");
     }
-    let (subject, event) = streamed.last().unwrap();
-    assert!(subject.starts_with("natter.chat.messages."), "{subject}");
+    let (_, event) = streamed.iter().rfind(|(subject, _)| subject.starts_with("natter.chat.messages.")).unwrap();
     assert_eq!(event["type"], "message.created");
     assert!(event["workspace_id"].is_string() && event["id"].is_string() && event["timestamp"].is_string());
 }
@@ -85,4 +85,81 @@ async fn an_unreachable_broker_delays_nobody_and_is_reported() {
     wait_until("the events arrive", async || admin.get("/r1/admin/streams").await.data()["waiting"] == 0).await;
     assert!(broker.streamed().await.iter().any(|(_, event)| event["payload"]["message"]["content"] == "Hello"));
     anna.get("/r1/admin/streams").await.refused(403, "forbidden");
+}
+
+#[tokio::test]
+async fn every_change_of_an_account_is_streamed_once_and_in_order_whatever_is_killed() {
+    let Some(mut broker) = BusServer::jetstream().await else { return };
+    let mut app = Setup::new().instances(2).set("events.url", broker.url()).start().await;
+    let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
+    let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data()["id"].as_str().unwrap().to_owned();
+    let members = format!("/r1/workspaces/{team}/members");
+    anna.post(&members, json!({ "user_id": ben.id })).await.data_with(201);
+    let of_ben = format!("{members}/{}", ben.id);
+    let mut expected: Vec<(String, String)> = Vec::new();
+    let mut expect = |kind: &str, value: &str| expected.push((kind.to_owned(), value.to_owned()));
+    for round in 0..6 {
+        let there = app.instances[round % 2].url();
+        for n in 0..5 {
+            let name = format!("Ben {round} {n}");
+            ben.at(&there).patch("/r1/users/me", json!({ "display_name": name })).await.data();
+            expect("user.updated", &name);
+        }
+        let role = if round % 2 == 0 { "admin" } else { "member" };
+        anna.at(&there).patch(&of_ben, json!({ "role": role })).await.data();
+        expect("workspace.role_changed", role);
+        match round {
+            0 | 3 => {
+                broker.kill().await;
+                ben.at(&there).patch("/r1/users/me", json!({ "title": format!("Title {round}") })).await.data();
+                expect("user.updated", &format!("Ben {round} 4"));
+                broker.start_again().await;
+            }
+            1 | 4 => {
+                let victim = round % 2;
+                app.instances[victim].kill().await;
+                app.instances[victim].start_again().await;
+            }
+            _ => {}
+        }
+    }
+    anna.delete(&of_ben).await.data_with(200);
+    expect("workspace.member_removed", "");
+    let path = format!("/r1/admin/users/{}", ben.id);
+    for (status, kind) in [("suspended", "user.suspended"), ("active", "user.reinstated")] {
+        admin.patch(&path, json!({ "status": status })).await.data();
+        expect(kind, "Ben 5 4");
+    }
+    let device = ben.another_device().await;
+    device
+        .send(device.request(Method::DELETE, "/r1/users/me").json(&json!({ "password": PASSWORD })))
+        .await
+        .data_with(200);
+    wait_until("all events are confirmed", async || admin.get("/r1/admin/streams").await.data()["waiting"] == 0).await;
+
+    let streamed = broker.streamed().await;
+    let of_ben: Vec<&support::Value> = streamed
+        .iter()
+        .filter(|(subject, event)| subject == "natter.user_events" && event["payload"]["user_id"] == ben.id.as_str())
+        .map(|(_, event)| event)
+        .collect();
+    let kinds: Vec<&str> = of_ben.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds[0], "user.created");
+    let first = kinds.iter().position(|kind| *kind == "user.updated").unwrap();
+    let found: Vec<(String, String)> = of_ben[first..]
+        .iter()
+        .zip(&kinds[first..])
+        .map(|(event, kind)| {
+            let field = if *kind == "workspace.role_changed" { "role" } else { "display_name" };
+            ((*kind).to_owned(), event["payload"][field].as_str().unwrap_or_default().to_owned())
+        })
+        .collect();
+    let (found, rest) = found.split_at(expected.len());
+    assert_eq!(found, expected, "each change once, in order");
+    assert!(rest.iter().any(|(kind, _)| kind == "user.deleted"), "{rest:?}");
+    let ids: HashSet<&str> = of_ben.iter().map(|event| event["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), of_ben.len());
+    let joined = of_ben.iter().find(|event| event["workspace_id"] == team.as_str()).unwrap();
+    assert_eq!((&joined["type"], &joined["payload"]["role"]), (&json!("workspace.joined"), &json!("member")));
+    assert!(!streamed.iter().any(|(_, event)| event.to_string().contains("password")));
 }

@@ -15,6 +15,8 @@ pub struct Model {
     pub published: i64,
     /// Reason for which the last attempt failed; `None` after a success.
     pub last_error: Option<String>,
+    /// True if changes of accounts are recorded in `user_event_outbox`.
+    pub user_events: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -112,6 +112,7 @@ pub mod usage_day;
 pub mod usage_request;
 pub mod used_id_token;
 pub mod user;
+pub mod user_event;
 pub mod user_picture;
 pub mod user_session;
 pub mod user_settings;

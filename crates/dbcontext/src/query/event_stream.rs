@@ -1,14 +1,18 @@
 //! Outbox and state of the event stream, through which other programs receive events.
 
-use appcore::{AppError, ConversationId, InstanceId, Timestamp, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use appcore::{AppError, ConversationId, EventId, InstanceId, Timestamp, WorkspaceId};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
 use uuid::Uuid;
 
 use super::{
     raw,
     rows::{Column, Rows},
 };
-pub use crate::entity::event_stream::Model as StreamState;
+pub use crate::entity::{event_stream::Model as StreamState, user_event::Model as UserEvent};
+
+/// Inserts the row with the state of the stream if there is none.
+const INSERT_STATE: &str =
+    "INSERT INTO event_stream (id, lease_until, published) VALUES (1, 0, 0) ON CONFLICT (id) DO NOTHING";
 
 /// Number of events before a waiting one among which earlier waiting events of its conversation are looked for.
 const MAX_INVERSION: i64 = 1_000;
@@ -25,14 +29,13 @@ pub async fn acquire_lease<C: ConnectionTrait>(
     now: Timestamp,
     until: Timestamp,
 ) -> Result<bool, AppError> {
-    let insert = "INSERT INTO event_stream (id, lease_until, published) VALUES (1, 0, 0) ON CONFLICT (id) DO NOTHING";
     let renew = "UPDATE event_stream SET holder = $1, lease_until = $2 \
                  WHERE id = 1 AND (holder IS NULL OR holder = $1 OR lease_until <= $3)";
     let values = || [instance.0.into(), until.into(), now.into()];
     if raw::execute(db, renew, values()).await? > 0 {
         return Ok(true);
     }
-    raw::execute(db, insert, []).await?;
+    raw::run(db, INSERT_STATE, []).await?;
     Ok(raw::execute(db, renew, values()).await? > 0)
 }
 
@@ -50,12 +53,18 @@ pub async fn record<C: ConnectionTrait>(
 
 /// State of the publisher; `None` before its first start.
 pub async fn state<C: ConnectionTrait>(db: &C) -> Result<Option<StreamState>, AppError> {
-    raw::find_one(db, "SELECT id, holder, lease_until, published, last_error FROM event_stream WHERE id = 1", []).await
+    raw::find_one(
+        db,
+        "SELECT id, holder, lease_until, published, last_error, user_events FROM event_stream WHERE id = 1",
+        [],
+    )
+    .await
 }
 
 /// Number of events that the broker has not confirmed.
 pub async fn count_waiting<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
-    let sql = "SELECT COUNT(*) FROM event_stream_outbox o JOIN conversation_events e ON e.outbox_id = o.id";
+    let sql = "SELECT (SELECT COUNT(*) FROM event_stream_outbox o JOIN conversation_events e ON e.outbox_id = o.id) \
+               + (SELECT COUNT(*) FROM user_event_outbox)";
     Ok(raw::find_value(db, sql, []).await?.unwrap_or_default())
 }
 
@@ -102,4 +111,37 @@ pub async fn workspaces<C: ConnectionTrait>(
     let sql = format!("SELECT c.id, c.workspace_id FROM {} JOIN conversations c ON c.id = w.id", rows.table());
     let found = rows.find::<_, Place>(db, sql).await?;
     Ok(found.into_iter().map(|place| (place.id, place.workspace_id)).collect())
+}
+
+/// Sets whether changes of accounts are recorded for the stream. Writes only if that changes.
+pub async fn set_recording<C: ConnectionTrait>(db: &C, is_on: bool) -> Result<(), AppError> {
+    if state(db).await?.is_some_and(|state| state.user_events) != is_on {
+        raw::run(db, INSERT_STATE, []).await?;
+        raw::run(db, "UPDATE event_stream SET user_events = $1 WHERE id = 1", [is_on.into()]).await?;
+    }
+    if is_on && db.get_database_backend() == DatabaseBackend::Postgres {
+        // Events that were copied from another database have its positions.
+        let sql = "SELECT setval('user_event_positions', w.position) FROM \
+                   (SELECT MAX(position) AS position FROM user_event_outbox) w, user_event_positions p \
+                   WHERE w.position > p.last_value";
+        raw::run(db, sql, []).await?;
+    }
+    Ok(())
+}
+
+/// Returns the oldest `limit` waiting events of accounts.
+pub async fn oldest_user_events<C: ConnectionTrait>(db: &C, limit: usize) -> Result<Vec<UserEvent>, AppError> {
+    let sql = "SELECT id, position, kind, user_id, workspace_id, data, created_at FROM user_event_outbox \
+               ORDER BY position, id LIMIT $1";
+    raw::find(db, sql, [raw::limit(limit as u64)]).await
+}
+
+/// Removes events of accounts that the broker has confirmed.
+pub async fn remove_user_events<C: ConnectionTrait>(
+    db: &C,
+    ids: impl IntoIterator<Item = EventId>,
+) -> Result<(), AppError> {
+    let rows = Rows::ids(db.get_database_backend(), ids.into_iter().map(|id| id.0));
+    let sql = format!("DELETE FROM user_event_outbox WHERE id IN (SELECT w.id FROM {})", rows.table());
+    rows.execute(db, sql).await.map(drop)
 }

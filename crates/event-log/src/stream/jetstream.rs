@@ -1,4 +1,5 @@
-//! NATS JetStream as the broker. Events are stored in the stream `NATTER`, in the subjects `natter.chat.messages.{0-15}`.
+//! NATS JetStream as the broker. Events are stored in the stream `NATTER`, in the subjects `natter.chat.messages.{0-15}`
+//! and `natter.user_events`.
 //! The server drops a message whose `Nats-Msg-Id` it has stored within [`DUPLICATE_WINDOW`].
 //!
 //! Messages are sent without waiting for each other. Each names the sequence number that it follows, so that the server
@@ -24,7 +25,7 @@ use async_trait::async_trait;
 
 use super::{
     Broker,
-    message::{SHARDS, StreamMessage},
+    message::{Key, SHARDS, StreamMessage},
 };
 
 /// Name of the stream.
@@ -56,7 +57,7 @@ impl JetStream {
         context.set_timeout(TIMEOUT);
         let prefix = settings.subject_prefix.clone();
         let subjects =
-            (0..SHARDS).map(|shard| subject(&prefix, shard)).chain([format!("{prefix}.user_events")]).collect();
+            (0..SHARDS).map(|shard| messages_subject(&prefix, shard)).chain([user_subject(&prefix)]).collect();
         let config = Config {
             name: STREAM.to_owned(),
             subjects,
@@ -77,8 +78,12 @@ impl JetStream {
     }
 }
 
-fn subject(prefix: &str, shard: u8) -> String {
+fn messages_subject(prefix: &str, shard: u8) -> String {
     format!("{prefix}.chat.messages.{shard}")
+}
+
+fn user_subject(prefix: &str) -> String {
+    format!("{prefix}.user_events")
 }
 
 #[async_trait]
@@ -100,7 +105,10 @@ impl Broker for JetStream {
                 headers.insert(async_nats::header::NATS_EXPECTED_LAST_SEQUENCE, expected.to_string().as_str());
                 *expected += 1;
             }
-            let subject = subject(&self.prefix, message.shard());
+            let subject = match message.key {
+                Key::Conversation(id) => messages_subject(&self.prefix, Key::shard(id)),
+                Key::User(_) => user_subject(&self.prefix),
+            };
             let confirmation = self.context.publish_with_headers(subject, headers, message.body.into()).await?;
             if expected.is_some() {
                 confirmations.push(confirmation);

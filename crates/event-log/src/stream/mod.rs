@@ -1,12 +1,16 @@
-//! Event stream: publishes every durable event to a message broker, from which other programs receive it.
+//! Event stream: publishes every durable event, and changes of accounts, to a message broker, from which other programs
+//! receive them.
 //!
-//! The writer stores an entry with each batch (`event_stream_outbox`), and the publisher removes it once the broker has
-//! confirmed the events. One instance publishes at a time: it holds a lease, so that the events of a conversation arrive
-//! in the order of `seq`. A crash between confirmation and removal repeats events; the broker drops them by their id. A
-//! broker that is away or refuses an event delays the stream, never a sender.
+//! The writer stores an entry with each batch (`event_stream_outbox`), and triggers of the database an event with each
+//! change of an account (`user_event_outbox`). The publisher removes them once the broker has confirmed the events. One
+//! instance publishes at a time: it holds a lease, so that the events of a conversation arrive in the order of `seq`, and
+//! those of an account in the order of the changes. A crash between confirmation and removal repeats events; the broker
+//! drops them by their id. A broker that is away or refuses an event delays the stream, never a sender.
 
 mod jetstream;
 mod message;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,11 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use appcore::{AppError, ConversationId, Secret, Timestamp, WorkspaceId, view::EventStreamState};
+use appcore::{AppError, ConversationId, EventId, Secret, Timestamp, WorkspaceId, view::EventStreamState};
 use async_trait::async_trait;
 use dbcontext::{entity::conversation_event, query};
 use jobs::catch_panic;
 use metrics::metrics;
+use platform::Core;
 use uuid::Uuid;
 
 use self::{jetstream::JetStream, message::StreamMessage};
@@ -34,7 +39,7 @@ const LEASE: Duration = Duration::from_secs(15);
 const ROUND_TIMEOUT: Duration = Duration::from_secs(7);
 /// Maximum number of batches per round.
 const MAX_BATCHES: u32 = 256;
-/// Maximum number of events per round, unless a single batch has more. A broker that syncs each message takes some seconds.
+/// Maximum number of events of each kind per round, unless a single batch has more. A broker that syncs each message takes some seconds.
 const MAX_EVENTS: usize = 500;
 
 /// Broker that stores the messages.
@@ -51,6 +56,11 @@ trait Broker: Send {
 pub(crate) fn start(service: &Arc<EventLogService>) {
     let Some(url) = service.config.events.url.clone() else { return };
     tokio::spawn(run(Arc::clone(service), url));
+}
+
+/// Starts or stops to record changes of accounts, for all instances.
+pub(crate) async fn record_user_events(core: &Core) -> Result<(), AppError> {
+    query::event_stream::set_recording(core.db.writer(), core.config.events.url.is_some()).await
 }
 
 /// Shows the state of the stream to administrators.
@@ -187,30 +197,36 @@ impl Publisher {
         if !broker.is_connected() {
             return Err(AppError::unavailable(anyhow::anyhow!("the connection was lost")));
         }
-        let (entries, rows, is_cut) = next_events(service).await?;
-        if entries.is_empty() {
+        let user_events = query::event_stream::oldest_user_events(db, MAX_EVENTS).await?;
+        let (entries, rows, mut is_cut) = next_events(service).await?;
+        is_cut |= user_events.len() >= MAX_EVENTS;
+        if entries.is_empty() && user_events.is_empty() {
             return Ok(Round::Done);
         }
+        let published_users: Vec<EventId> = user_events.iter().map(|event| event.id).collect();
         let workspaces: HashMap<ConversationId, WorkspaceId> = {
             let ids = rows.iter().map(|row| row.conversation_id).collect::<std::collections::BTreeSet<_>>();
             query::event_stream::workspaces(service.db.reader(), ids).await?.into_iter().collect()
         };
         let chosen = &service.config.events;
-        let messages = rows
-            .into_iter()
-            .filter(|row| chosen.includes(row.conversation_id))
-            .map(|row| {
-                let workspace = workspaces.get(&row.conversation_id).copied();
-                StreamMessage::of(&log::envelope(row)?, workspace)
-            })
-            .collect::<Result<Vec<_>, AppError>>()?;
+        let of_conversations = rows.into_iter().filter(|row| chosen.includes(row.conversation_id)).map(|row| {
+            let workspace = workspaces.get(&row.conversation_id).copied();
+            StreamMessage::of(&log::envelope(row)?, workspace)
+        });
+        let messages = user_events.into_iter().map(StreamMessage::of_user).chain(of_conversations);
+        let messages = messages.collect::<Result<Vec<_>, AppError>>()?;
         let count = messages.len();
         let published = if messages.is_empty() {
             None
         } else {
             Some(broker.publish(messages).await.map_err(AppError::unavailable)?)
         };
-        query::event_stream::remove(db, &entries).await?;
+        if !published_users.is_empty() {
+            query::event_stream::remove_user_events(db, published_users).await?;
+        }
+        if !entries.is_empty() {
+            query::event_stream::remove(db, &entries).await?;
+        }
         metrics().events.record_streamed(count);
         query::event_stream::record(db, service.instance_id, published, None).await?;
         Ok(if is_cut { Round::More } else { Round::Done })
