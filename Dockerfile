@@ -15,7 +15,7 @@ WORKDIR /natter
 COPY . .
 COPY --from=frontend /natter/frontend/build frontend/build
 # `default` has a crate under the GPL-3.0-or-later in it; README.md says what follows from that.
-ARG FEATURES=flood-guard,swagger
+ARG FEATURES=flood-guard,kafka,swagger
 # Git revision for the metric natter_build_info; without it, the metric has none.
 ARG NATTER_REVISION
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/natter/target \

@@ -42,6 +42,7 @@ impl EventLogService {
     pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&identity.core);
         let Core { db, bus, clock, config, .. } = &*core;
+        stream::check_support(&config.events)?;
         let writer = Writer::start(
             db.clone(),
             Arc::clone(bus),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use reqwest::Method;
-use support::{BusServer, PASSWORD, Setup, json, new_id, wait_until};
+use support::{BusServer, KafkaServer, PASSWORD, Setup, json, new_id, wait_until};
 
 /// Sequence numbers of the events in the stream, by conversation, in the order of the stream.
 fn positions(streamed: &[(String, support::Value)]) -> HashMap<String, Vec<i64>> {
@@ -162,4 +162,82 @@ async fn every_change_of_an_account_is_streamed_once_and_in_order_whatever_is_ki
     let joined = of_ben.iter().find(|event| event["workspace_id"] == team.as_str()).unwrap();
     assert_eq!((&joined["type"], &joined["payload"]["role"]), (&json!("workspace.joined"), &json!("member")));
     assert!(!streamed.iter().any(|(_, event)| event.to_string().contains("password")));
+}
+
+#[tokio::test]
+async fn kafka_gets_every_event_at_least_once_and_in_order_whatever_is_killed() {
+    let Some(broker) = KafkaServer::start().await else { return };
+    let mut app = Setup::new().instances(2).set("events.url", broker.url()).start().await;
+    let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
+    let chats = [anna.open_single(&ben).await, anna.open_group("Group", &[&ben]).await];
+    let state = async || admin.get("/r1/admin/streams").await.data();
+    for round in 0..6 {
+        let senders = [&anna, &ben].map(|member| member.at(&app.instances[round % 2].url()));
+        for n in 0..20 {
+            for chat in &chats {
+                senders[n % 2].send_as(chat, &new_id(), &format!("{round} {n}")).await.data_with(201);
+            }
+        }
+        senders[1].patch("/r1/users/me", json!({ "display_name": format!("Ben {round}") })).await.data();
+        match round {
+            0 | 3 => {
+                broker.cut_off();
+                anna.at(&app.instances[1].url()).send_message(&chats[0], "while the broker is away").await;
+                wait_until("the failure is shown", async || {
+                    let state = state().await;
+                    state["connected"] == false
+                        && state["last_error"].is_string()
+                        && state["waiting"].as_u64() > Some(0)
+                })
+                .await;
+                let health = anna.get("/health").await;
+                assert_eq!(health.status, 200);
+                assert!(health.text().contains("events.url"), "{}", health.text());
+                broker.restore();
+            }
+            1 | 4 => {
+                let victim = round % 2;
+                app.instances[victim].kill().await;
+                app.instances[victim].start_again().await;
+            }
+            _ => {}
+        }
+    }
+    wait_until("all events are confirmed", async || {
+        let state = state().await;
+        state["waiting"] == 0 && state["connected"] == true
+    })
+    .await;
+    assert_eq!(state().await["kind"], "kafka");
+
+    let mut found: HashMap<String, Vec<i64>> = HashMap::new();
+    let mut seen = HashSet::new();
+    let mut partitions: HashMap<String, i64> = HashMap::new();
+    for message in broker.messages("chat.messages").await {
+        let (id, event) = (message["id"].as_str().unwrap(), &message["event"]);
+        assert_eq!((&message["partitions"], event["id"].as_str()), (&json!(16), Some(id)));
+        assert_eq!(message["key"], event["payload"]["conversation_id"]);
+        let key = message["key"].as_str().unwrap().to_owned();
+        let partition = message["partition"].as_i64().unwrap();
+        assert_eq!(*partitions.entry(key.clone()).or_insert(partition), partition, "a conversation has one partition");
+        if seen.insert(id.to_owned()) {
+            found.entry(key).or_default().push(event["payload"]["seq"].as_i64().unwrap_or(0));
+        }
+    }
+    for chat in &chats {
+        let log: Vec<i64> =
+            anna.event_log(chat).await.iter().map(|event| event["payload"]["seq"].as_i64().unwrap()).collect();
+        let of_chat: Vec<i64> = found[chat].iter().copied().filter(|seq| *seq > 0).collect();
+        assert_eq!(of_chat, log, "each event, in order after the repeats are dropped");
+    }
+    let mut names = Vec::new();
+    for message in broker.messages("user-events").await {
+        if message["key"] == ben.id.as_str()
+            && message["event"]["type"] == "user.updated"
+            && seen.insert(message["id"].as_str().unwrap().to_owned())
+        {
+            names.push(message["event"]["payload"]["display_name"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(names, (0..6).map(|round| format!("Ben {round}")).collect::<Vec<_>>());
 }

@@ -150,13 +150,13 @@ pub struct Incident {
 /// State of the event stream, through which other programs receive events.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EventStreamState {
-    /// Kind of the broker: `nats`, or `none` if no broker is configured.
+    /// Kind of the broker: `nats`, `kafka`, or `none` if no broker is configured.
     pub kind: String,
     /// False if the last attempt of the publishing instance failed.
     pub connected: bool,
-    /// Position of the last event in the broker's stream.
+    /// Position of the last event in the stream on NATS; number of events that Kafka has confirmed.
     pub published_seq: i64,
-    /// Number of events of the whole installation that the broker has not confirmed.
+    /// Number of events of the whole installation that the broker has not confirmed, with those of accounts.
     pub waiting: u64,
     /// Reason for which the last attempt failed.
     #[schema(required)]

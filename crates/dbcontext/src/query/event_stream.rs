@@ -39,16 +39,32 @@ pub async fn acquire_lease<C: ConnectionTrait>(
     Ok(raw::execute(db, renew, values()).await? > 0)
 }
 
-/// Records the position of the last published event, or the reason of a failure.
+/// Progress of the publisher.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress {
+    None,
+    /// Position of the last event in the broker's stream.
+    Position(i64),
+    /// Number of events that were added to the broker's partitions, which have positions of their own.
+    Added(i64),
+}
+
+/// Records the progress of the publisher, or the reason of a failure.
 pub async fn record<C: ConnectionTrait>(
     db: &C,
     instance: InstanceId,
-    published: Option<i64>,
+    progress: Progress,
     error: Option<&str>,
 ) -> Result<(), AppError> {
-    let sql =
-        "UPDATE event_stream SET published = COALESCE($2, published), last_error = $3 WHERE id = 1 AND holder = $1";
-    raw::run(db, sql, [instance.0.into(), published.into(), error.map(str::to_owned).into()]).await
+    let (position, added) = match progress {
+        Progress::None => (None, 0),
+        Progress::Position(position) => (Some(position), 0),
+        Progress::Added(added) => (None, added),
+    };
+    let sql = "UPDATE event_stream SET published = COALESCE($2, published) + $3, last_error = $4 \
+               WHERE id = 1 AND holder = $1";
+    let values = [instance.0.into(), position.into(), added.into(), error.map(str::to_owned).into()];
+    raw::run(db, sql, values).await
 }
 
 /// State of the publisher; `None` before its first start.

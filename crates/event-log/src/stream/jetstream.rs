@@ -22,9 +22,10 @@ use async_nats::{
     },
 };
 use async_trait::async_trait;
+use dbcontext::query::event_stream::Progress;
 
 use super::{
-    Broker,
+    Broker, EVENT_ID,
     message::{Key, SHARDS, StreamMessage},
 };
 
@@ -34,8 +35,6 @@ const STREAM: &str = "NATTER";
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(2 * 3_600);
 /// Timeout of connecting, and of a confirmation.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Header with the id of the event.
-const EVENT_ID: &str = "natter-event-id";
 /// Maximum number of bytes that the headers of a message take.
 const HEADER_BYTES: usize = 256;
 
@@ -88,7 +87,7 @@ fn user_subject(prefix: &str) -> String {
 
 #[async_trait]
 impl Broker for JetStream {
-    async fn publish(&mut self, messages: Vec<StreamMessage>) -> anyhow::Result<i64> {
+    async fn publish(&mut self, messages: Vec<StreamMessage>) -> anyhow::Result<Progress> {
         let max_payload = self.context.client().server_info().max_payload;
         let mut confirmations = Vec::with_capacity(messages.len());
         let (mut expected, mut last) = (self.last.take(), 0);
@@ -120,7 +119,7 @@ impl Broker for JetStream {
             last = confirmation.await?.sequence;
         }
         self.last = if is_known { Some(last) } else { Some(self.last_sequence().await?) };
-        Ok(i64::try_from(last)?)
+        Ok(Progress::Position(i64::try_from(last)?))
     }
 
     fn is_connected(&self) -> bool {

@@ -8,6 +8,8 @@
 //! drops them by their id. A broker that is away or refuses an event delays the stream, never a sender.
 
 mod jetstream;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -18,9 +20,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use appcore::{AppError, ConversationId, EventId, Secret, Timestamp, WorkspaceId, view::EventStreamState};
+use appcore::{
+    AppError, ConversationId, EventId, Secret, Timestamp, WorkspaceId, config::Events, view::EventStreamState,
+};
 use async_trait::async_trait;
-use dbcontext::{entity::conversation_event, query};
+use dbcontext::{
+    entity::conversation_event,
+    query::{self, event_stream::Progress},
+};
 use jobs::catch_panic;
 use metrics::metrics;
 use platform::Core;
@@ -42,14 +49,40 @@ const MAX_BATCHES: u32 = 256;
 /// Maximum number of events of each kind per round, unless a single batch has more. A broker that syncs each message takes some seconds.
 const MAX_EVENTS: usize = 500;
 
+/// Header with the id of the event.
+const EVENT_ID: &str = "natter-event-id";
+/// Scheme of URLs of Kafka.
+const KAFKA: &str = "kafka://";
+
 /// Broker that stores the messages.
 #[async_trait]
 trait Broker: Send {
-    /// Stores the messages in this order, and returns the position of the last one. After an error, some of the first
-    /// messages may be stored; they are sent again.
-    async fn publish(&mut self, messages: Vec<StreamMessage>) -> anyhow::Result<i64>;
+    /// Stores the messages in this order. After an error, some of the first messages may be stored; they are sent again.
+    async fn publish(&mut self, messages: Vec<StreamMessage>) -> anyhow::Result<Progress>;
 
     fn is_connected(&self) -> bool;
+}
+
+async fn connect(url: &Secret, settings: &Events) -> anyhow::Result<Box<dyn Broker>> {
+    #[cfg(feature = "kafka")]
+    if is_kafka(url) {
+        return Ok(Box::new(kafka::Kafka::connect(url, settings).await?));
+    }
+    Ok(Box::new(JetStream::connect(url, settings).await?))
+}
+
+fn is_kafka(url: &Secret) -> bool {
+    url.expose().starts_with(KAFKA)
+}
+
+/// Fails if this program doesn't support the broker.
+pub(crate) fn check_support(settings: &Events) -> anyhow::Result<()> {
+    let is_unsupported = !cfg!(feature = "kafka") && settings.url.as_ref().is_some_and(is_kafka);
+    anyhow::ensure!(
+        !is_unsupported,
+        "events.url names Kafka, but this program was built without the cargo feature kafka. Use a program with it, or NATS."
+    );
+    Ok(())
 }
 
 /// Starts the publisher if a broker is configured.
@@ -65,7 +98,7 @@ pub(crate) async fn record_user_events(core: &Core) -> Result<(), AppError> {
 
 /// Shows the state of the stream to administrators.
 pub async fn state(service: &EventLogService) -> Result<EventStreamState, AppError> {
-    if service.config.events.url.is_none() {
+    let Some(url) = &service.config.events.url else {
         return Ok(EventStreamState {
             kind: "none".to_owned(),
             connected: false,
@@ -73,14 +106,14 @@ pub async fn state(service: &EventLogService) -> Result<EventStreamState, AppErr
             waiting: 0,
             last_error: None,
         });
-    }
+    };
     let db = service.db.reader();
     let known = query::event_stream::state(db).await?;
     let waiting = u64::try_from(query::event_stream::count_waiting(db).await?).unwrap_or(0);
     let is_current = known.as_ref().is_some_and(|known| known.lease_until > service.clock.now());
     let last_error = known.as_ref().and_then(|known| known.last_error.clone());
     Ok(EventStreamState {
-        kind: "nats".to_owned(),
+        kind: if is_kafka(url) { "kafka" } else { "nats" }.to_owned(),
         connected: is_current && last_error.is_none(),
         published_seq: known.map_or(0, |known| known.published),
         waiting,
@@ -117,7 +150,8 @@ async fn run(service: Arc<EventLogService>, url: Secret) {
                 }
                 let text = error.to_string();
                 if let Err(error) =
-                    query::event_stream::record(service.db.writer(), service.instance_id, None, Some(&text)).await
+                    query::event_stream::record(service.db.writer(), service.instance_id, Progress::None, Some(&text))
+                        .await
                 {
                     tracing::debug!(%error, "failed to record the state of the event stream");
                 }
@@ -188,9 +222,9 @@ impl Publisher {
         let broker = match &mut self.broker {
             Some(broker) => broker,
             None => {
-                let broker = JetStream::connect(&self.url, &service.config.events).await;
-                let broker = self.broker.insert(Box::new(broker.map_err(AppError::unavailable)?));
-                query::event_stream::record(db, service.instance_id, None, None).await?;
+                let broker = connect(&self.url, &service.config.events).await;
+                let broker = self.broker.insert(broker.map_err(AppError::unavailable)?);
+                query::event_stream::record(db, service.instance_id, Progress::None, None).await?;
                 broker
             }
         };
@@ -217,9 +251,9 @@ impl Publisher {
         let messages = messages.collect::<Result<Vec<_>, AppError>>()?;
         let count = messages.len();
         let published = if messages.is_empty() {
-            None
+            Progress::None
         } else {
-            Some(broker.publish(messages).await.map_err(AppError::unavailable)?)
+            broker.publish(messages).await.map_err(AppError::unavailable)?
         };
         if !published_users.is_empty() {
             query::event_stream::remove_user_events(db, published_users).await?;

@@ -142,14 +142,20 @@ pub struct Redis {
 #[settings("events")]
 #[serde(deny_unknown_fields)]
 pub struct Events {
-    /// URL of the broker through which other programs receive all durable events: nats://host:port,host:port with JetStream
-    /// (tls: encrypted). Not set: none.
-    #[setting(ServerUrl(&["nats", "tls"]), example = "nats://nats.internal:4222")]
+    /// URL of the broker through which other programs receive all durable events and changes of accounts:
+    /// nats://host:port,host:port with JetStream (tls: encrypted), or kafka://host:port,host:port. Not set: none.
+    #[setting(ServerUrl(&["nats", "tls", "kafka"]), example = "nats://nats.internal:4222")]
     #[serde(default)]
     pub url: Option<Secret>,
-    /// First part of the subjects on NATS: events of conversations have the subjects natter.chat.messages.0 to 15.
+    /// First part of the subjects on NATS: events of conversations have the subjects natter.chat.messages.0 to 15, changes
+    /// of accounts natter.user_events.
     #[setting(Text, default = "natter")]
     pub subject_prefix: String,
+    /// First part of the names of the topics on Kafka: team for team.chat.messages and team.user-events. Not set: chat.messages
+    /// and user-events.
+    #[setting(Text, example = "team")]
+    #[serde(default)]
+    pub topic_prefix: Option<String>,
     /// IDs of the conversations whose events are published. *: all.
     #[setting(Texts, default = "*")]
     pub conversations: Vec<String>,
