@@ -6,10 +6,7 @@
 //! order holds nevertheless: a message is stored only after all earlier ones of its partition.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -52,7 +49,8 @@ pub(super) struct Kafka {
 /// State of the connection, as librdkafka reports it.
 #[derive(Clone, Default)]
 struct Connection {
-    is_lost: Arc<AtomicBool>,
+    /// First error that the connection doesn't survive.
+    failure: Arc<OnceLock<KafkaError>>,
 }
 
 impl ClientContext for Connection {
@@ -67,7 +65,8 @@ impl ClientContext for Connection {
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Authentication | RDKafkaErrorCode::Fatal)
         );
         if is_fatal {
-            self.is_lost.store(true, Ordering::Relaxed);
+            // Only the first one counts: refused credentials are followed by the loss of all brokers.
+            let _ = self.failure.set(error);
         }
     }
 }
@@ -90,7 +89,7 @@ impl Kafka {
             let metadata = producer.client().fetch_metadata(None, TIMEOUT)?;
             Ok::<_, KafkaError>(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect::<Vec<_>>())
         });
-        let existing = listed.await?.map_err(|error| explain(&error))?;
+        let existing = listed.await?.map_err(|error| explain(kafka.connection.failure.get().unwrap_or(&error)))?;
         for topic in [&kafka.messages_topic, &kafka.users_topic] {
             if !existing.contains(topic) {
                 create_topic(&config, topic).await?;
@@ -193,13 +192,14 @@ impl Broker for Kafka {
             deliveries.push(producer.send_result(record).map_err(|(error, _)| explain(&error))?);
         }
         for delivery in deliveries {
-            delivery.await.context("the producer is closed")?.map_err(|(error, _)| explain(&error))?;
+            let delivered = delivery.await.context("the producer is closed")?;
+            delivered.map_err(|(error, _)| explain(self.connection.failure.get().unwrap_or(&error)))?;
         }
         Ok(Progress::Added(i64::try_from(count)?))
     }
 
     fn is_connected(&self) -> bool {
-        !self.connection.is_lost.load(Ordering::Relaxed)
+        self.connection.failure.get().is_none()
     }
 }
 
