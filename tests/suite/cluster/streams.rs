@@ -130,12 +130,15 @@ async fn every_change_of_an_account_is_streamed_once_and_in_order_whatever_is_ki
         admin.patch(&path, json!({ "status": status })).await.data();
         expect(kind, "Ben 5 4");
     }
+    let all_confirmed = async || admin.get("/r1/admin/streams").await.data()["waiting"] == 0;
+    // The deletion removes the data of events that are still waiting.
+    wait_until("all events are confirmed", &all_confirmed).await;
     let device = ben.another_device().await;
     device
         .send(device.request(Method::DELETE, "/r1/users/me").json(&json!({ "password": PASSWORD })))
         .await
         .data_with(200);
-    wait_until("all events are confirmed", async || admin.get("/r1/admin/streams").await.data()["waiting"] == 0).await;
+    wait_until("the deletion is confirmed", &all_confirmed).await;
 
     let streamed = broker.streamed().await;
     let of_ben: Vec<&support::Value> = streamed
