@@ -55,7 +55,7 @@ struct Connection {
 
 impl ClientContext for Connection {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, message, "librdkafka");
+        tracing::debug!(facility, detail = message, "librdkafka wrote a log line");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -76,7 +76,8 @@ impl Kafka {
     pub(super) async fn connect(url: &Secret, settings: &Events) -> anyhow::Result<Self> {
         let config = client_config(url)?;
         let connection = Connection::default();
-        let producer = FutureProducer::from_config_and_context(&config, connection.clone())?;
+        let producer: FutureProducer<Connection> =
+            FutureProducer::from_config_and_context(&config, connection.clone())?;
         let prefix = settings.topic_prefix.as_ref().map(|prefix| format!("{prefix}.")).unwrap_or_default();
         let kafka = Self {
             producer: Some(producer.clone()),
