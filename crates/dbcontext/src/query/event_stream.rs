@@ -39,6 +39,11 @@ pub async fn acquire_lease<C: ConnectionTrait>(
     Ok(raw::execute(db, renew, values()).await? > 0)
 }
 
+/// Releases the lease, so that another instance can acquire it at once.
+pub async fn release_lease<C: ConnectionTrait>(db: &C, instance: InstanceId) -> Result<(), AppError> {
+    raw::run(db, "UPDATE event_stream SET lease_until = 0 WHERE id = 1 AND holder = $1", [instance.0.into()]).await
+}
+
 /// Progress of the publisher.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress {

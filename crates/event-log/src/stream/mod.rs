@@ -163,6 +163,11 @@ async fn run(service: Arc<EventLogService>, url: Secret) {
             () = service.stopping.cancelled() => {}
         }
     }
+    if publisher.lease.is_some()
+        && let Err(error) = query::event_stream::release_lease(service.db.writer(), service.instance_id).await
+    {
+        tracing::debug!(%error, "failed to release the lease of the event stream");
+    }
 }
 
 /// Result of a round.

@@ -117,5 +117,9 @@ async fn a_lease_is_renewed_after_half_of_it_and_passes_on_when_it_expires() {
         stage.pass(15);
         assert!(second.ensure_lease(&other).await.unwrap());
         assert!(!first.ensure_lease(&one).await.unwrap(), "an expired lease must not be used");
+        event_stream::release_lease(one.db.writer(), one.instance_id).await.unwrap();
+        assert!(!first.ensure_lease(&one).await.unwrap(), "only the holder can release it");
+        event_stream::release_lease(other.db.writer(), other.instance_id).await.unwrap();
+        assert!(first.ensure_lease(&one).await.unwrap());
     }
 }
