@@ -178,6 +178,7 @@ async fn in_database(config: &Config, database: &Database, is_running: bool) -> 
     checks.extend(remote::untrusted_proxies(database).await);
     checks.push(remote::search(config, database).await);
     checks.push(remote::jobs(database).await);
+    checks.extend(remote::partitions(config, database).await);
     checks
 }
 

@@ -3,6 +3,7 @@
 
 mod buses;
 mod notifications;
+mod partitions;
 mod poolers;
 mod search;
 mod streams;

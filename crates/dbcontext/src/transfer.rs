@@ -16,12 +16,12 @@ use sea_orm::{
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::Database;
+use crate::{Database, query::partitions::DETACHED_PREFIX};
 
 /// Tables that the target fills by itself: applied migrations, running instances, and the search
-/// index.
+/// index. Detached partitions have expired.
 const NOT_COPIED: [&str; 2] = ["seaql_migrations", "instances"];
-const SEARCH_PREFIX: &str = "search_";
+const IGNORED_PREFIXES: [&str; 2] = ["search_", DETACHED_PREFIX];
 /// Table that marks a target that a transfer has begun.
 const MARKER: &str = "transfer_in_progress";
 /// Origin of a target that is filled from a snapshot.
@@ -164,14 +164,17 @@ async fn common_tables<C: ConnectionTrait>(from: &C, to: &DatabaseConnection) ->
 /// Lists the tables in the order of their creation.
 async fn tables<C: ConnectionTrait>(db: &C) -> anyhow::Result<Vec<Table>> {
     let backend = db.get_database_backend();
+    // Partitions are read through their table. Its primary key is that of any of them.
     let sql = if backend == DatabaseBackend::Postgres {
         "SELECT CAST(t.relname AS text) AS of, CAST(a.attname AS text) AS name, CAST(y.typname AS text) AS kind, \
-           COALESCE((SELECT array_position(CAST(i.indkey AS int2[]), a.attnum) + 1 FROM pg_index i \
-             WHERE i.indrelid = t.oid AND i.indisprimary), 0) AS key_position \
+           COALESCE((SELECT array_position(CAST(i.indkey AS int2[]), k.attnum) + 1 FROM pg_index i \
+             JOIN pg_attribute k ON k.attrelid = i.indrelid AND k.attname = a.attname \
+             WHERE i.indrelid = COALESCE((SELECT MIN(h.inhrelid) FROM pg_inherits h WHERE h.inhparent = t.oid), t.oid) \
+               AND i.indisprimary), 0) AS key_position \
          FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace \
          JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped \
          JOIN pg_type y ON y.oid = a.atttypid \
-         WHERE t.relkind = 'r' AND n.nspname = CURRENT_SCHEMA() ORDER BY t.oid, a.attname"
+         WHERE t.relkind IN ('r', 'p') AND NOT t.relispartition AND n.nspname = CURRENT_SCHEMA() ORDER BY t.oid, a.attname"
     } else {
         "SELECT t.name AS of, c.name, c.type AS kind, c.pk AS key_position \
          FROM sqlite_master t JOIN pragma_table_info(t.name) c \
@@ -180,7 +183,10 @@ async fn tables<C: ConnectionTrait>(db: &C) -> anyhow::Result<Vec<Table>> {
     let mut tables: Vec<Table> = Vec::new();
     for row in db.query_all_raw(Statement::from_string(backend, sql)).await? {
         let name: String = row.try_get("", "of")?;
-        if NOT_COPIED.contains(&name.as_str()) || name == MARKER || name.starts_with(SEARCH_PREFIX) {
+        if NOT_COPIED.contains(&name.as_str())
+            || name == MARKER
+            || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        {
             continue;
         }
         let column = Column {

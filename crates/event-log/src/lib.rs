@@ -22,7 +22,7 @@ use identity::IdentityService;
 use platform::Core;
 
 use crate::{
-    events::{OutboxPublisher, Outboxes, Writer, WriterLimits, retention},
+    events::{MessagePartitions, OutboxPublisher, Outboxes, Writer, WriterLimits, partitions, retention},
     push::Push,
     receipts::Receipts,
 };
@@ -33,6 +33,7 @@ pub struct EventLogService {
     pub identity: Arc<IdentityService>,
     /// Commits changes of conversations; the only writer of events.
     pub writer: Writer,
+    pub(crate) partitions: MessagePartitions,
     pub receipts: Receipts,
     pub push: Push,
 }
@@ -43,25 +44,30 @@ impl EventLogService {
         let core = Arc::clone(&identity.core);
         let Core { db, bus, clock, config, .. } = &*core;
         stream::check_support(&config.events)?;
+        let partitions = MessagePartitions::load(db, config.database.partitions).await?;
         let writer = Writer::start(
             db.clone(),
             Arc::clone(bus),
             clock.clone(),
             WriterLimits::from_config(config),
             Outboxes { bus: Self::has_relay(&core), stream: config.events.url.is_some() },
+            partitions.clone(),
         );
         let receipts = Receipts::start(db.clone(), Arc::clone(bus), clock.clone(), config.realtime.small_conversation);
         let push = Push::load(db, config).await?;
         stream::record_user_events(&core).await?;
-        Ok(Arc::new(Self { core, identity, writer, receipts, push }))
+        Ok(Arc::new(Self { core, identity, writer, partitions, receipts, push }))
     }
 
-    /// Starts the background tasks: outbox publisher, event retention and notifier.
+    /// Starts the background tasks: outbox publisher, partitions, event retention and notifier.
     pub fn start(self: &Arc<Self>) {
         if Self::has_relay(&self.core) {
             tokio::spawn(OutboxPublisher::run(Arc::clone(self)));
         }
         stream::start(self);
+        if !self.db.is_sqlite() {
+            tokio::spawn(partitions::run(Arc::clone(self)));
+        }
         let retention_days = self.config.messages.event_retention_days;
         if retention_days > 0 {
             tokio::spawn(retention::run(Arc::clone(self), retention_days));

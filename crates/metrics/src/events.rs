@@ -6,7 +6,8 @@ use std::{
 };
 
 use prometheus_client::{
-    metrics::{counter::Counter, histogram::Histogram},
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -19,7 +20,14 @@ pub struct Events {
     republished: Counter,
     streamed: Counter,
     stream_failures: Counter,
+    partitions: Family<TableLabel, Gauge>,
+    partitioning_blocked: Gauge,
     changes: AtomicU64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabel {
+    table: &'static str,
 }
 
 impl Events {
@@ -31,6 +39,8 @@ impl Events {
             republished: Counter::default(),
             streamed: Counter::default(),
             stream_failures: Counter::default(),
+            partitions: Family::default(),
+            partitioning_blocked: Gauge::default(),
             changes: AtomicU64::default(),
         };
         registry.register("writer_batch_changes", "Changes per transaction", events.batch.clone());
@@ -51,6 +61,12 @@ impl Events {
             "Failed attempts to publish events to the broker",
             events.stream_failures.clone(),
         );
+        registry.register("table_partitions", "Partitions of a table, or 0", events.partitions.clone());
+        registry.register(
+            "partitioning_blocked",
+            "1 while a table can't be partitioned because it is in use or has rows with a time in the future",
+            events.partitioning_blocked.clone(),
+        );
         events
     }
 
@@ -62,6 +78,14 @@ impl Events {
     /// Records a failed attempt to publish events to the broker.
     pub fn record_stream_failure(&self) {
         self.stream_failures.inc();
+    }
+
+    pub fn set_partitions(&self, table: &'static str, count: usize) {
+        self.partitions.get_or_create(&TableLabel { table }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub fn set_partitioning_blocked(&self, is_blocked: bool) {
+        self.partitioning_blocked.set(is_blocked.into());
     }
 
     /// Records an attempt to commit a batch of changes.

@@ -190,7 +190,21 @@ impl TestDatabase {
     }
 }
 
+/// Reader that a change of the schema waits for, such as a long dump. It ends with this value.
+pub struct TableReader {
+    _connection: PgConnection,
+}
+
 impl TestDatabase {
+    /// Starts a transaction that reads this table. PostgreSQL only.
+    pub async fn read_table(&self, table: &str) -> TableReader {
+        let mut connection = PgConnection::connect(&self.url).await.expect("database reachable");
+        for sql in ["BEGIN".to_owned(), format!("LOCK TABLE {table} IN ACCESS SHARE MODE")] {
+            connection.execute(AssertSqlSafe(sql)).await.expect("valid statement");
+        }
+        TableReader { _connection: connection }
+    }
+
     /// Makes those transactions wait that perform this operation (`INSERT`, `UPDATE`) on rows of
     /// the table that match the condition. PostgreSQL only.
     pub async fn stop(&self, deed: &str, table: &str, row: &str, at: Stop) -> Stopped {

@@ -81,6 +81,10 @@ fn postgresql_disables_embedded_mode() {
     ])
     .unwrap();
     assert!(named.config.migrate_on_start());
+    let partitioned = ("NATTER__DATABASE__PARTITIONS", "monthly");
+    assert!(load_environment(&[("NATTER__DATABASE__URL", "postgres://natter@db/natter"), partitioned]).is_ok());
+    let refused = load_environment(&[partitioned]).unwrap_err().to_string();
+    assert!(refused.contains("database.partitions must be none on SQLite"), "{refused}");
     assert_eq!(named.config.shared_workspace(), Some("Office"));
     assert_eq!(load_environment(&[("NATTER__WORKSPACES__SHARED", "none")]).unwrap().config.shared_workspace(), None);
 }

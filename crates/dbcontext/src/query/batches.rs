@@ -176,6 +176,9 @@ pub struct ExpectedState {
     /// Members, with their roles, that must still be present. Set only for conversations in which
     /// membership changes don't increment the sequence number.
     pub members: Vec<(UserId, MemberRole)>,
+    /// Senders and their `client_id`s that no message may have yet. Set only if the messages are
+    /// partitioned: a unique index finds only those in the same partition.
+    pub client_ids: Vec<(Uuid, String)>,
 }
 
 /// Executes the statements `pieces` in a transaction, provided that the conversations still have
@@ -218,22 +221,31 @@ fn conditional_statement(
     seen: &[ExpectedState],
     pieces: Vec<Piece>,
 ) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
-    let mut rows = Vec::with_capacity(seen.len());
-    for seen in seen {
+    // An empty list is passed as NULL.
+    let list = |items: Vec<Value>| (!items.is_empty()).then(|| Value::from(items).to_string());
+    let rows = seen.iter().map(|seen| {
         let members = seen.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role.as_str() }));
-        let members = (!seen.members.is_empty()).then(|| Value::from_iter(members).to_string());
-        rows.push([seen.id.0.into(), seen.last_seq.into(), members.into()]);
-    }
-    let rows =
-        Rows::new(DatabaseBackend::Postgres, [Column::Uuid("id"), Column::Int("seen"), Column::Text("members")], rows);
+        let client_ids = seen.client_ids.iter().map(|(sender, id)| json!({ "sender_id": sender, "client_id": id }));
+        [seen.id.0.into(), seen.last_seq.into(), list(members.collect()).into(), list(client_ids.collect()).into()]
+    });
+    let columns = [Column::Uuid("id"), Column::Int("seen"), Column::Text("members"), Column::Text("client_ids")];
+    let rows = Rows::new(DatabaseBackend::Postgres, columns, rows);
+    // The sequence number is unchanged, so no message was added after this statement's snapshot.
+    // OFFSET keeps PostgreSQL from reading all messages of the conversation for a join.
+    let unsent = if seen.iter().all(|seen| seen.client_ids.is_empty()) {
+        ""
+    } else {
+        " AND (w.client_ids IS NULL OR NOT EXISTS (SELECT 1 FROM json_to_recordset(w.client_ids::json) AS k(sender_id uuid, client_id text) \
+           WHERE EXISTS (SELECT 1 FROM messages x WHERE x.conversation_id = w.id AND x.sender_id = k.sender_id AND x.client_id = k.client_id OFFSET 0)))"
+    };
     // After it has waited for a row lock, PostgreSQL evaluates the conditions again on the new
     // version of the row, so a changed sequence number no longer matches. Locks are taken in the
     // order of the ids, as in `lock`.
     let claim = format!(
         "SELECT c.id FROM {} JOIN conversations c ON c.id = w.id AND c.last_seq = w.seen AND NOT c.is_deleted \
-         WHERE w.members IS NULL OR NOT EXISTS (SELECT 1 FROM json_to_recordset(w.members::json) AS s(user_id uuid, role text) \
+         WHERE (w.members IS NULL OR NOT EXISTS (SELECT 1 FROM json_to_recordset(w.members::json) AS s(user_id uuid, role text) \
            WHERE NOT EXISTS (SELECT 1 FROM conversation_members m WHERE m.conversation_id = w.id AND m.user_id = s.user_id \
-             AND m.role = s.role AND NOT m.is_deleted)) \
+             AND m.role = s.role AND NOT m.is_deleted))){unsent} \
          ORDER BY c.id FOR UPDATE OF c",
         rows.table()
     );

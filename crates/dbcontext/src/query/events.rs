@@ -340,8 +340,11 @@ pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> R
 }
 
 /// Deletes at most `limit` events older than `before`, except those that created a conversation;
-/// returns the number of deleted rows.
-pub async fn trim<C: ConnectionTrait>(db: &C, before: Timestamp, limit: u32) -> Result<u64, AppError> {
-    raw::execute(db, "DELETE FROM conversation_events WHERE (conversation_id, seq) IN \
-         (SELECT conversation_id, seq FROM conversation_events WHERE created_at < $1 AND seq > 0 ORDER BY created_at, seq LIMIT $2)", [before.into(), i64::from(limit).into()]).await
+/// returns the number of deleted rows. `table` is the log, or one of its partitions.
+pub async fn trim<C: ConnectionTrait>(db: &C, table: &str, before: Timestamp, limit: u32) -> Result<u64, AppError> {
+    let sql = format!(
+        "DELETE FROM {table} WHERE (conversation_id, seq) IN \
+         (SELECT conversation_id, seq FROM {table} WHERE created_at < $1 AND seq > 0 ORDER BY created_at, seq LIMIT $2)"
+    );
+    raw::execute(db, sql, [before.into(), i64::from(limit).into()]).await
 }

@@ -53,6 +53,7 @@ pub mod notes;
 pub mod notifications;
 pub mod notifier;
 mod page;
+pub mod partitions;
 pub mod passkeys;
 pub mod payment_methods;
 pub mod payments;

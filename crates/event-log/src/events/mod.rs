@@ -4,6 +4,7 @@
 mod jobs;
 pub(crate) mod log;
 mod outbox_publisher;
+pub(crate) mod partitions;
 pub(crate) mod retention;
 pub mod tool_calls;
 mod writer;
@@ -23,6 +24,7 @@ use serde_json::value::RawValue;
 pub use jobs::AnswerOptions;
 pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use outbox_publisher::OutboxPublisher;
+pub use partitions::MessagePartitions;
 pub use writer::attachment_not_found;
 pub use writer::{
     Actor, Change, CreateConversation, Created, DeleteMessage, EditMessage, EditPrompt, FinishAnswer, HideMessage,

@@ -10,7 +10,9 @@ use appcore::{
     view::MemberRole,
 };
 use dbcontext::query;
-use event_log::events::{AnswerOptions, Change, MemberAction, Outboxes, SendMessage, Sent, ServerAction, Writer};
+use event_log::events::{
+    AnswerOptions, Change, MemberAction, MessagePartitions, Outboxes, SendMessage, Sent, ServerAction, Writer,
+};
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
@@ -129,6 +131,7 @@ fn another_writer(fixture: &Fixture) -> Writer {
         Clock::system(),
         limits(),
         Outboxes { bus: true, stream: false },
+        MessagePartitions::default(),
     )
 }
 

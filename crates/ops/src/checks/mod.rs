@@ -58,7 +58,9 @@ async fn run_all(service: &Arc<OpsService>) -> Vec<Check> {
     let is_there = service.db.is_available();
     let database = async {
         if is_there {
-            vec![remote::search(config, &service.db).await, remote::jobs(&service.db).await]
+            let mut found = vec![remote::search(config, &service.db).await, remote::jobs(&service.db).await];
+            found.extend(remote::partitions(config, &service.db).await);
+            found
         } else {
             Vec::new()
         }

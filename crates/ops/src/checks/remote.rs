@@ -5,10 +5,16 @@ use std::time::Duration;
 use ai::Ai;
 use appcore::{
     Clock, Secret, Timestamp,
-    config::Config,
+    config::{Config, Partitions},
     view::{Check, CheckAbout},
 };
-use dbcontext::{Database, query};
+use dbcontext::{
+    Database,
+    query::{
+        self,
+        partitions::{Layout, PartitionedTable},
+    },
+};
 use platform::redis::Redis;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -24,6 +30,8 @@ const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
 const MAX_LIVENESS_BYTES: usize = 4_096;
 /// Maximum time for which a job may be due without being claimed, in milliseconds.
 const MAX_JOB_WAIT_MILLIS: i64 = 300_000;
+/// Time for which there must be partitions. They are created two months ahead.
+const MIN_PARTITION_LEAD: Duration = Duration::from_secs(7 * 86_400);
 
 /// Compares the clocks of this machine and the database.
 pub async fn clock(database: &Database) -> Check {
@@ -89,6 +97,52 @@ pub async fn search(config: &Config, database: &Database) -> Check {
             Check::fault(ABOUT, format!("{says}. Run natter doctor --fix to rebuild the index"))
         }
     }
+}
+
+/// Checks the partitions of the messages and the event log. Returns `None` if there are none, and
+/// none are wanted.
+pub async fn partitions(config: &Config, database: &Database) -> Option<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Database;
+    let reading = async {
+        let (mut counts, mut plain, mut late, mut stray) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let now = Timestamp(query::jobs::database_time(database.reader()).await?);
+        for table in PartitionedTable::ALL {
+            let layout = query::partitions::layout(database.reader(), table).await?;
+            let Layout::Partitioned(partitions) = &layout else {
+                plain.push(table.name());
+                continue;
+            };
+            counts.push(format!("{}: {}", table.name(), partitions.len()));
+            if layout.end() < Some(now.plus(MIN_PARTITION_LEAD)) {
+                late.push(table.name());
+            }
+            if query::partitions::has_stray_rows(database, table).await? {
+                stray.push(table.name());
+            }
+        }
+        Ok((counts.join(", "), plain.join(", "), late.join(", "), stray.join(", ")))
+    };
+    let (counts, plain, late, stray) = match with_timeout(reading).await {
+        Ok((found, _)) => found,
+        Err(error) => return Some(Check::fault(ABOUT, format!("Couldn't read the partitions: {error:#}"))),
+    };
+    let is_wanted = config.database.partitions == Partitions::Monthly;
+    if counts.is_empty() && !is_wanted {
+        return None;
+    }
+    Some(if is_wanted && !plain.is_empty() {
+        let says = "not partitioned yet. A running server converts the tables, and its log says which one is in use";
+        Check::warning(ABOUT, format!("{plain}: {says}"))
+    } else if !late.is_empty() {
+        let says =
+            "no partitions for the next weeks. A running server creates them, and its log says which table is in use";
+        Check::warning(ABOUT, format!("{late}: {says}"))
+    } else if !stray.is_empty() {
+        let says = "rows with a time far in the future. Check the clocks of all instances";
+        Check::warning(ABOUT, format!("{stray}: {says}"))
+    } else {
+        Check::ok(ABOUT, format!("partitions of {counts}"))
+    })
 }
 
 /// Checks that jobs are processed and that there are no dead letters.

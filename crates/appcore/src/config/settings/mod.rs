@@ -24,7 +24,7 @@ pub use limits::{Firewall, RateLimit};
 pub use payment::{GatewaySettings, Payment, Seller};
 use server::RESERVED_PATHS;
 pub use server::{
-    Audit, Bus, Database, DatabaseKind, Events, Metrics, Outgoing, Pooler, Redis, Role, Server, Workspaces,
+    Audit, Bus, Database, DatabaseKind, Events, Metrics, Outgoing, Partitions, Pooler, Redis, Role, Server, Workspaces,
 };
 pub use storage::{Backup, Search, Uploads};
 
@@ -152,6 +152,11 @@ impl Config {
         if self.is_embedded() && self.server.role != Role::All {
             return Err(ConfigError::new(
                 "The setting server.role must be all on SQLite, which allows only one process. Set database.url to run several.",
+            ));
+        }
+        if self.is_embedded() && self.database.partitions != Partitions::None {
+            return Err(ConfigError::new(
+                "The setting database.partitions must be none on SQLite, which has no partitions. Set database.url to use PostgreSQL.",
             ));
         }
         if !self.server.is_base_path_valid() {

@@ -104,9 +104,21 @@ pub struct Database {
     /// Connection pooler between this server and PostgreSQL: none, or PgBouncer in session or transaction mode. The same on all instances.
     #[setting(Choice(&["none", "session", "transaction"]), default = "none")]
     pub pooler: Pooler,
+    /// Partitions of the messages and the event log: none, or monthly on PostgreSQL, for tables of tens of millions of rows. Existing tables are converted
+    /// while the server runs, and aren't converted back.
+    #[setting(Choice(&["none", "monthly"]), default = "none")]
+    pub partitions: Partitions,
     /// Migrate the schema at the start. Not set: true on SQLite, false on PostgreSQL.
     #[setting(Switch, example = true)]
     pub(super) migrate_on_start: Option<bool>,
+}
+
+/// Partitions of the tables that grow with every message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Partitions {
+    None,
+    Monthly,
 }
 
 /// Connection pooler between an instance and PostgreSQL.

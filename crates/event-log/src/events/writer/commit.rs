@@ -30,6 +30,7 @@ use super::{
     limits::Limits,
     statements::Statements,
 };
+use crate::events::partitions::MessagePartitions;
 
 /// Time for which the batches of a conversation are committed under locks after a write conflict.
 const CONTENTION_PERIOD: Duration = Duration::from_secs(1);
@@ -73,6 +74,7 @@ pub(super) struct Committer {
     db: Database,
     limits: Limits,
     outboxes: Outboxes,
+    partitions: MessagePartitions,
     /// Conversations with recent write conflicts, each with the time until which it is committed
     /// under locks.
     contended_until: HashMap<ConversationId, Instant>,
@@ -82,11 +84,12 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub fn new(db: Database, limits: Limits, outboxes: Outboxes) -> Self {
+    pub fn new(db: Database, limits: Limits, outboxes: Outboxes, partitions: MessagePartitions) -> Self {
         Self {
             db,
             limits,
             outboxes,
+            partitions,
             contended_until: HashMap::new(),
             cache: ConversationCache::default(),
             in_flight: None,
@@ -167,7 +170,7 @@ impl Committer {
         }
         let has_removed_text = batch.has_removed_text;
         let ClosedBatch { expected_states: seen, pieces, envelopes, signals, batch, conversations } =
-            batch.close(told)?;
+            batch.close(told, self.partitions.exist())?;
         self.in_flight = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = query::batches::execute_if_unchanged(&self.db, &seen, pieces).await;
         Ok(match self.take_committed(stored)? {
@@ -205,7 +208,8 @@ impl Committer {
         }
         let outcomes = batch.apply_all(changes).await?;
         let has_removed_text = batch.has_removed_text;
-        let ClosedBatch { pieces, envelopes, signals, batch, .. } = batch.close(told)?;
+        // `lock` has looked for the messages that were sent before.
+        let ClosedBatch { pieces, envelopes, signals, batch, .. } = batch.close(told, false)?;
         self.in_flight = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = match query::execute(&db, pieces).await {
             Ok(()) => txn.commit().await.map_err(app_error),

@@ -63,6 +63,8 @@ pub use files::attachment_not_found;
 use jobs::catch_panic;
 pub use limits::Limits;
 
+use super::partitions::MessagePartitions;
+
 /// Maximum number of changes per transaction.
 const MAX_BATCH_SIZE: usize = 256;
 /// Capacity of the queue; further submissions wait for a free slot.
@@ -99,9 +101,16 @@ struct Submission {
 impl Writer {
     /// Starts the writer's task.
     #[must_use]
-    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, outboxes: Outboxes) -> Self {
+    pub fn start(
+        db: Database,
+        bus: Arc<dyn EventBus>,
+        clock: Clock,
+        limits: Limits,
+        outboxes: Outboxes,
+        partitions: MessagePartitions,
+    ) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_CAPACITY);
-        let committer = Committer::new(db.clone(), limits, outboxes);
+        let committer = Committer::new(db.clone(), limits, outboxes, partitions);
         let heard = bus.subscribe();
         let busy_since = Arc::default();
         let task = Task {

@@ -32,8 +32,9 @@ pub(in super::super) struct ClosedBatch {
 
 impl Batch<'_> {
     /// Collects the statements, envelopes and signals of the batch. `told` are acknowledged outbox
-    /// entries; they are removed in the same transaction.
-    pub fn close(mut self, told: &[Uuid]) -> Result<ClosedBatch, AppError> {
+    /// entries; they are removed in the same transaction. With `expects_client_ids`, the commit
+    /// verifies that the `client_id`s of the messages are new.
+    pub fn close(mut self, told: &[Uuid], expects_client_ids: bool) -> Result<ClosedBatch, AppError> {
         let backend = self.db.get_database_backend();
         let talked: HashSet<ConversationId> = self
             .new_messages
@@ -65,11 +66,25 @@ impl Batch<'_> {
         for event in &self.events {
             let id = event.conversation_id;
             let last_seq = event.seq - 1;
-            seen.entry(id).or_insert_with(|| ExpectedState { id, last_seq, members: Vec::new() });
+            seen.entry(id).or_insert_with(|| ExpectedState {
+                id,
+                last_seq,
+                members: Vec::new(),
+                client_ids: Vec::new(),
+            });
         }
         for (id, user) in &self.checked_roles {
             if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.acting_member(*id, *user)) {
                 seen.members.push((*user, member.role));
+            }
+        }
+        if expects_client_ids {
+            for message in &self.new_messages {
+                if let (Some(sender), Some(client_id), Some(seen)) =
+                    (message.sender_id, &message.client_id, seen.get_mut(&message.conversation_id))
+                {
+                    seen.client_ids.push((sender, client_id.clone()));
+                }
             }
         }
         let mut pieces = self.edits.take_statements(backend, self.now)?;
