@@ -11,6 +11,7 @@ mod dialect;
 mod durable;
 mod frame;
 mod gateway;
+mod log_size;
 mod machine;
 mod picture;
 mod pipeline;
@@ -107,6 +108,11 @@ struct Arguments {
     search: bool,
     #[command(flatten)]
     search_size: search::SearchSize,
+    /// Measures only reads of messages and events in partitioned tables of different sizes.
+    #[arg(long)]
+    log: bool,
+    #[command(flatten)]
+    log_size: log_size::LogSize,
     /// Measures only the cost of the middleware around a request.
     #[arg(long)]
     pipeline: bool,
@@ -183,6 +189,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.search {
         return search::measure(&arguments.search_size, &arguments.docs);
+    }
+    if arguments.log {
+        return log_size::measure(&arguments.log_size);
     }
     if arguments.channel {
         return channel::measure();

@@ -59,16 +59,15 @@ enum StepError {
 
 impl From<DbErr> for StepError {
     fn from(error: DbErr) -> Self {
-        let code = match &error {
-            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-                cause.as_database_error().and_then(|cause| cause.code())
-            }
-            _ => None,
+        // Lock timeout, and deadlock.
+        let is_locked = match &error {
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => cause
+                .as_database_error()
+                .and_then(|cause| cause.code())
+                .is_some_and(|code| matches!(&*code, "55P03" | "40P01")),
+            _ => false,
         };
-        match code.as_deref() {
-            Some("55P03" | "40P01") => Self::Locked,
-            _ => Self::Failed(app_error(error)),
-        }
+        if is_locked { Self::Locked } else { Self::Failed(app_error(error)) }
     }
 }
 
