@@ -33,7 +33,6 @@ pub struct EventLogService {
     pub identity: Arc<IdentityService>,
     /// Commits changes of conversations; the only writer of events.
     pub writer: Writer,
-    pub(crate) partitions: MessagePartitions,
     pub receipts: Receipts,
     pub push: Push,
 }
@@ -41,22 +40,22 @@ pub struct EventLogService {
 impl EventLogService {
     /// Starts the writer and loads the Web Push keys. On the first start, generates these keys.
     pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
+        let partitions = MessagePartitions::load(&identity.db, identity.config.database.partitions).await?;
         let core = Arc::clone(&identity.core);
         let Core { db, bus, clock, config, .. } = &*core;
         stream::check_support(&config.events)?;
-        let partitions = MessagePartitions::load(db, config.database.partitions).await?;
         let writer = Writer::start(
             db.clone(),
             Arc::clone(bus),
             clock.clone(),
             WriterLimits::from_config(config),
             Outboxes { bus: Self::has_relay(&core), stream: config.events.url.is_some() },
-            partitions.clone(),
+            partitions,
         );
         let receipts = Receipts::start(db.clone(), Arc::clone(bus), clock.clone(), config.realtime.small_conversation);
         let push = Push::load(db, config).await?;
         stream::record_user_events(&core).await?;
-        Ok(Arc::new(Self { core, identity, writer, partitions, receipts, push }))
+        Ok(Arc::new(Self { core, identity, writer, receipts, push }))
     }
 
     /// Starts the background tasks: outbox publisher, partitions, event retention and notifier.

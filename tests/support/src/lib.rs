@@ -51,7 +51,7 @@ pub use bus::Bus;
 pub use bus_server::BusServer;
 pub use caller::{Answer, Caller, Credentials};
 pub use certificate::certified;
-pub use database::{Engine, Stop, Stopped, TableReader, TestDatabase};
+pub use database::{Engine, Stop, Stopped, TestDatabase};
 pub use description::description;
 pub use dice::{Dice, by_size};
 pub use event_stream::{EventStream, block_field, take_block};

@@ -120,6 +120,6 @@ async fn maintain(service: &EventLogService, warns: bool) -> Result<bool, AppErr
         }
     }
     metrics().events.set_partitioning_blocked(is_blocked);
-    service.partitions.refresh(&service.db).await?;
+    service.writer.partitions().refresh(&service.db).await?;
     Ok(is_complete)
 }

@@ -154,11 +154,6 @@ impl Config {
                 "The setting server.role must be all on SQLite, which allows only one process. Set database.url to run several.",
             ));
         }
-        if self.is_embedded() && self.database.partitions != Partitions::None {
-            return Err(ConfigError::new(
-                "The setting database.partitions must be none on SQLite, which has no partitions. Set database.url to use PostgreSQL.",
-            ));
-        }
         if !self.server.is_base_path_valid() {
             return Err(ConfigError::new(format!(
                 "The setting server.public_url may end with a path of letters, digits, '-', '.', '_' and '~', such as https://example.org/chat, but with no query and no fragment; and the path must not begin with one of ours ({}).",
@@ -167,6 +162,11 @@ impl Config {
         }
         if self.auth.refresh_ttl < self.auth.access_ttl {
             return Err(ConfigError::new("The setting auth.refresh_ttl must not be shorter than auth.access_ttl."));
+        }
+        if self.is_embedded() && self.database.partitions != Partitions::None {
+            return Err(ConfigError::new(
+                "The setting database.partitions must be none on SQLite, which has no partitions. Set database.url to use PostgreSQL.",
+            ));
         }
         if self.jobs.backoff.is_empty() {
             return Err(ConfigError::new("The setting jobs.backoff must hold at least one number of seconds."));

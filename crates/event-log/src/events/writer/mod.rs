@@ -89,6 +89,7 @@ pub struct Writer {
     queue: mpsc::Sender<Submission>,
     /// Time at which the batch in progress was started.
     busy_since: Arc<Mutex<Option<Instant>>>,
+    partitions: MessagePartitions,
 }
 
 struct Submission {
@@ -110,7 +111,7 @@ impl Writer {
         partitions: MessagePartitions,
     ) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE_CAPACITY);
-        let committer = Committer::new(db.clone(), limits, outboxes, partitions);
+        let committer = Committer::new(db.clone(), limits, outboxes, partitions.clone());
         let heard = bus.subscribe();
         let busy_since = Arc::default();
         let task = Task {
@@ -123,7 +124,11 @@ impl Writer {
             busy_since: Arc::clone(&busy_since),
         };
         tokio::spawn(task.run(submissions));
-        Self { queue, busy_since }
+        Self { queue, busy_since, partitions }
+    }
+
+    pub(super) const fn partitions(&self) -> &MessagePartitions {
+        &self.partitions
     }
 
     /// True if the writer can commit changes: its task is running and isn't stuck on a batch.
