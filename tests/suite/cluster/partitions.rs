@@ -234,7 +234,7 @@ async fn expired_partitions_of_the_log_are_dropped() {
 
 #[tokio::test]
 async fn a_wrong_clock_refuses_no_message() {
-    let app = monthly(Setup::new().on(Engine::Postgres)).await;
+    let mut app = monthly(Setup::new().on(Engine::Postgres)).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "before").await;
@@ -248,6 +248,23 @@ async fn a_wrong_clock_refuses_no_message() {
     assert_eq!(log.iter().map(|event| event["seq"].as_i64().unwrap()).collect::<Vec<_>>(), [1, 2]);
     let says = app.command(&["doctor"]).await;
     assert!(String::from_utf8_lossy(&says.stdout).contains("Check the clocks"), "{says:?}");
+
+    // A partition that is created late gets the rows that are in the default one.
+    let last = "SELECT MAX(relname)::text FROM pg_class WHERE relname ~ '^conversation_events_[0-9]{4}_[0-9]{2}$'";
+    let last = app.database.text(last).await;
+    let bounds = format!("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = '{last}'");
+    let bounds = app.database.text(&bounds).await;
+    let from = bounds.split('\'').nth(1).unwrap().to_owned();
+    restart(&mut app, async |database| {
+        database.run(&format!("DROP TABLE {last}")).await;
+        database.run(&format!("UPDATE conversation_events SET created_at = {from} WHERE seq = 2")).await;
+    })
+    .await;
+    let moved = format!(
+        "SELECT COUNT(*) FROM pg_class c JOIN conversation_events e ON e.tableoid = c.oid WHERE c.relname = '{last}' AND e.seq = 2"
+    );
+    wait_until("the event has a partition", async || app.database.number(&moved).await == 1).await;
+    assert_eq!(anna.event_log(&chat).await.len(), 2);
 }
 
 #[tokio::test]

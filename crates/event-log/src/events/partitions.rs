@@ -64,7 +64,7 @@ impl MessagePartitions {
 
     async fn refresh(&self, db: &Database) -> Result<(), AppError> {
         for table in PartitionedTable::ALL {
-            let layout = partitions::layout(db.reader(), table).await?;
+            let layout = partitions::layout(db.writer(), table).await?;
             let count = match &layout {
                 Layout::Plain { .. } => 0,
                 Layout::Partitioned(partitions) => partitions.len(),
@@ -82,10 +82,11 @@ impl MessagePartitions {
 pub(crate) async fn run(service: Arc<EventLogService>) {
     let mut attempts = 0;
     loop {
-        let is_waiting = match catch_panic(maintain(&service, attempts % ATTEMPTS_PER_WARNING == 0)).await {
+        let warns = attempts % ATTEMPTS_PER_WARNING == 0;
+        let is_waiting = match catch_panic(maintain(&service, warns)).await {
             Ok(is_complete) => !is_complete,
             Err(error) => {
-                if service.db.is_available() {
+                if warns && service.db.is_available() {
                     tracing::warn!(%error, "failed to maintain partitions");
                 }
                 true
