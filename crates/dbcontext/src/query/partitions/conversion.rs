@@ -38,7 +38,7 @@ const MIN_LEAD: Duration = Duration::from_secs(7 * 86_400);
 /// Result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing is left to do.
+    /// No step is left.
     Complete,
     /// The step is done; call again for the next one.
     Advanced,
