@@ -24,7 +24,8 @@ fn bound(table: &str, millis: i64) -> String {
 }
 
 async fn is_partitioned(database: &TestDatabase, table: &str) -> bool {
-    database.number(&format!("SELECT COUNT(*) FROM pg_class WHERE relname = '{table}' AND relkind = 'p'")).await == 1
+    database.number(&format!("SELECT COUNT(*) FROM pg_class WHERE oid = '{table}'::regclass AND relkind = 'p'")).await
+        == 1
 }
 
 async fn wait_until_partitioned(database: &TestDatabase) {
@@ -200,6 +201,19 @@ async fn a_message_is_sent_once_across_the_bound_of_a_partition() {
     let archive = app.folder().join("backup.tar").display().to_string();
     let backup = app.command(&["backup", "create", &archive]).await;
     assert!(backup.status.success(), "{}", String::from_utf8_lossy(&backup.stderr));
+
+    // A restored database has no partitions, and is converted again.
+    for instance in &mut app.instances {
+        assert!(instance.terminate().await.success());
+    }
+    let restored = app.command(&["restore", &archive, "--yes"]).await;
+    assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    assert!(!is_partitioned(&app.database, "messages").await);
+    for instance in &mut app.instances {
+        instance.start_again().await;
+    }
+    wait_until_partitioned(&app.database).await;
+    assert_eq!(anna.history(&chat).await.len(), 70);
 }
 
 #[tokio::test]
