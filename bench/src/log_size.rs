@@ -28,6 +28,10 @@ pub struct LogSize {
     /// Measures tables without partitions.
     #[arg(long = "log-plain")]
     is_plain: bool,
+    /// Measures this database, which an earlier run has filled with the first of these numbers of
+    /// rows.
+    #[arg(long = "log-database")]
+    database: Option<String>,
 }
 
 /// Size of the tables.
@@ -75,6 +79,9 @@ pub fn measure(size: &LogSize) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     println!("| rows | last 50 | the 50 before | three days | 20 events since N |");
     println!("|---|---|---|---|---|");
+    if let (Some(url), Some(rows)) = (&size.database, size.rows.first()) {
+        return runtime.block_on(read(url, Size::of(*rows)));
+    }
     for rows in &size.rows {
         runtime.block_on(measure_size(Size::of(*rows), size.is_plain))?;
     }
@@ -92,10 +99,17 @@ async fn measure_size(size: Size, is_plain: bool) -> anyhow::Result<()> {
     }
     app.instances[0].terminate().await;
     let begun = Instant::now();
-    let (start, end) = fill(&app.database, size, is_plain).await;
+    fill(&app.database, size, is_plain).await;
     eprintln!("{} rows in each table after {:?}", size.rows(), begun.elapsed());
+    read(&server.url(), size).await
+}
 
-    let database = Database::connect(&server.url(), 2).await?;
+/// Measures the reads of a filled database.
+async fn read(url: &str, size: Size) -> anyhow::Result<()> {
+    let filled = TestDatabase::of_a_server(url.to_owned());
+    let start = filled.number("SELECT MIN(created_at) FROM conversation_events").await;
+    let end = filled.number("SELECT MAX(created_at) FROM conversation_events").await;
+    let database = Database::connect(url, 2).await?;
     let db = database.reader();
     let row = |turn: u64| (turn * 7_919 + 13) % size.rows();
     let newest = async |turn| {
@@ -126,11 +140,11 @@ async fn measure_size(size: Size, is_plain: bool) -> anyhow::Result<()> {
 }
 
 /// Median, 95th percentile and average number of rows of a kind of read.
-async fn timed<E: std::fmt::Debug>(read: impl AsyncFn(u64) -> Result<usize, E>) -> anyhow::Result<String> {
+async fn timed<E: std::fmt::Debug>(read_rows: impl AsyncFn(u64) -> Result<usize, E>) -> anyhow::Result<String> {
     let (mut times, mut rows) = (Vec::new(), 0);
     for turn in 0..2 * READS {
         let begun = Instant::now();
-        let found = read(turn % READS).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        let found = read_rows(turn % READS).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
         if turn >= READS {
             times.push(begun.elapsed());
             rows += found;
@@ -141,9 +155,8 @@ async fn timed<E: std::fmt::Debug>(read: impl AsyncFn(u64) -> Result<usize, E>) 
     Ok(format!("{:.2} / {:.2} ms ({} rows)", millis(50), millis(95), rows / times.len()))
 }
 
-/// Fills both tables in the order of time, as writers do. Returns the times of the first and the
-/// last row.
-async fn fill(database: &TestDatabase, size: Size, is_plain: bool) -> (i64, i64) {
+/// Fills both tables in the order of time, as writers do.
+async fn fill(database: &TestDatabase, size: Size, is_plain: bool) {
     let month = |ago: u64| {
         format!(
             "SELECT (EXTRACT(EPOCH FROM date_trunc('month', now() AT TIME ZONE 'UTC') - interval '{ago} months') * 1000)::bigint"
@@ -189,7 +202,6 @@ async fn fill(database: &TestDatabase, size: Size, is_plain: bool) -> (i64, i64)
     }
     database.run("VACUUM ANALYZE messages").await;
     database.run("VACUUM ANALYZE conversation_events").await;
-    (start, end)
 }
 
 /// Divides the first partition of both tables, which are still empty, into months up to its end.
