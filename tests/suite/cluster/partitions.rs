@@ -294,3 +294,25 @@ async fn an_abandoned_conversion_refuses_no_message() {
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "written").await;
 }
+
+#[tokio::test]
+async fn rows_with_a_future_time_delay_only_the_conversion() {
+    let app = Setup::new().on(Engine::Postgres).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "before").await;
+    let set_time = async |millis: i64| {
+        app.database.run(&format!("UPDATE conversation_events SET created_at = {millis} WHERE seq = 1")).await;
+    };
+    set_time(now() + 300 * DAY_MILLIS).await;
+    let mut settings = app.settings().to_vec();
+    settings.push(("database.partitions".to_owned(), "monthly".to_owned()));
+    let converting = Instance::start(app.folder(), &settings).await;
+    let says = "partitioning blocked by rows with a time in the future";
+    wait_until("the reason is logged", async || converting.log().iter().any(|line| line.contains(says))).await;
+    assert!(!is_partitioned(&app.database, "conversation_events").await);
+    anna.send_message(&chat, "meanwhile").await;
+    set_time(now()).await;
+    wait_until_partitioned(&app.database).await;
+    assert_eq!(anna.event_log(&chat).await.len(), 2);
+}
