@@ -132,7 +132,7 @@ async fn database(config: &Config, is_usable: bool) -> Result<Option<Database>, 
         with_timeout(connection::try_postgres(url)).await.map_err(|error| fault(&error))?;
     }
     let opened = with_timeout(async {
-        let database = Database::open(&config.database, 2).await?;
+        let database = Database::open(&config.database, 2).await?.with_replica(&config.database).await?;
         database.ping().await?;
         Ok(database)
     });
@@ -171,6 +171,7 @@ async fn in_database(config: &Config, database: &Database, is_running: bool) -> 
     } else {
         checks.push(remote::clock(database).await);
     }
+    checks.extend(remote::replica(database).await);
     checks.extend(port(config, database, is_running).await);
     if checks.iter().any(is_database_fault) {
         return checks;

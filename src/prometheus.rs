@@ -93,6 +93,7 @@ pub fn listen(
 async fn answer(app: Data<App>, newer_steps: Data<NewerSteps>) -> HttpResponse {
     let (mut moment, mut process) = (Registry::with_prefix(metrics::PREFIX), Registry::default());
     register_instance(&app, &mut moment);
+    register_replica(&app, &mut moment);
     register_search(&app, &mut moment);
     register_backups(&app, &mut moment);
     register_certificate(&app, &mut moment);
@@ -138,6 +139,11 @@ struct Provider {
 struct Pool {
     pool: &'static str,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReplicaOutcome {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -193,15 +199,31 @@ fn register_instance(app: &App, to: &mut Registry) {
     let (waiting, lost) = app.gateway.backlog();
     gauge(to, "usage_queue_rows", "Usage records waiting to be stored", waiting as u64);
     to.register("usage_lost_rows", "Usage records that could not be stored", ConstCounter::new(lost));
-    let database = app.db.pools().map(|pool| (pool.name, u64::from(pool.open), pool.idle as u64));
+    let database = app.db.pools().into_iter().map(|pool| (pool.name, u64::from(pool.open), pool.idle as u64));
     let redis = app.redis.as_ref().map(|redis| redis.connections());
     let redis = redis.map(|(open, idle)| ("redis", open as u64, idle as u64));
-    let pools = database.into_iter().chain(redis).flat_map(|(pool, open, idle)| {
+    let pools = database.chain(redis).flat_map(|(pool, open, idle)| {
         let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         [("idle", count(idle)), ("used", count(open.saturating_sub(idle)))]
             .map(|(state, number)| (Pool { pool, state }, number))
     });
     gauges(to, "pool_connections", "Connections of the pools to the database and to Redis", pools);
+}
+
+/// Registers the state of the replica, if one is configured.
+fn register_replica(app: &App, to: &mut Registry) {
+    let Some(status) = app.db.replica_status() else { return };
+    gauge(to, "replica_in_use", "1 unless the replica is left out because it lags or fails", u64::from(status.is_used));
+    gauge(to, "replica_lag_bytes", "Write-ahead log that the replica had not replayed", status.lag_bytes);
+    let lag = ConstGauge::new(status.lag.as_secs_f64());
+    to.register("replica_lag_seconds", "Time since the replica had last replayed everything", lag);
+    let reads = Family::<ReplicaOutcome, Counter>::default();
+    for (outcome, count) in status.reads {
+        reads.get_or_create(&ReplicaOutcome { outcome }).inc_by(count);
+    }
+    let help =
+        "Reads that the replica may execute, by outcome: replica, or the reason why the primary has executed them";
+    to.register("replica_reads", help, reads);
 }
 
 fn register_search(app: &App, to: &mut Registry) {

@@ -29,7 +29,7 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
         );
     }
     let db = Database::open(&config.database, config.database.max_connections);
-    let db = db.await.map_err(tls::advised)?;
+    let db = db.await.map_err(tls::advised)?.with_replica(&config.database).await?;
     if config.migrate_on_start() {
         schema::migrate(config.database.url.expose(), config.database.pooler, &db).await?;
     } else {

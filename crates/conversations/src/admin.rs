@@ -24,7 +24,7 @@ pub async fn list(
 ) -> Result<Slice<AdminConversation>, AppError> {
     validate_search_text(&filter.text)?;
     let limit = limit.clamp(1, MAX_PAGE_SIZE);
-    let mut items = seen::list(service.db.reader(), filter, limit + 1).await?;
+    let mut items = seen::list(&service.db.replica().await, filter, limit + 1).await?;
     let has_more = items.len() as u64 > limit;
     items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Slice { items, has_more })
@@ -44,7 +44,7 @@ pub async fn members(
 ) -> Result<Page<AdminConversationMember>, AppError> {
     validate_search_text(text)?;
     find_owned(service, id).await?;
-    let (items, total) = seen::members(service.db.reader(), id, text, page).await?;
+    let (items, total) = seen::members(&service.db.replica().await, id, text, page).await?;
     Ok(Page::new(items, page, total))
 }
 

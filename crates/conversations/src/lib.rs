@@ -31,7 +31,10 @@ use appcore::{
     view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };
 pub use dbcontext::query::following::{ConnectionSubscriptions, SubscribedConversation};
-use dbcontext::query::{self, conversations::SeenConversation};
+use dbcontext::{
+    ReplicaReader,
+    query::{self, conversations::SeenConversation},
+};
 
 use assistants::AssistantsService;
 pub use channels::join;
@@ -103,8 +106,9 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Conversation>, AppError> {
     validate_search_text(&filter.text)?;
-    let (rows, total) = query::conversations::list(service.db.reader(), by.user_id, &filter, page).await?;
-    Ok(Page::new(views(service, rows).await?, page, total))
+    let db = service.db.replica().await;
+    let (rows, total) = query::conversations::list(&db, by.user_id, &filter, page).await?;
+    Ok(Page::new(views(service, &db, rows).await?, page, total))
 }
 
 /// Open conversations of a workspace, joined or not, largest first. Guests are refused.
@@ -118,8 +122,9 @@ pub async fn browse(
     let workspace_id =
         membership::resolve(&service.identity, by, filter.workspace_id, Permission::CreateContent).await?.id;
     let filter = Filter { workspace_id: Some(workspace_id), ..filter };
-    let (rows, total) = query::conversations::list_open(service.db.reader(), by.user_id, &filter, page).await?;
-    Ok(Page::new(views(service, rows).await?, page, total))
+    let db = service.db.replica().await;
+    let (rows, total) = query::conversations::list_open(&db, by.user_id, &filter, page).await?;
+    Ok(Page::new(views(service, &db, rows).await?, page, total))
 }
 
 /// Conversation that the caller may read, with its first members.
@@ -128,8 +133,10 @@ pub async fn find(
     by: &Principal,
     id: ConversationId,
 ) -> Result<Conversation, AppError> {
-    let row = query::conversations::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    views(service, vec![row]).await?.pop().ok_or_else(|| Code::NotFound.into())
+    // Also the response to a write, for which the replica would not be ready yet.
+    let db = service.db.primary();
+    let row = query::conversations::find(&db, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    views(service, &db, vec![row]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 
 /// Partial update of a conversation. `None` leaves a field unchanged; a blank text clears it.
@@ -228,12 +235,15 @@ pub async fn subscriptions_of_many(
 }
 
 /// Loads members, assistants and last messages of the rows in one query each.
-async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> Result<Vec<Conversation>, AppError> {
+async fn views(
+    service: &ConversationsService,
+    db: &ReplicaReader<'_>,
+    rows: Vec<SeenConversation>,
+) -> Result<Vec<Conversation>, AppError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<ConversationId> = rows.iter().map(|row| row.id).collect();
-    let db = service.db.reader();
     let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::new();
     let listed = query::members::of_conversations(db, &ids, LISTED_MEMBERS).await?;
     for (id, member) in members::with_presence(service, listed).await {

@@ -37,7 +37,7 @@ pub async fn members(
 ) -> Result<Page<Member>, AppError> {
     validate_search_text(text)?;
     access::reader(&service.events, by.user_id, id).await?;
-    let (rows, total) = query::members::page(service.db.reader(), id, text, role, page).await?;
+    let (rows, total) = query::members::page(&service.db.replica().await, id, text, role, page).await?;
     let members = with_presence(service, rows).await.into_iter().map(|(_, member)| member).collect();
     Ok(Page::new(members, page, total))
 }

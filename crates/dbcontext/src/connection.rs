@@ -24,6 +24,7 @@ use crate::{
     availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT_DEADLINE},
     constraint::is_read_only,
     pooler::{self, IDLE_IN_TRANSACTION_TIMEOUT, STATEMENT_TIMEOUT},
+    replica::{Broken, Replica, ReplicaPools, ReplicaReader, ReplicaStatus},
     sqlite::{Sqlite, WriteGuard},
     timeout::{self, Connections},
     transaction::{LogTransaction, Transaction},
@@ -38,6 +39,9 @@ const SCHEMA_CONNECTIONS: u32 = 3;
 /// Number of connections reserved for the writer of the event log.
 const LOG_CONNECTIONS: u32 = 3;
 
+/// Timeout of opening a connection to the replica. No read waits for it that long.
+const REPLICA_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The database of this instance. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
@@ -48,6 +52,7 @@ pub struct Database {
     sqlite: Option<Sqlite>,
     last_refusal: LastRefusal,
     pooler: Pooler,
+    replica: Option<Replica>,
 }
 
 /// Server-side timeouts of a PostgreSQL connection.
@@ -153,6 +158,39 @@ pub async fn try_postgres(url: &str) -> anyhow::Result<()> {
     Err(anyhow::Error::new(error).context(format!("failed to connect to PostgreSQL at {address}")))
 }
 
+/// Options of a pool of connections to PostgreSQL.
+fn postgres_options(url: &str, pooler: Pooler, max_connections: u32, limits: ServerTimeouts) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url.to_owned());
+    options
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_timeout(ACQUIRE_TIMEOUT)
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(move |options| {
+            if pooler != Pooler::None {
+                // A pooler refuses all parameters. The role has them; see `pooler::check`.
+                return options.extra_float_digits(None);
+            }
+            let millis = |limit: Duration| limit.as_millis().to_string();
+            let (statement, idle, lock) = match limits {
+                ServerTimeouts::Default => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT, Duration::ZERO),
+                ServerTimeouts::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
+            };
+            options.options([
+                // A timeout of 0 disables the limit.
+                ("statement_timeout", millis(statement)),
+                ("idle_in_transaction_session_timeout", millis(idle)),
+                ("lock_timeout", millis(lock)),
+                // Disables cached plans: a plan from when a table was empty would scan the
+                // whole table once it is full.
+                ("plan_cache_mode", "force_custom_plan".to_owned()),
+                // Disables the JIT: compiling takes longer than any of our statements.
+                ("jit", "off".to_owned()),
+            ])
+        });
+    options
+}
+
 /// Number of open connections of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolStats {
@@ -213,6 +251,7 @@ impl Database {
             sqlite: Some(sqlite),
             last_refusal: LastRefusal::default(),
             pooler: Pooler::None,
+            replica: None,
         })
     }
 
@@ -229,35 +268,8 @@ impl Database {
         require_listener(&probe).await?;
         let availability = Availability::monitored(probe);
         let for_pool = availability.clone();
-        let mut options = ConnectOptions::new(url.to_owned());
-        options
-            .max_connections(max_connections)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_timeout(ACQUIRE_TIMEOUT)
-            .sqlx_logging(false)
-            .map_sqlx_postgres_pool_opts(move |options| timeout::test_connections(options, &for_pool))
-            .map_sqlx_postgres_opts(move |options| {
-                if pooler != Pooler::None {
-                    // A pooler refuses all parameters. The role has them; see `pooler::check`.
-                    return options.extra_float_digits(None);
-                }
-                let millis = |limit: Duration| limit.as_millis().to_string();
-                let (statement, idle, lock) = match limits {
-                    ServerTimeouts::Default => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT, Duration::ZERO),
-                    ServerTimeouts::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
-                };
-                options.options([
-                    // A timeout of 0 disables the limit.
-                    ("statement_timeout", millis(statement)),
-                    ("idle_in_transaction_session_timeout", millis(idle)),
-                    ("lock_timeout", millis(lock)),
-                    // Disables cached plans: a plan from when a table was empty would scan the
-                    // whole table once it is full.
-                    ("plan_cache_mode", "force_custom_plan".to_owned()),
-                    // Disables the JIT: compiling takes longer than any of our statements.
-                    ("jit", "off".to_owned()),
-                ])
-            });
+        let mut options = postgres_options(url, pooler, max_connections, limits);
+        options.map_sqlx_postgres_pool_opts(move |options| timeout::test_connections(options, &for_pool));
         // The log's writer has a separate pool so that it doesn't queue behind queries. It uses one
         // connection at a time; the others replace that one while it is tested after its return.
         let mut for_log = options.clone();
@@ -280,7 +292,31 @@ impl Database {
             sqlite: None,
             last_refusal: LastRefusal::default(),
             pooler,
+            replica: None,
         })
+    }
+
+    /// Starts to use the configured replica for reads, if there is one. The replica doesn't have to be available yet.
+    pub async fn with_replica(self, settings: &config::Database) -> anyhow::Result<Self> {
+        let Some(url) = &settings.replica_url else { return Ok(self) };
+        // The address may contain a password, so the error doesn't include the cause.
+        let options: PgConnectOptions = url
+            .expose()
+            .parse()
+            .map_err(|_| anyhow::anyhow!("database.replica_url is not a valid PostgreSQL address"))?;
+        let (options, broken) = (options.extra_float_digits(None), Broken::default());
+        let connect = async |max_connections| {
+            let broken = broken.clone();
+            let mut options = postgres_options(url.expose(), settings.pooler, max_connections, ServerTimeouts::Default);
+            options
+                .connect_lazy(true)
+                .acquire_timeout(REPLICA_ACQUIRE_TIMEOUT)
+                .map_sqlx_postgres_pool_opts(move |options| broken.test_connections(options));
+            sea_orm::Database::connect(options).await
+        };
+        let (pool, probe_pool) = (connect(settings.replica_max_connections).await?, connect(1).await?);
+        let replica = Replica::start(ReplicaPools { pool, probe_pool, broken, options }, self.reader.clone());
+        Ok(Self { replica: Some(replica), ..self })
     }
 
     /// True if a lock of a session ends with its client. A pooler in transaction mode would keep it.
@@ -301,6 +337,36 @@ impl Database {
     #[must_use]
     pub const fn reader(&self) -> &Connections {
         &self.reader
+    }
+
+    /// Connections for reads of history, search and lists, which the replica may execute. What they return is never older
+    /// than this call. Without a replica it is [`Self::reader`]. Reads that permit or prepare a write use the primary.
+    pub async fn replica(&self) -> ReplicaReader<'_> {
+        let replica = match &self.replica {
+            Some(replica) => replica.open().await,
+            None => None,
+        };
+        ReplicaReader::new(&self.reader, replica)
+    }
+
+    /// Connections of the primary, for functions that also read from the replica.
+    #[must_use]
+    pub const fn primary(&self) -> ReplicaReader<'_> {
+        ReplicaReader::new(&self.reader, None)
+    }
+
+    /// State of the replica; `None` if none is configured.
+    #[must_use]
+    pub fn replica_status(&self) -> Option<ReplicaStatus> {
+        self.replica.as_ref().map(Replica::status)
+    }
+
+    /// Probes the replica once, and returns the reason if it can't be used. `None` if none is configured.
+    pub async fn check_replica(&self) -> Option<Result<(), String>> {
+        match &self.replica {
+            Some(replica) => Some(replica.check().await),
+            None => None,
+        }
     }
 
     /// Connections for single statements that write.
@@ -390,7 +456,7 @@ impl Database {
 
     /// Number of open connections per pool.
     #[must_use]
-    pub fn pools(&self) -> [PoolStats; 2] {
+    pub fn pools(&self) -> Vec<PoolStats> {
         let of = |name, connection: &DatabaseConnection| {
             let (open, idle) = if self.is_sqlite() {
                 let pool = connection.get_sqlite_connection_pool();
@@ -401,7 +467,8 @@ impl Database {
             };
             PoolStats { name, open, idle }
         };
-        [of(if self.is_sqlite() { "reader" } else { "all" }, &self.reader.pool), of("writer", &self.log)]
+        let primary = [of(if self.is_sqlite() { "reader" } else { "all" }, &self.reader.pool), of("writer", &self.log)];
+        primary.into_iter().chain(self.replica.as_ref().map(|replica| of("replica", replica.pool()))).collect()
     }
 
     /// Executes one round trip, for the health check.
@@ -426,6 +493,9 @@ impl Database {
     pub async fn close(self) -> Result<(), DbErr> {
         if let Some(sqlite) = self.sqlite {
             sqlite.close().await;
+        }
+        if let Some(replica) = self.replica {
+            replica.close().await?;
         }
         self.reader.pool.close().await?;
         self.log.close().await

@@ -7,6 +7,7 @@ pub mod entity;
 mod liveness_lock;
 mod pooler;
 pub mod query;
+mod replica;
 mod sqlite;
 mod statement;
 mod timeout;
@@ -15,6 +16,7 @@ pub mod transfer;
 
 pub use connection::Database;
 pub use liveness_lock::LivenessLock;
+pub use replica::{ReplicaReader, ReplicaStatus};
 pub use sqlite::{check_sqlite, copy_sqlite, finish_snapshot, open_snapshot, sqlite_file, sqlite_url};
 pub use timeout::Connections;
 pub use transaction::{LogTransaction, Transaction};

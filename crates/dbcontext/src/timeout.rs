@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Idle time after which a connection is tested before use. A test costs a round trip.
-const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
+pub(crate) const IDLE_BEFORE_TEST: Duration = Duration::from_secs(1);
 /// Timeout of a connection test.
 const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -98,7 +98,7 @@ async fn accepts_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Err
     Ok(!is_read_only)
 }
 
-async fn test_connection(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(crate) async fn test_connection(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     match tokio::time::timeout(TEST_TIMEOUT, connection.ping()).await {
         Ok(answer) => answer,
         Err(_) => Err(sqlx::Error::PoolTimedOut),

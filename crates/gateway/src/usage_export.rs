@@ -76,7 +76,7 @@ pub async fn export(
         let Some(after) = after else { return Ok(None) };
         let (end_user, tag) = (labels.0.as_deref(), labels.1.as_deref());
         let filter = UsageFilter { user_id, key_id, end_user, tag, from, to };
-        let found = rows::list_after(service.db.reader(), filter, after, CHUNK_SIZE).await?;
+        let found = rows::list_after(&service.db.replica().await, filter, after, CHUNK_SIZE).await?;
         let is_last = (found.len() as u64) < CHUNK_SIZE;
         let next = found.last().map(|row| (row.created_at, row.id)).filter(|_| !is_last);
         let users: HashSet<UserId> = found.iter().map(|row| row.user_id).filter(|_| sees_all).collect();

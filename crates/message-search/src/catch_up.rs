@@ -73,7 +73,7 @@ pub async fn catch_up(
     behind.truncate(MAX_CONVERSATIONS);
     // Reads one more than the limit to detect if there are more.
     let mut unread: HashMap<ConversationId, Vec<Message>> = HashMap::new();
-    for row in rows::messages(db, by.user_id, &behind, each + 1).await? {
+    for row in rows::messages(&service.db.replica().await, by.user_id, &behind, each + 1).await? {
         unread.entry(row.conversation_id).or_default().push(row.try_into()?);
     }
     let mut material = SourceMessages::default();

@@ -36,7 +36,7 @@ pub(super) async fn fill_names(service: &SearchService, mut facets: SearchFacets
     if ids.is_empty() {
         return Ok(facets);
     }
-    let names = rows::names(service.db.reader(), &ids).await?;
+    let names = rows::names(&service.db.replica().await, &ids).await?;
     let mut names: HashMap<Uuid, String> = names.into_iter().map(|one| (one.id, one.name)).collect();
     for facet in &mut facets.author {
         facet.name = names.remove(&facet.id);

@@ -29,10 +29,10 @@ pub(super) async fn shown_hits(
     let in_files: Vec<Uuid> = hits.iter().filter(|hit| hit.is_in_files).map(|hit| hit.candidate.message).collect();
     let mut said = HashMap::new();
     if !in_files.is_empty() {
-        said = files::by_message(rows::shown_file_texts(service.db.reader(), asked.user, &in_files).await?);
+        said = files::by_message(rows::shown_file_texts(&service.db.replica().await, asked.user, &in_files).await?);
     }
     let ids: Vec<Uuid> = hits.iter().map(|hit| hit.candidate.message).collect();
-    let found = rows::readable_messages(service.db.reader(), asked.user, &ids).await?;
+    let found = rows::readable_messages(&service.db.replica().await, asked.user, &ids).await?;
     let mut found: HashMap<Uuid, _> = found.into_iter().map(|row| (row.id.0, row)).collect();
     let mut messages = Vec::with_capacity(hits.len());
     for hit in hits {

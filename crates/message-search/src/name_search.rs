@@ -41,7 +41,7 @@ pub(super) async fn people(
     limit: usize,
 ) -> Result<SearchResults, AppError> {
     let text = fold_text(ask.text.trim());
-    let found = rows::acquaintances(service.db.reader(), user, names::MAX_PEOPLE).await?;
+    let found = rows::acquaintances(&service.db.replica().await, user, names::MAX_PEOPLE).await?;
     let mut found = run_blocking(move || {
         let named = found.into_iter().map(|one| (fold_text(&one.name), one));
         let mut named: Vec<_> = named.filter(|(name, _)| names::has_prefix(name, &text)).collect();

@@ -147,7 +147,8 @@ async fn match_window(
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
     let saved_by = asked.query.is.contains(&Is::Saved).then_some(asked.user);
     let texts =
-        rows::match_candidates(service.db.reader(), &ids, (asked.after_seq, MAX_MATCHED_CHARS), saved_by).await?;
+        rows::match_candidates(&service.db.replica().await, &ids, (asked.after_seq, MAX_MATCHED_CHARS), saved_by)
+            .await?;
     let readable = Arc::clone(&asked.conversations);
     let deadline = asked.deadline;
     let (query, mut words) = (asked.query.clone(), reading.clone());
@@ -212,7 +213,7 @@ async fn match_window(
     let (mut hits, open, mut reading, (end, stopped_at)) = run_blocking(work).await??;
     if !open.is_empty() {
         let ids: Vec<Uuid> = open.iter().map(|(hit, ..)| hit.candidate.message).collect();
-        let said = files::by_message(rows::shown_file_texts(service.db.reader(), asked.user, &ids).await?);
+        let said = files::by_message(rows::shown_file_texts(&service.db.replica().await, asked.user, &ids).await?);
         let (query, mut words) = (asked.query.clone(), reading);
         let work = move || {
             if has_own_words {

@@ -83,7 +83,7 @@ pub async fn record_detached(core: &Core, entry: NewAuditEntry) {
 /// Lists the entries, the newest first.
 pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
     validate_filter(&filter)?;
-    let (mut items, total) = rows::list(core.db.reader(), &filter, page).await?;
+    let (mut items, total) = rows::list(&core.db.replica().await, &filter, page).await?;
     for entry in &mut items {
         let address = entry.address.as_deref().and_then(|address| address.parse().ok());
         entry.place = core.geoip.locate(address, None);
@@ -111,7 +111,7 @@ pub async fn export(
     let newest = (Clock::system().now().plus(CLEANUP_INTERVAL), AuditEntryId(uuid::Uuid::max()));
     let pieces = stream::try_unfold((core, filter, Some(newest)), |(core, filter, before)| async move {
         let Some(before) = before else { return Ok(None) };
-        let found = rows::list_before(core.db.reader(), &filter, before, EXPORT_PAGE_ROWS).await?;
+        let found = rows::list_before(&core.db.replica().await, &filter, before, EXPORT_PAGE_ROWS).await?;
         let is_last = (found.len() as u64) < EXPORT_PAGE_ROWS;
         let next = found.last().filter(|_| !is_last).map(|entry| (entry.created_at, entry.id));
         let piece = encode(found.into_iter().map(csv_row).collect())?;

@@ -251,6 +251,8 @@ pub enum CheckAbout {
     /// Key that encrypts the secrets in the database.
     Key,
     Database,
+    /// Standby of `database.replica_url`.
+    Replica,
     Clock,
     Search,
     Redis,
@@ -286,6 +288,7 @@ impl CheckAbout {
             Self::Disk => "disk",
             Self::Key => "key",
             Self::Database => "database",
+            Self::Replica => "replica",
             Self::Clock => "clock",
             Self::Search => "search",
             Self::Redis => "redis",

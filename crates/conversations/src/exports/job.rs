@@ -118,7 +118,8 @@ async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload,
         from: wanted.from,
         to: wanted.to,
     };
-    let of = exports::count_of_conversation(service.db.reader(), id, begins_after, wanted.from, wanted.to).await?;
+    let of =
+        exports::count_of_conversation(&service.db.replica().await, id, begins_after, wanted.from, wanted.to).await?;
     let tell = |messages| {
         service.notify_user(user_id, &Event::ExportProgress { conversation_id: id, upload_id, messages, of })
     };
@@ -144,7 +145,7 @@ async fn fill(
     let (mut files, mut paths) = (Vec::new(), HashSet::new());
     let mut is_first = true;
     loop {
-        let part = exports::of_conversation(service.db.reader(), id, after, wanted.from, wanted.to).await?;
+        let part = exports::of_conversation(&service.db.replica().await, id, after, wanted.from, wanted.to).await?;
         let Some(last) = part.last() else { break };
         after = last.seq;
         for row in part {

@@ -246,7 +246,7 @@ pub async fn neighbours(
 ) -> Result<Neighbours, AppError> {
     let message = find(service, by, id).await?;
     let begins_after = access::reader(&service.events, by.user_id, message.conversation_id).await?.hidden_until_seq();
-    let (count, db) = (count.clamp(1, MAX_NEIGHBOURS), service.db.reader());
+    let (count, db) = (count.clamp(1, MAX_NEIGHBOURS), &service.db.replica().await);
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
     let ((mut before, has_more_before), (mut after, has_more_after)) = match message.thread_id {
         Some(root) => {
@@ -284,7 +284,7 @@ pub async fn page(
 ) -> Result<Slice<Message>, AppError> {
     let begins_after = access::reader(&service.events, by.user_id, id).await?.hidden_until_seq();
     let part = History { begins_after, limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
-    let (rows, has_more) = query::messages::history(service.db.reader(), id, part).await?;
+    let (rows, has_more) = query::messages::history(&service.db.replica().await, id, part).await?;
     let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
     Ok(Slice { items, has_more })
 }

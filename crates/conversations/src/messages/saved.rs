@@ -58,6 +58,6 @@ pub async fn list(
     by: &Principal,
     page: PageRequest,
 ) -> Result<Page<SavedMessage>, AppError> {
-    let (items, total) = saved::list(service.db.reader(), by.user_id, page).await?;
+    let (items, total) = saved::list(&service.db.replica().await, by.user_id, page).await?;
     Ok(Page::new(items, page, total))
 }

@@ -31,9 +31,10 @@ pub async fn page(
 ) -> Result<Thread, AppError> {
     let root = root(service, by, root_id).await?;
     let part = ThreadRange { limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
-    let (items, has_more) = rows::replies(service.db.reader(), root_id, part).await?;
+    let db = service.db.replica().await;
+    let (items, has_more) = rows::replies(&db, root_id, part).await?;
     let items = items.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
-    let own = position(rows::position(service.db.reader(), by.user_id, root_id).await?);
+    let own = position(rows::position(&db, by.user_id, root_id).await?);
     Ok(Thread { root, items, has_more, own })
 }
 
@@ -61,7 +62,7 @@ pub async fn list(
     which: FollowedThreadFilter,
     page: PageRequest,
 ) -> Result<Page<FollowedThread>, AppError> {
-    let (items, total) = rows::list(service.db.reader(), by.user_id, which, page).await?;
+    let (items, total) = rows::list(&service.db.replica().await, by.user_id, which, page).await?;
     Ok(Page::new(items, page, total))
 }
 

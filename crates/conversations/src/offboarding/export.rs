@@ -244,7 +244,7 @@ async fn write_messages(
 ) -> Result<(), ExportStop> {
     let mut after = 0;
     loop {
-        let part = exports::messages(service.db.reader(), by.user_id, id, after).await?;
+        let part = exports::messages(&service.db.replica().await, by.user_id, id, after).await?;
         let Some(last) = part.last() else { return Ok(()) };
         after = last.seq;
         for row in part {

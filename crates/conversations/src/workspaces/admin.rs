@@ -32,7 +32,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<AdminWorkspace>, AppError> {
     validate_search_text(&filter.text)?;
-    let (items, total) = seen::list(service.db.reader(), &filter, page).await?;
+    let (items, total) = seen::list(&service.db.replica().await, &filter, page).await?;
     Ok(Page::new(items, page, total))
 }
 
@@ -49,7 +49,7 @@ pub async fn members(
 ) -> Result<Page<AdminWorkspaceMember>, AppError> {
     validate_search_text(text)?;
     rows::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-    let (items, total) = seen::members(service.db.reader(), id, text, page).await?;
+    let (items, total) = seen::members(&service.db.replica().await, id, text, page).await?;
     Ok(Page::new(items, page, total))
 }
 
@@ -95,7 +95,8 @@ pub async fn invitations_of(
     workspace: Option<WorkspaceId>,
     page: PageRequest,
 ) -> Result<Page<AdminInvitation>, AppError> {
-    let (found, total) = invitation_rows::list_all(service.db.reader(), workspace, service.clock.now(), page).await?;
+    let (found, total) =
+        invitation_rows::list_all(&service.db.replica().await, workspace, service.clock.now(), page).await?;
     let view = |row: invitation_rows::NamedInvitation| AdminInvitation {
         workspace: WorkspaceReference {
             id: row.invitation.workspace_id,

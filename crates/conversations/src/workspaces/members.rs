@@ -47,7 +47,7 @@ pub async fn members(
 ) -> Result<Page<WorkspaceMember>, AppError> {
     validate_search_text(text)?;
     rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    let (members, total) = rows::members(service.db.reader(), by.user_id, id, text, page).await?;
+    let (members, total) = rows::members(&service.db.replica().await, by.user_id, id, text, page).await?;
     let mut items = members.into_iter().map(view).collect::<Vec<_>>();
     add_presence(&service.identity, items.iter_mut().map(|member| &mut member.user)).await;
     Ok(Page::new(items, page, total))

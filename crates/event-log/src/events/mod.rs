@@ -51,7 +51,7 @@ pub async fn page(
     let conversation = access::reader(service, by.user_id, id).await?;
     let after_seq = after_seq.max(conversation.hidden_until_seq());
     let limit = limit.clamp(1, MAX_PAGE_SIZE);
-    let mut rows = query::events::list_after(service.db.reader(), id, after_seq, limit + 1).await?;
+    let mut rows = query::events::list_after(&service.db.replica().await, id, after_seq, limit + 1).await?;
     let trimmed = rows.first().map_or(after_seq < conversation.last_seq, |row| row.seq > after_seq + 1);
     if trimmed {
         return Err(Code::CursorExpired.into());
@@ -78,7 +78,8 @@ pub async fn envelopes_after(
     limit: u64,
 ) -> Result<Vec<SharedEnvelope>, AppError> {
     let rows =
-        query::events::list_after(service.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
+        query::events::list_after(&service.db.replica().await, id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE))
+            .await?;
     rows.into_iter().map(|row| log::envelope(row).map(Into::into)).collect()
 }
 
@@ -94,7 +95,7 @@ pub async fn envelopes_after_each(
     if positions.is_empty() {
         return Ok(found);
     }
-    for row in query::events::after_each(service.db.reader(), positions, limit).await? {
+    for row in query::events::after_each(&service.db.replica().await, positions, limit).await? {
         found.entry(row.conversation_id).or_default().push(log::envelope(row)?.into());
     }
     Ok(found)
@@ -107,7 +108,7 @@ pub async fn positions_at(
     user: UserId,
     moment: Timestamp,
 ) -> Result<Vec<(ConversationId, i64)>, AppError> {
-    query::events::positions_at(service.db.reader(), user, moment).await
+    query::events::positions_at(&service.db.replica().await, user, moment).await
 }
 
 /// Returns the last sequence number (`last_seq`) of each conversation.

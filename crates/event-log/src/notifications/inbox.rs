@@ -29,7 +29,7 @@ pub async fn list(
     filter: Filter,
     page: PageRequest,
 ) -> Result<Page<Notification>, AppError> {
-    let (found, total) = rows::list(service.db.reader(), by.user_id, filter, page).await?;
+    let (found, total) = rows::list(&service.db.replica().await, by.user_id, filter, page).await?;
     Ok(Page::new(describe::render_all(service, found).await?, page, total))
 }
 

@@ -26,7 +26,7 @@ pub async fn of_conversation(
 ) -> Result<Slice<ConversationFile>, AppError> {
     let begins_after = access::reader(&service.events, by.user_id, id).await?.hidden_until_seq();
     let limit = filter.limit.clamp(1, MAX_PAGE_SIZE);
-    let db = service.db.reader();
+    let db = &service.db.replica().await;
     let found = rows::of_conversation(db, id, FileFilter { begins_after, limit: limit + 1, ..filter }).await?;
     let mut shown: Vec<MessageId> = Vec::new();
     for row in &found {

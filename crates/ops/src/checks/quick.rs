@@ -10,7 +10,7 @@ use appcore::{
     breaker::Circuit,
     view::{Check, CheckAbout},
 };
-use dbcontext::connection::WriteRefusal;
+use dbcontext::{ReplicaStatus, connection::WriteRefusal};
 use files::uploads::Uploads;
 use futures_util::join;
 use platform::host_health::{DiskSpace, OpenFiles};
@@ -122,6 +122,7 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
             "The database can only be read, as a replica: nothing can be saved. Promote it, or point database.url to the primary",
         ),
     }));
+    checks.extend(service.db.replica_status().map(replica));
     checks.extend(redis.as_ref().map(|redis| if redis.is_up {
         Check::ok(CheckAbout::Redis, format!("Redis answers within {} ms", ms(redis)))
     } else {
@@ -141,6 +142,20 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     checks.push(clock(service));
     checks.extend(backups(service));
     QuickReport { database, redis, storage, ai, is_bus_ready, checks }
+}
+
+/// Reports whether the replica is used.
+fn replica(status: ReplicaStatus) -> Check {
+    if status.is_used {
+        return Check::ok(CheckAbout::Replica, "History, search and lists are read from the replica");
+    }
+    let reason = status.fault.unwrap_or_else(|| "it lags behind the primary".to_owned());
+    Check::fault(
+        CheckAbout::Replica,
+        format!(
+            "The replica of database.replica_url isn't used: {reason}. The primary answers all reads until it's back. Restart the replica, or remove the setting"
+        ),
+    )
 }
 
 /// Checks the event stream, if there is a broker.

@@ -169,6 +169,20 @@ pub async fn jobs(database: &Database) -> Check {
     }
 }
 
+/// Checks that the configured replica can be used.
+pub async fn replica(database: &Database) -> Option<Check> {
+    const ABOUT: CheckAbout = CheckAbout::Replica;
+    Some(match database.check_replica().await? {
+        Ok(()) => Check::ok(ABOUT, "The replica follows the primary"),
+        Err(reason) => Check::fault(
+            ABOUT,
+            format!(
+                "The replica can't be used: {reason}. Start it, or correct database.replica_url; until then the primary answers all reads"
+            ),
+        ),
+    })
+}
+
 /// Checks the configured Redis, over a separate connection.
 pub async fn redis(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Redis;

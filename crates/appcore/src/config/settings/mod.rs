@@ -154,6 +154,11 @@ impl Config {
                 "The setting server.role must be all on SQLite, which allows only one process. Set database.url to run several.",
             ));
         }
+        if self.is_embedded() && self.database.replica_url.is_some() {
+            return Err(ConfigError::new(
+                "The setting database.replica_url needs a PostgreSQL database in database.url; SQLite has no replicas.",
+            ));
+        }
         if !self.server.is_base_path_valid() {
             return Err(ConfigError::new(format!(
                 "The setting server.public_url may end with a path of letters, digits, '-', '.', '_' and '~', such as https://example.org/chat, but with no query and no fragment; and the path must not begin with one of ours ({}).",

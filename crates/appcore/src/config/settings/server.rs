@@ -101,6 +101,13 @@ pub struct Database {
     /// to three more, and its liveness lock another one.
     #[setting(Number(2, 10_000), default = 20)]
     pub max_connections: u32,
+    /// URL of a standby of the PostgreSQL database, from which history, search and lists are read. Not set: none.
+    #[setting(SecretUrl(&["postgres", "postgresql"]), example = "postgres://natter:…@replica.internal/natter")]
+    #[serde(default)]
+    pub replica_url: Option<Secret>,
+    /// Maximum number of connections of this instance to database.replica_url. Probes use another one.
+    #[setting(Number(1, 10_000), default = 20)]
+    pub replica_max_connections: u32,
     /// Connection pooler between this server and PostgreSQL: none, or PgBouncer in session or transaction mode. The same on all instances.
     #[setting(Choice(&["none", "session", "transaction"]), default = "none")]
     pub pooler: Pooler,

@@ -37,7 +37,7 @@ use crate::IdentityService;
 /// Lists accounts, the newest first.
 pub async fn list(service: &IdentityService, filter: Filter, page: PageRequest) -> Result<Page<AdminUser>, AppError> {
     validate_search_text(&filter.text)?;
-    let (items, total) = rows::list(service.db.reader(), &filter, page, service.clock.now()).await?;
+    let (items, total) = rows::list(&service.db.replica().await, &filter, page, service.clock.now()).await?;
     Ok(Page::new(items, page, total))
 }
 

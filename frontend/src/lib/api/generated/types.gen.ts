@@ -1775,7 +1775,7 @@ export type Check = {
 /**
  * Subject of a check.
  */
-export type CheckAbout = 'configuration' | 'disk' | 'key' | 'database' | 'clock' | 'search' | 'redis' | 'bus' | 'events' | 'mail' | 'ai' | 'public_address' | 'backups' | 'files' | 'jobs';
+export type CheckAbout = 'configuration' | 'disk' | 'key' | 'database' | 'replica' | 'clock' | 'search' | 'redis' | 'bus' | 'events' | 'mail' | 'ai' | 'public_address' | 'backups' | 'files' | 'jobs';
 
 /**
  * Health checks of the server.

@@ -7,6 +7,7 @@ const NAMES: Record<CheckAbout, () => string> = {
   disk: m.check_disk,
   key: m.check_key,
   database: m.check_database,
+  replica: m.check_replica,
   clock: m.check_clock,
   search: m.check_search,
   redis: m.check_redis,
