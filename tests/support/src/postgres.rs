@@ -22,11 +22,7 @@ impl PostgresServer {
     /// Creates a database cluster and starts the server, which takes about two seconds.
     #[must_use]
     pub fn start() -> Self {
-        let folder = tempfile::Builder::new().prefix("natter-postgres").tempdir().expect("a temporary folder");
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(folder.path()));
-        }
-        let mut server = Self { port: free_port(), runs: false, folder };
+        let mut server = Self::new();
         let data = server.data();
         run(tool("initdb").arg("--pgdata").arg(&data).args([
             "--username=natter",
@@ -36,6 +32,27 @@ impl PostgresServer {
         ]));
         server.start_again();
         server
+    }
+
+    /// Creates a standby of this server, with streaming replication through a slot, and starts it, which takes about three
+    /// seconds.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let mut server = Self::new();
+        let (port, slot) = (format!("--port={}", self.port), format!("--slot=standby_{}", server.port));
+        let options =
+            ["--host=127.0.0.1", "--username=natter", "--write-recovery-conf", "--checkpoint=fast", "--create-slot"];
+        run(tool("pg_basebackup").args(options).args([port, slot]).arg("--pgdata").arg(server.data()));
+        server.start_again();
+        server
+    }
+
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("natter-postgres").tempdir().expect("a temporary folder");
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(folder.path()));
+        }
+        Self { port: free_port(), runs: false, folder }
     }
 
     /// Returns the URL of the database: the maintenance database, which is empty.
@@ -52,6 +69,26 @@ impl PostgresServer {
     /// Kills all processes of the server, as in a crash of the machine.
     pub fn stop(&mut self) {
         self.control(&["stop", "--mode=immediate"]);
+        self.runs = false;
+    }
+
+    /// Kills all processes of the server with SIGKILL.
+    pub fn kill(&mut self) {
+        let file = self.data().join("postmaster.pid");
+        let text = std::fs::read_to_string(&file).expect("the server runs");
+        let postmaster: i64 = text.lines().next().and_then(|id| id.parse().ok()).expect("a process id");
+        let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
+        let mut processes = vec![postmaster];
+        processes.extend(children.expect("running").split_whitespace().filter_map(|id| id.parse::<i64>().ok()));
+        for process in &processes {
+            // A child may have ended meanwhile.
+            let _ = kill(Pid::from_raw(i32::try_from(*process).expect("a process id")), Signal::SIGKILL);
+        }
+        while processes.iter().any(|process| runs(*process)) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        // The process may be listed until its parent has noticed its end, which would look like a running server.
+        std::fs::remove_file(file).expect("removable");
         self.runs = false;
     }
 
@@ -142,6 +179,12 @@ fn tool(name: &str) -> Command {
 fn signal(process_id: i64, signal: Signal) {
     let id = i32::try_from(process_id).expect("a process id");
     kill(Pid::from_raw(id), signal).expect("running");
+}
+
+/// True unless the process has ended. A process whose parent has not noticed that is a zombie (`Z`).
+fn runs(process: i64) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    state.is_ok_and(|state| !state.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
 }
 
 fn is_root() -> bool {

@@ -90,6 +90,17 @@ fn postgresql_disables_embedded_mode() {
 }
 
 #[test]
+fn a_replica_needs_postgresql() {
+    let replica = ("NATTER__DATABASE__REPLICA_URL", "postgres://natter:hunter22@replica/natter");
+    assert_refused(load_environment(&[replica]), &["database.replica_url", "PostgreSQL"]);
+    let loaded = load_environment(&[("NATTER__DATABASE__URL", "postgres://natter@db/natter"), replica]).unwrap();
+    assert_eq!(loaded.config.database.replica_url.as_ref().unwrap().expose(), replica.1);
+    assert!(!loaded.describe().contains("hunter22"));
+    let sqlite = ("NATTER__DATABASE__REPLICA_URL", "sqlite://natter.db");
+    assert_refused(load_environment(&[sqlite]), &["database.replica_url", "postgres://"]);
+}
+
+#[test]
 fn environment_overrides_file_and_file_overrides_defaults() {
     let file = Scratch::holding("[server]\nport = 9000\nhost = \"::1\"\n");
     let loaded = load_core(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "9001")])).unwrap();
