@@ -1,6 +1,28 @@
 //! Instances whose database is behind PgBouncer.
 
-use support::{Application, Engine, Instance, PgBouncer, Setup, free_port};
+use std::path::Path;
+
+use support::{
+    Application, Balancer, Engine, Instance, Member, PgBouncer, RedisServer, Setup, TestDatabase, free_port,
+};
+
+use super::Load;
+use crate::operations::natter;
+
+/// Settings of the role that an instance needs behind a pooler.
+const ROLE_SETTINGS: [&str; 4] = [
+    "statement_timeout = '10000'",
+    "idle_in_transaction_session_timeout = '5000'",
+    "plan_cache_mode = 'force_custom_plan'",
+    "jit = 'off'",
+];
+
+async fn set_role(database: &TestDatabase) {
+    let name = database.url.rsplit_once('/').unwrap().1;
+    for setting in ROLE_SETTINGS {
+        database.run(&format!("ALTER ROLE natter IN DATABASE {name} SET {setting}")).await;
+    }
+}
 
 /// Settings of an instance behind PgBouncer.
 fn behind(app: &Application, bouncer: &PgBouncer, pooler: &str) -> Vec<(String, String)> {
@@ -12,9 +34,13 @@ fn behind(app: &Application, bouncer: &PgBouncer, pooler: &str) -> Vec<(String, 
     settings
 }
 
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 /// Returns the log of an instance that refuses to start.
-async fn refusal(app: &Application, settings: &[(String, String)]) -> String {
-    let mut instance = Instance::spawn(app.folder(), settings, free_port());
+async fn refusal(folder: &Path, settings: &[(String, String)]) -> String {
+    let mut instance = Instance::spawn(folder, settings, free_port());
     assert!(!instance.ended().await.success());
     instance.log().join("\n")
 }
@@ -24,17 +50,9 @@ async fn instances_share_a_pooler_in_session_mode() {
     let app = Setup::new().on(Engine::Postgres).start().await;
     let bouncer = PgBouncer::start(&app.database.url, "session").await;
     let settings = behind(&app, &bouncer, "session");
-    let says = refusal(&app, &settings).await;
+    let says = refusal(app.folder(), &settings).await;
     assert!(says.contains("ALTER ROLE") && says.contains("statement_timeout"), "{says}");
-    let name = app.database.url.rsplit_once('/').unwrap().1;
-    for setting in [
-        "statement_timeout = '10000'",
-        "idle_in_transaction_session_timeout = '5000'",
-        "plan_cache_mode = 'force_custom_plan'",
-        "jit = 'off'",
-    ] {
-        app.database.run(&format!("ALTER ROLE natter IN DATABASE {name} SET {setting}")).await;
-    }
+    set_role(&app.database).await;
     // Connections that PgBouncer has opened before don't have the settings.
     let bouncer = PgBouncer::start(&app.database.url, "session").await;
     let settings = behind(&app, &bouncer, "session");
@@ -56,7 +74,59 @@ async fn a_pooler_that_mixes_up_statements_is_refused() {
     // PgBouncer before 1.21 doesn't know prepared statements.
     let bouncer = PgBouncer::start(&app.database.url, "transaction").await;
     for pooler in ["none", "session", "transaction"] {
-        let says = refusal(&app, &behind(&app, &bouncer, pooler)).await;
+        let says = refusal(app.folder(), &behind(&app, &bouncer, pooler)).await;
         assert!(says.contains("1.21") && says.contains("max_prepared_statements"), "{pooler}: {says}");
     }
+}
+
+#[tokio::test]
+async fn instances_share_a_pooler_in_transaction_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = TestDatabase::empty(Engine::Postgres, folder.path()).await;
+    set_role(&database).await;
+    let (redis, bouncer) = (RedisServer::start().await, PgBouncer::start_with_prepared_statements(&database.url).await);
+    let (redis_url, data) = (redis.url(), folder.path().display().to_string());
+    let settings = |url, pooler| {
+        vec![
+            ("database.url", url),
+            ("database.pooler", pooler),
+            ("redis.url", redis_url.as_str()),
+            ("server.data_dir", data.as_str()),
+            ("workspaces.shared", "Home"),
+            ("rate_limit.enabled", "false"),
+        ]
+    };
+    // The schema is changed by a direct connection only.
+    let pooled = settings(bouncer.url(), "transaction");
+    let (is_well, said) = natter(folder.path(), &pooled, &["migrate", "up"]).await;
+    assert!(!is_well && said.contains("the schema can't be changed through a connection pooler"), "{said}");
+    let (is_well, said) = natter(folder.path(), &settings(&database.url, "none"), &["migrate", "up"]).await;
+    assert!(is_well, "{said}");
+    let says = refusal(folder.path(), &owned(&settings(bouncer.url(), "session"))).await;
+    assert!(says.contains("Set database.pooler = \"transaction\""), "{says}");
+
+    let pooled = owned(&pooled);
+    let mut instances =
+        vec![Instance::start(folder.path(), &pooled).await, Instance::start(folder.path(), &pooled).await];
+    let balancer = Balancer::start(&instances).await;
+    let load = Load::start(&balancer.url()).await;
+    for victim in [0, 1] {
+        instances[victim].kill().await;
+        load.go_on(50).await;
+        instances[victim].start_again().await;
+        load.go_on(50).await;
+    }
+    // Beside the load, each of many users gets their own results, whichever server process executes the statements.
+    let users: Vec<Member> = futures_util::future::join_all((0..10).map(|n| {
+        let url = instances[n % 2].url();
+        async move { Member::sign_up(&url, &format!("User {n}")).await }
+    }))
+    .await;
+    let reading = users.iter().map(|user| async {
+        for _ in 0..60 {
+            assert_eq!(user.get("/r1/users/me").await.data()["email"], user.email.as_str());
+        }
+    });
+    futures_util::future::join_all(reading).await;
+    load.finish().await;
 }

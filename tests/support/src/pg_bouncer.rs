@@ -1,5 +1,6 @@
 //! PgBouncer in front of the PostgreSQL of the tests.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -16,8 +17,22 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts PgBouncer for a database, with this value of `pool_mode`.
+    /// Starts Debian's PgBouncer for a database, with this value of `pool_mode`.
     pub async fn start(database_url: &str, pool_mode: &str) -> Self {
+        let settings = format!("pool_mode = {pool_mode}\ndefault_pool_size = 60\n");
+        Self::start_with(&program("pgbouncer", &["/usr/sbin"]), database_url, &settings).await
+    }
+
+    /// Starts a PgBouncer that knows prepared statements, in transaction mode, with fewer connections to the database than
+    /// its clients have.
+    pub async fn start_with_prepared_statements(database_url: &str) -> Self {
+        let program = std::env::var("NATTER_TEST_PGBOUNCER")
+            .expect("NATTER_TEST_PGBOUNCER names a PgBouncer of 1.21 or newer; scripts/test builds one");
+        let settings = "pool_mode = transaction\nmax_prepared_statements = 200\ndefault_pool_size = 10\n";
+        Self::start_with(Path::new(&program), database_url, settings).await
+    }
+
+    async fn start_with(program: &Path, database_url: &str, settings: &str) -> Self {
         let target = reqwest::Url::parse(database_url).expect("a URL");
         let name = target.path().trim_start_matches('/').to_owned();
         let folder = tempfile::Builder::new().prefix("natter-pgbouncer").tempdir().expect("a temporary folder");
@@ -27,12 +42,15 @@ impl PgBouncer {
         let settings = format!(
             "[databases]\n{name} = host={host} port={target_port} dbname={name}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-             pool_mode = {pool_mode}\nmax_client_conn = 500\ndefault_pool_size = 60\n"
+             max_client_conn = 500\n{settings}"
         );
         // With `auth_type = any`, PgBouncer uses the user of the database's entry.
         let settings = settings.replacen(&format!("dbname={name}"), &format!("dbname={name} user={user}"), 1);
         std::fs::write(&file, settings).expect("a writable folder");
-        let mut command = Command::new(program("pgbouncer", &["/usr/sbin"]));
+        // The other user can't read the folder of the program.
+        let copy = folder.path().join("pgbouncer");
+        std::fs::copy(program, &copy).expect("the program is readable");
+        let mut command = Command::new(copy);
         // It refuses to run as root.
         if nix::unistd::geteuid().is_root() {
             let nobody = nix::unistd::User::from_name("nobody").ok().flatten().expect("the user nobody");
