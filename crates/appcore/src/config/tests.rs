@@ -90,6 +90,30 @@ fn postgresql_disables_embedded_mode() {
 }
 
 #[test]
+fn the_client_certificate_of_redis_is_part_of_its_address() {
+    let load = |redis, bus| {
+        let variables = [
+            ("NATTER__REDIS__URL", redis),
+            ("NATTER__BUS__URL", bus),
+            ("NATTER__REDIS__CLIENT_CERT", "/a b/one.crt"),
+            ("NATTER__REDIS__CLIENT_KEY", "/one.key"),
+        ];
+        let config = load_environment(&variables).unwrap().config;
+        [config.redis.url, config.bus.url].map(|url| url.unwrap().expose().to_owned())
+    };
+    let query = "client_cert=%2Fa+b%2Fone.crt&client_key=%2Fone.key";
+    let [redis, bus] = load("rediss://:secret@one/0", "rediss+cluster://one:1,two:2");
+    assert_eq!(
+        [redis, bus],
+        [format!("rediss://:secret@one/0?{query}"), format!("rediss+cluster://one:1,two:2?{query}")]
+    );
+    let [redis, bus] = load("rediss+sentinel://one/main?sentinel_user=a", "nats://one");
+    assert_eq!([redis, bus], [format!("rediss+sentinel://one/main?sentinel_user=a&{query}"), "nats://one".to_owned()]);
+    let own = "rediss://two?client_cert=/two.crt&client_key=/two.key";
+    assert_eq!(load("rediss://one", own)[1], own);
+}
+
+#[test]
 fn a_replica_needs_postgresql() {
     let replica = ("NATTER__DATABASE__REPLICA_URL", "postgres://natter:hunter22@replica/natter");
     assert_refused(load_environment(&[replica]), &["database.replica_url", "PostgreSQL"]);

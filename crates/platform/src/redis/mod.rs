@@ -3,6 +3,7 @@
 //! Every caller has a fallback for an unavailable Redis. After a few consecutive failures the
 //! breaker refuses commands at once, until a probe succeeds.
 
+pub mod client_certificate;
 pub mod sentinel;
 
 use std::{
@@ -23,7 +24,6 @@ use deadpool_redis::{
         Cmd, Pipeline, RedisError, RedisFuture, Value,
         aio::{ConnectionLike, MultiplexedConnection},
     },
-    sentinel::Pool as SentinelPool,
 };
 use tokio::{runtime::Handle, time::error::Elapsed};
 
@@ -48,13 +48,13 @@ pub struct Redis {
 #[derive(Clone)]
 enum Connections {
     Server(Pool),
-    Sentinel(SentinelPool),
+    Sentinel(sentinel::Pool),
 }
 
 /// Connection of the pool.
 pub enum Connection {
     Server(deadpool_redis::Connection),
-    Sentinel(deadpool_redis::sentinel::Connection),
+    Sentinel(sentinel::Connection),
 }
 
 impl Redis {
@@ -63,13 +63,15 @@ impl Redis {
         let servers = split_hosts(url.expose()).context("it is not a valid address")?;
         let timeout = Some(CONNECTION_TIMEOUT);
         if sentinel::is_sentinel(&servers) {
-            let pool =
-                SentinelPool::builder(sentinel::manager(&servers)?).wait_timeout(timeout).create_timeout(timeout);
+            let manager = sentinel::PrimaryManager::new(&servers)?;
+            let pool = sentinel::Pool::builder(manager).wait_timeout(timeout).create_timeout(timeout);
             let pool = pool.recycle_timeout(timeout).runtime(Runtime::Tokio1).build()?;
             return Ok(Self::of(Connections::Sentinel(pool)));
         }
-        let pool =
-            deadpool_redis::Config::from_url(url.expose()).builder()?.wait_timeout(timeout).create_timeout(timeout);
+        let [server] = servers.as_slice() else { anyhow::bail!("several hosts need redis+sentinel://") };
+        let client = client_certificate::client(server)?;
+        let manager = deadpool_redis::Manager::new(client.get_connection_info().clone())?;
+        let pool = Pool::builder(manager).wait_timeout(timeout).create_timeout(timeout);
         Ok(Self::new(pool.recycle_timeout(timeout).runtime(Runtime::Tokio1).build()?))
     }
 

@@ -1,16 +1,20 @@
 //! Addresses of the form `redis+sentinel://user:password@host:port,host:port/NAME/DATABASE`. The hosts are those of
 //! Sentinel, the user and the password those of the Redis servers. The query may have `sentinel_user` and
-//! `sentinel_password`.
+//! `sentinel_password`, and those of a [client certificate](super::client_certificate).
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
-use deadpool_redis::sentinel::{
-    Manager, SentinelNodeConnectionInfo as PoolNode, SentinelServerType as PoolNodeType, TlsMode as PoolTls,
-};
+use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use redis::{
-    ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo, TlsMode,
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
+    ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, RedisError, TlsMode,
+    aio::MultiplexedConnection,
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
+use tokio::sync::Mutex;
 use url::Url;
+
+use super::client_certificate;
 
 /// Default port of Sentinel.
 const PORT: u16 = 26_379;
@@ -23,29 +27,72 @@ pub fn is_sentinel(servers: &[Url]) -> bool {
 
 /// Client that finds the current primary.
 pub fn client(servers: &[Url]) -> anyhow::Result<SentinelClient> {
-    let Parts { sentinels, name, redis, is_encrypted } = Parts::parse(servers)?;
-    let mut node = SentinelNodeConnectionInfo::default().set_redis_connection_info(redis);
-    if is_encrypted {
-        node = node.set_tls_mode(TlsMode::Secure);
+    let Parts { sentinels, name, redis, own, is_encrypted } = Parts::parse(servers)?;
+    let mut builder =
+        SentinelClientBuilder::new(sentinels, name, SentinelServerType::Master)?.set_client_to_redis_db(redis.db());
+    if let Some(user) = redis.username() {
+        builder = builder.set_client_to_redis_username(user);
     }
-    Ok(SentinelClient::build(sentinels, name, Some(node), SentinelServerType::Master)?)
+    if let Some(password) = redis.password() {
+        builder = builder.set_client_to_redis_password(password);
+    }
+    if let Some(user) = own.username() {
+        builder = builder.set_client_to_sentinel_username(user);
+    }
+    if let Some(password) = own.password() {
+        builder = builder.set_client_to_sentinel_password(password);
+    }
+    if is_encrypted {
+        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
+    }
+    if let Some(certificate) = servers.first().map(client_certificate::load).transpose()?.flatten() {
+        builder = builder.set_client_to_redis_certificates(certificate.clone());
+        builder = builder.set_client_to_sentinel_certificates(certificate);
+    }
+    Ok(builder.build()?)
 }
 
-/// Creates the connections of a pool to the current primary.
-pub(super) fn manager(servers: &[Url]) -> anyhow::Result<Manager> {
-    let Parts { sentinels, name, redis, is_encrypted } = Parts::parse(servers)?;
-    let tls_mode = is_encrypted.then_some(PoolTls::Secure);
-    let node = PoolNode { tls_mode, redis_connection_info: Some(redis.into()) };
-    Ok(Manager::new(sentinels, name, Some(node), PoolNodeType::Master)?)
+/// Pool of connections to the current primary.
+pub(super) type Pool = managed::Pool<PrimaryManager>;
+pub(super) type Connection = managed::Object<PrimaryManager>;
+
+/// Opens the connections of a pool to the current primary, and tests them.
+pub struct PrimaryManager {
+    client: Mutex<SentinelClient>,
+    pings: AtomicUsize,
+}
+
+impl PrimaryManager {
+    pub(super) fn new(servers: &[Url]) -> anyhow::Result<Self> {
+        Ok(Self { client: Mutex::new(client(servers)?), pings: AtomicUsize::new(0) })
+    }
+}
+
+impl managed::Manager for PrimaryManager {
+    type Type = MultiplexedConnection;
+    type Error = RedisError;
+
+    async fn create(&self) -> Result<MultiplexedConnection, RedisError> {
+        self.client.lock().await.get_async_connection().await
+    }
+
+    async fn recycle(&self, connection: &mut MultiplexedConnection, _: &Metrics) -> RecycleResult<RedisError> {
+        // A response to an earlier ping shows that the connection is out of step.
+        let number = self.pings.fetch_add(1, Ordering::Relaxed).to_string();
+        let answer: String = redis::cmd("PING").arg(&number).query_async(connection).await?;
+        if answer == number { Ok(()) } else { Err(RecycleError::message("wrong response to a ping")) }
+    }
 }
 
 /// Parts of an address.
 struct Parts {
-    sentinels: Vec<ConnectionInfo>,
+    sentinels: Vec<ConnectionAddr>,
     /// Name of the primary at the Sentinels.
     name: String,
     /// User, password and database of the primary.
     redis: RedisConnectionInfo,
+    /// User and password of the Sentinels.
+    own: RedisConnectionInfo,
     is_encrypted: bool,
 }
 
@@ -76,14 +123,14 @@ impl Parts {
         let sentinels = servers.iter().map(|server| {
             let (host, port) =
                 (server.host_str().context("a host is missing")?.to_owned(), server.port().unwrap_or(PORT));
-            let address = if is_encrypted {
+            Ok(if is_encrypted {
                 ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
             } else {
                 ConnectionAddr::Tcp(host, port)
-            };
-            Ok(address.into_connection_info()?.set_redis_settings(own.clone()))
+            })
         });
-        Ok(Self { sentinels: sentinels.collect::<anyhow::Result<_>>()?, name: name.to_owned(), redis, is_encrypted })
+        let sentinels = sentinels.collect::<anyhow::Result<_>>()?;
+        Ok(Self { sentinels, name: name.to_owned(), redis, own, is_encrypted })
     }
 }
 
@@ -98,10 +145,11 @@ mod tests {
         let text = "rediss+sentinel://natter:p%40ss@one:1,two/main/3?sentinel_user=watch&sentinel_password=secret";
         let servers = split_hosts(text).unwrap();
         assert!(is_sentinel(&servers));
-        let Parts { sentinels, name, .. } = Parts::parse(&servers).unwrap();
-        let addresses: Vec<String> = sentinels.iter().map(|sentinel| sentinel.addr().to_string()).collect();
+        let Parts { sentinels, name, redis, own, .. } = Parts::parse(&servers).unwrap();
+        let addresses: Vec<String> = sentinels.iter().map(ToString::to_string).collect();
         assert_eq!((addresses, name.as_str()), (vec!["one:1".to_owned(), "two:26379".to_owned()], "main"));
-        assert_eq!(sentinels[0].redis_settings().username(), Some("watch"));
+        assert_eq!((own.username(), own.password()), (Some("watch"), Some("secret")));
+        assert_eq!((redis.username(), redis.password(), redis.db()), (Some("natter"), Some("p@ss"), 3));
         for malformed in ["redis+sentinel://one", "redis+sentinel://one/main/x"] {
             assert!(client(&split_hosts(malformed).unwrap()).is_err(), "{malformed}");
         }

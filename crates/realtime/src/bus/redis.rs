@@ -38,7 +38,7 @@ impl RedisServer {
             Address::Sentinel(Mutex::new(sentinel::client(servers)?))
         } else {
             let [server] = servers else { anyhow::bail!("several hosts need redis+sentinel:// or redis+cluster://") };
-            Address::Server(Client::open(server.as_str())?)
+            Address::Server(platform::redis::client_certificate::client(server)?)
         };
         Ok(Self { address, connection: None })
     }

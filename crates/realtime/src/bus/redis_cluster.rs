@@ -40,20 +40,28 @@ const RENEWAL_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(super) struct RedisCluster {
     nodes: Vec<String>,
+    /// Client certificate.
+    certificate: Option<redis::TlsCertificates>,
     connection: Option<ClusterConnection>,
 }
 
 impl RedisCluster {
-    pub(super) fn new(servers: &[Url]) -> Self {
-        let nodes = servers.iter().map(|url| url.as_str().replacen("+cluster", "", 1)).collect();
-        Self { nodes, connection: None }
+    pub(super) fn new(servers: &[Url]) -> anyhow::Result<Self> {
+        let address = platform::redis::client_certificate::without_query;
+        let nodes = servers.iter().map(|url| address(url).as_str().replacen("+cluster", "", 1)).collect();
+        let certificate = servers.first().map(platform::redis::client_certificate::load).transpose()?.flatten();
+        Ok(Self { nodes, certificate, connection: None })
     }
 
     fn builder(&self) -> ClusterClientBuilder {
-        ClusterClient::builder(self.nodes.iter().map(String::as_str))
+        let builder = ClusterClient::builder(self.nodes.iter().map(String::as_str))
             .connection_timeout(CONNECT_TIMEOUT)
             .response_timeout(RESPONSE_TIMEOUT)
-            .retries(2)
+            .retries(2);
+        match &self.certificate {
+            Some(certificate) => builder.certs(certificate.clone()),
+            None => builder,
+        }
     }
 }
 

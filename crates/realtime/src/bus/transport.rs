@@ -63,7 +63,7 @@ impl Transport {
         let (name, publisher, subscriber): (_, Box<dyn Publish>, Box<dyn Subscribe>) = match scheme {
             "nats" | "tls" => ("nats", Box::new(Nats::new(servers.clone())?), Box::new(Nats::new(servers)?)),
             "redis+cluster" | "rediss+cluster" => {
-                ("redis cluster", Box::new(RedisCluster::new(&servers)), Box::new(RedisCluster::new(&servers)))
+                ("redis cluster", Box::new(RedisCluster::new(&servers)?), Box::new(RedisCluster::new(&servers)?))
             }
             _ => ("redis", Box::new(RedisServer::new(&servers)?), Box::new(RedisServer::new(&servers)?)),
         };

@@ -149,6 +149,13 @@ impl Config {
         if self.database.url.is_empty() {
             self.database.url = Secret::from(super::default_database(&self.server.data_dir));
         }
+        if let Some(mut url) = self.redis.url.take() {
+            self.redis.add_client_certificate(&mut url);
+            self.redis.url = Some(url);
+        }
+        if let Some(url) = self.bus.url.as_mut().filter(|url| url.expose().starts_with("rediss")) {
+            self.redis.add_client_certificate(url);
+        }
         if self.is_embedded() && self.server.role != Role::All {
             return Err(ConfigError::new(
                 "The setting server.role must be all on SQLite, which allows only one process. Set database.url to run several.",

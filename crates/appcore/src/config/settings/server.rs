@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use natter_macro::Settings;
 use serde::Deserialize;
-use url::Url;
+use url::{Url, form_urlencoded::byte_serialize};
 
 use super::{listener, seconds, without_trailing_slash};
 use crate::ConversationId;
@@ -154,6 +154,30 @@ pub struct Redis {
     /// With Sentinel: redis+sentinel://host:port,host:port/NAME. Not set: this is the only instance.
     #[setting(ServerUrl(&["redis", "rediss", "redis+sentinel", "rediss+sentinel"]), example = "redis://localhost:6379/0")]
     pub url: Option<Secret>,
+    /// File with the client certificate for Redis over TLS, in PEM format. Also used for a bus.url with rediss.
+    #[setting(Text, example = "/etc/natter/redis.crt")]
+    client_cert: Option<PathBuf>,
+    /// File with the private key of redis.client_cert, in PEM format.
+    #[setting(Text, example = "/etc/natter/redis.key")]
+    client_key: Option<PathBuf>,
+}
+
+impl Redis {
+    /// Adds the files of the client certificate to an address, unless it names others.
+    pub(super) fn add_client_certificate(&self, url: &mut Secret) {
+        let mut text = url.expose().to_owned();
+        if text.contains("client_cert=") {
+            return;
+        }
+        for (name, file) in [("client_cert", &self.client_cert), ("client_key", &self.client_key)] {
+            if let Some(file) = file {
+                let separator = if text.contains('?') { '&' } else { '?' };
+                let file: String = byte_serialize(file.as_os_str().as_encoded_bytes()).collect();
+                text = format!("{text}{separator}{name}={file}");
+            }
+        }
+        *url = Secret::from(text);
+    }
 }
 
 /// Message broker through which other programs receive events.
