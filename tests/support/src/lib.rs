@@ -50,7 +50,7 @@ pub use bridge::Bridge;
 pub use bus::Bus;
 pub use bus_server::BusServer;
 pub use caller::{Answer, Caller, Credentials};
-pub use certificate::certified;
+pub use certificate::{certified, client_certificate};
 pub use database::{Engine, Stop, Stopped, TestDatabase};
 pub use description::description;
 pub use dice::{Dice, by_size};

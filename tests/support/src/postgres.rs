@@ -124,6 +124,15 @@ impl PostgresServer {
         self.start_again();
     }
 
+    /// Accepts only TLS, and only clients whose certificate of this authority names the user.
+    pub fn demand_client_certificates(&mut self, authority: &str) {
+        self.stop();
+        self.write("root.crt", authority);
+        self.write("postgresql.auto.conf", "ssl = on\nssl_ca_file = 'root.crt'\n");
+        self.write("pg_hba.conf", "hostssl all all 127.0.0.1/32 trust clientcert=verify-full\n");
+        self.start_again();
+    }
+
     /// Writes a file to the server's folder, with the owner that it needs.
     fn write(&self, name: &str, contents: &str) {
         let file = self.data().join(name);
