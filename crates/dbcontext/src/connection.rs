@@ -361,7 +361,7 @@ impl Database {
         self.replica.as_ref().map(Replica::status)
     }
 
-    /// Probes the replica once, and returns the reason if it can't be used. `None` if none is configured.
+    /// Checks the replica, and returns the reason if it can't be used. `None` if none is configured.
     pub async fn check_replica(&self) -> Option<Result<(), String>> {
         match &self.replica {
             Some(replica) => Some(replica.check().await),

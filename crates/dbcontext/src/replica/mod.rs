@@ -63,6 +63,10 @@ const SLOW_RESPONSE: Duration = Duration::from_millis(500);
 /// Interval of the probes while the replica is in use, and the shorter one after a failed probe.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 const REPROBE_INTERVAL: Duration = Duration::from_millis(100);
+/// Maximum time for which a probe waits for its connection.
+const PROBE_CONNECTION_WAIT: Duration = Duration::from_millis(500);
+/// Time after which a check gives up.
+const MAX_CHECK_TIME: Duration = Duration::from_secs(3);
 /// Timeout of a connection that is opened to find out why the pool has none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Circuit breaker policy: consecutive failures after which the replica is left out, and the pause before it is probed.
@@ -174,7 +178,7 @@ impl Replica {
             return None;
         };
         // Boxed, so that requests don't reserve memory for it.
-        match Box::pin(self.shared.open(&self.shared.pool)).await {
+        match Box::pin(self.shared.open(&self.shared.pool, MAX_CONNECTION_WAIT)).await {
             Ok(open) => {
                 admitted.record_success();
                 count(&counts.replica);
@@ -195,9 +199,16 @@ impl Replica {
         None
     }
 
-    /// Probes the replica once. Returns the reason if it can't be used.
+    /// Probes the replica until it can be used, or for [`MAX_CHECK_TIME`]. Returns the reason if it can't be used.
     pub async fn check(&self) -> Result<(), String> {
-        self.shared.probe().await.map_err(|fault| fault.to_string())
+        let deadline = Instant::now() + MAX_CHECK_TIME;
+        loop {
+            match self.shared.probe().await {
+                Ok(()) => return Ok(()),
+                Err(Fault::Silent | Fault::Lagging(_)) if Instant::now() < deadline => sleep(REPROBE_INTERVAL).await,
+                Err(fault) => return Err(fault.to_string()),
+            }
+        }
     }
 
     pub fn status(&self) -> ReplicaStatus {
@@ -250,12 +261,16 @@ impl Shared {
     }
 
     /// Opens a transaction that has replayed the primary's position as of this call.
-    async fn open(&self, pool: &DatabaseConnection) -> Result<RuntimeBound<DatabaseTransaction>, Fault> {
+    async fn open(
+        &self,
+        pool: &DatabaseConnection,
+        connection_wait: Duration,
+    ) -> Result<RuntimeBound<DatabaseTransaction>, Fault> {
         let (pool, runtime) = (pool.clone(), self.runtime.clone());
         let opening = async move { pool.begin().await.map(|open| RuntimeBound::new(runtime, open)) };
         // A task, so that a connection that is being opened is completed for the next read if this one doesn't wait for it.
         let opening = self.runtime.spawn(opening);
-        let (position, opened) = tokio::join!(self.positions.request(), timeout(MAX_CONNECTION_WAIT, opening));
+        let (position, opened) = tokio::join!(self.positions.request(), timeout(connection_wait, opening));
         let position = position.ok_or(Fault::NoPosition)?;
         if !position.is_synchronous {
             return Err(Fault::AsynchronousCommit);
@@ -298,7 +313,7 @@ impl Shared {
 
     /// Opens a transaction like a read. The connection is that of the probes, so that it doesn't wait for reads.
     async fn probe(&self) -> Result<(), Fault> {
-        match self.open(&self.probe_pool).await {
+        match self.open(&self.probe_pool, PROBE_CONNECTION_WAIT).await {
             Ok(open) => {
                 drop(open);
                 Ok(())
