@@ -86,12 +86,14 @@ async fn instances_share_a_pooler_in_transaction_mode() {
     set_role(&database).await;
     let (redis, bouncer) = (RedisServer::start().await, PgBouncer::start_with_prepared_statements(&database.url).await);
     let (redis_url, data) = (redis.url(), folder.path().display().to_string());
+    let uploads = folder.path().join("uploads").display().to_string();
     let settings = |url, pooler| {
         vec![
             ("database.url", url),
             ("database.pooler", pooler),
             ("redis.url", redis_url.as_str()),
             ("server.data_dir", data.as_str()),
+            ("uploads.url", uploads.as_str()),
             ("workspaces.shared", "Home"),
             ("rate_limit.enabled", "false"),
         ]
