@@ -183,7 +183,9 @@ fn register_instance(app: &App, to: &mut Registry) {
     gauges(to, "build_info", "Version, Git revision and database of this instance", [(build, 1)]);
     let is_up = |circuit: Circuit| i64::from(circuit == Circuit::Closed);
     let redis = app.redis.as_ref().map(|redis| ("redis", redis.circuit()));
-    let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter().chain(redis);
+    let replica = app.db.replica_status().map(|status| ("replica", status.circuit));
+    let dependencies = [("database", app.db.circuit()), ("ai", app.gateway.ai().circuit())].into_iter();
+    let dependencies = dependencies.chain(redis).chain(replica);
     let dependencies = dependencies.map(|(dependency, circuit)| (Dependency { dependency }, is_up(circuit)));
     gauges(to, "dependency_up", "1 while the circuit breaker of the dependency is closed", dependencies);
     let repairs = Family::<Provider, Counter>::default();
@@ -213,7 +215,6 @@ fn register_instance(app: &App, to: &mut Registry) {
 /// Registers the state of the replica, if one is configured.
 fn register_replica(app: &App, to: &mut Registry) {
     let Some(status) = app.db.replica_status() else { return };
-    gauge(to, "replica_in_use", "1 unless the replica is left out because it lags or fails", u64::from(status.is_used));
     gauge(to, "replica_lag_bytes", "Write-ahead log that the replica had not replayed", status.lag_bytes);
     let lag = ConstGauge::new(status.lag.as_secs_f64());
     to.register("replica_lag_seconds", "Time since the replica had last replayed everything", lag);

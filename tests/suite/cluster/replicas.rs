@@ -48,7 +48,8 @@ impl Replicated {
     async fn wait_until_used(&self, is_used: bool) {
         for instance in [0, 1] {
             wait_until(&format!("used by {instance}: {is_used}"), || async {
-                self.metric(instance, "natter_replica_in_use").await == f64::from(u8::from(is_used))
+                self.metric(instance, "natter_dependency_up{dependency=\"replica\"}").await
+                    == f64::from(u8::from(is_used))
             })
             .await;
         }

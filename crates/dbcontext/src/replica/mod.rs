@@ -33,7 +33,7 @@ use std::{
 
 use appcore::{
     RuntimeBound,
-    breaker::{Breaker, Policy},
+    breaker::{Breaker, Circuit, Policy},
 };
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait as _};
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
@@ -95,7 +95,8 @@ struct Probed {
 /// State of the replica, for metrics and checks.
 #[derive(Clone, Debug)]
 pub struct ReplicaStatus {
-    pub is_used: bool,
+    /// Circuit breaker: closed while the replica is used.
+    pub circuit: Circuit,
     /// Number of bytes of the write-ahead log that it had not replayed at the last probe.
     pub lag_bytes: u64,
     /// Time since it had last replayed everything.
@@ -216,7 +217,7 @@ impl Replica {
         let of = |name, count: &AtomicU64| (name, count.load(Ordering::Relaxed));
         let probed = lock(probed);
         ReplicaStatus {
-            is_used: !breaker.is_open(),
+            circuit: breaker.circuit(),
             lag_bytes: probed.lag_bytes,
             lag: if probed.fault.is_none() { Duration::ZERO } else { probed.caught_up_at.elapsed() },
             fault: probed.fault.clone(),

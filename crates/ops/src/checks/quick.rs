@@ -146,7 +146,7 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
 
 /// Reports whether the replica is used.
 fn replica(status: ReplicaStatus) -> Check {
-    if status.is_used {
+    if status.circuit == Circuit::Closed {
         return Check::ok(CheckAbout::Replica, "History, search and lists are read from the replica");
     }
     let reason = status.fault.unwrap_or_else(|| "it lags behind the primary".to_owned());
