@@ -83,9 +83,9 @@ struct Counts {
     repeated: AtomicU64,
 }
 
-/// Result of the last probe.
+/// Result of the last probe, or of a read that has failed after it.
 #[derive(Debug)]
-struct Probed {
+struct LastResult {
     lag_bytes: u64,
     /// Time of the last probe at which the replica had replayed the primary's position.
     caught_up_at: Instant,
@@ -97,11 +97,11 @@ struct Probed {
 pub struct ReplicaStatus {
     /// Circuit breaker: closed while the replica is used.
     pub circuit: Circuit,
-    /// Number of bytes of the write-ahead log that it had not replayed at the last probe.
+    /// Number of bytes of the write-ahead log that it had not replayed at the last probe or failed read.
     pub lag_bytes: u64,
     /// Time since it had last replayed everything.
     pub lag: Duration,
-    /// Reason why the last probe has failed.
+    /// Reason why the last probe, or a read after it, has failed.
     pub fault: Option<String>,
     /// Number of reads: by the replica (`replica`), and by the primary because the replica was behind (`lagging`), left
     /// out (`left_out`), had no free connection (`busy`), was unusable (`failed`), or failed in a statement (`repeated`).
@@ -138,7 +138,7 @@ struct Shared {
     /// Wakes the probes before their time.
     suspected: Notify,
     counts: Counts,
-    probed: Mutex<Probed>,
+    last: Mutex<LastResult>,
     runtime: Handle,
 }
 
@@ -160,7 +160,7 @@ impl Replica {
             suspected: Notify::new(),
             counts: Counts::default(),
             options,
-            probed: Mutex::new(Probed { lag_bytes: 0, caught_up_at: Instant::now(), fault: None }),
+            last: Mutex::new(LastResult { lag_bytes: 0, caught_up_at: Instant::now(), fault: None }),
             runtime: Handle::current(),
         });
         let serving = tokio::spawn(Arc::clone(&shared).serve_positions());
@@ -193,6 +193,7 @@ impl Replica {
                 count(&counts.busy)
             }
             Err(fault) => {
+                self.shared.record_fault(&fault);
                 admitted.record_failure(&fault);
                 count(if matches!(fault, Fault::Lagging(_)) { &counts.lagging } else { &counts.failed })
             }
@@ -213,14 +214,14 @@ impl Replica {
     }
 
     pub fn status(&self) -> ReplicaStatus {
-        let Shared { breaker, counts, probed, .. } = &*self.shared;
+        let Shared { breaker, counts, last, .. } = &*self.shared;
         let of = |name, count: &AtomicU64| (name, count.load(Ordering::Relaxed));
-        let probed = lock(probed);
+        let last = lock(last);
         ReplicaStatus {
             circuit: breaker.circuit(),
-            lag_bytes: probed.lag_bytes,
-            lag: if probed.fault.is_none() { Duration::ZERO } else { probed.caught_up_at.elapsed() },
-            fault: probed.fault.clone(),
+            lag_bytes: last.lag_bytes,
+            lag: if last.fault.is_none() { Duration::ZERO } else { last.caught_up_at.elapsed() },
+            fault: last.fault.clone(),
             reads: [
                 of("replica", &counts.replica),
                 of("lagging", &counts.lagging),
@@ -312,6 +313,14 @@ impl Shared {
         Fault::Error(error.to_string())
     }
 
+    fn record_fault(&self, fault: &Fault) {
+        let mut last = lock(&self.last);
+        last.fault = Some(fault.to_string());
+        if let Fault::Lagging(bytes) = fault {
+            last.lag_bytes = bytes.unsigned_abs();
+        }
+    }
+
     /// Opens a transaction like a read. The connection is that of the probes, so that it doesn't wait for reads.
     async fn probe(&self) -> Result<(), Fault> {
         match self.open(&self.probe_pool, PROBE_CONNECTION_WAIT).await {
@@ -336,17 +345,12 @@ impl Shared {
                 Ok(admitted) => match self.probe().await {
                     Ok(()) => {
                         admitted.record_success();
-                        *lock(&self.probed) = Probed { lag_bytes: 0, caught_up_at: Instant::now(), fault: None };
+                        *lock(&self.last) = LastResult { lag_bytes: 0, caught_up_at: Instant::now(), fault: None };
                         PROBE_INTERVAL
                     }
                     Err(Fault::NoPosition) => PROBE_INTERVAL,
                     Err(fault) => {
-                        let mut probed = lock(&self.probed);
-                        probed.fault = Some(fault.to_string());
-                        if let Fault::Lagging(bytes) = fault {
-                            probed.lag_bytes = bytes.unsigned_abs();
-                        }
-                        drop(probed);
+                        self.record_fault(&fault);
                         admitted.record_failure(&fault);
                         REPROBE_INTERVAL
                     }
