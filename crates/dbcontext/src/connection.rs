@@ -145,6 +145,9 @@ pub async fn try_postgres(url: &str) -> anyhow::Result<()> {
             anyhow::bail!("{}", nothing_listens(&options))
         }
         sqlx::Error::Database(cause) => match cause.code().as_deref() {
+            Some("28000") if cause.message().contains("certificate") => anyhow::bail!(
+                "the database at {address} demands a client certificate. Name its files by sslcert and sslkey in database.url"
+            ),
             // Wrong password, and an unknown user.
             Some("28P01" | "28000") => anyhow::bail!("the user or the password in database.url is wrong ({address})"),
             Some("3D000") => anyhow::bail!(

@@ -43,7 +43,7 @@ async fn rejects_a_redis_with_an_untrusted_certificate_and_names_it() {
 
 /// Rights of an instance, as `docs/operations.md` has them.
 const REDIS_RIGHTS: &str = "~natter:* &natter:* -@all +@string +@hash +@list +@sortedset +del +expire +pexpire +persist +pttl \
-                            +eval +evalsha +script|load +time +ping +select +publish +subscribe +unsubscribe";
+                            +eval +evalsha +script|load +time +ping +select +unwatch +publish +subscribe +unsubscribe";
 
 #[tokio::test]
 async fn redis_may_demand_a_client_certificate() {
@@ -117,7 +117,7 @@ async fn postgresql_may_demand_a_client_certificate() {
     let data = folder.path().display().to_string();
     let settings = [("database.url", without.as_str()), ("server.data_dir", data.as_str())];
     let (is_well, said) = natter(folder.path(), &settings, &["doctor"]).await;
-    assert!(!is_well && said.contains("FAULT    database: ") && said.contains("certificate"), "{said}");
+    assert!(!is_well && said.contains("FAULT    database: ") && said.contains("sslcert"), "{said}");
     let with = format!("{without}&sslcert={}&sslkey={}", client.display(), client_key.display());
     let app = Setup::new().database(&with).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
