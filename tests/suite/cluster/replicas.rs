@@ -89,6 +89,17 @@ async fn reads_are_never_older_than_what_a_session_wrote_or_saw() {
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
     let (anna_there, ben_there) = (anna.at(&other.url()), ben.at(&other.url()));
+    // The standby replays a commit only when it is 30 ms old, so that a read which doesn't wait for it is always stale.
+    for sql in ["ALTER SYSTEM SET recovery_min_apply_delay = '30ms'", "SELECT pg_reload_conf()"] {
+        replicated.run_on_standby(sql).await;
+    }
+    replicated.wait_until_used(true).await;
+    write_and_read(&anna, &anna_there, &chat, 100).await;
+    let delayed = replicated.reads(1, "replica").await;
+    assert!(delayed > 50.0, "{delayed} reads by the replica");
+    for sql in ["ALTER SYSTEM RESET recovery_min_apply_delay", "SELECT pg_reload_conf()"] {
+        replicated.run_on_standby(sql).await;
+    }
     write_and_read(&anna, &anna_there, &chat, 500).await;
     // Members see what they have received by frame, at whichever instance.
     let mut socket = ben.connect().await;
@@ -102,7 +113,7 @@ async fn reads_are_never_older_than_what_a_session_wrote_or_saw() {
         assert_eq!([here.as_str(), there.as_str()], [id, id], "frame {n}");
         assert_eq!(list.data()["items"][0]["last_message"]["id"], sent["id"], "frame {n}");
     }
-    assert_eq!(ben_there.history(&chat).await.len(), 600);
+    assert_eq!(ben_there.history(&chat).await.len(), 700);
     let (used, others) = (replicated.reads(1, "replica").await, replicated.reads(1, "lagging").await);
     assert!(used > 500.0, "{used} reads by the replica, {others} by the primary because it was behind");
     let output = app.command(&["doctor"]).await;
