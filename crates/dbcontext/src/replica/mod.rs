@@ -254,7 +254,7 @@ impl Shared {
     async fn serve_positions(self: Arc<Self>) {
         loop {
             let requests = self.positions.collect().await;
-            let position = Position::query(&self.primary).await.map(Arc::new);
+            let position = Position::query(&self.primary).await;
             for request in requests {
                 // A request whose read was cancelled has no receiver.
                 let _ = request.send(position.clone());
@@ -273,7 +273,7 @@ impl Shared {
         // A task, so that a connection that is being opened is completed for the next read if this one doesn't wait for it.
         let opening = self.runtime.spawn(opening);
         let (position, opened) = tokio::join!(self.positions.request(), timeout(connection_wait, opening));
-        let position = position.ok_or(Fault::NoPosition)?;
+        let position = position?;
         if !position.is_synchronous {
             return Err(Fault::AsynchronousCommit);
         }

@@ -5,10 +5,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement};
 use tokio::sync::{Notify, oneshot};
 
 use super::lock;
+use crate::availability::Failure as _;
 
 /// Position of the primary. The timeline is in the first eight digits of the name of a WAL file.
 const POSITION: &str = "SELECT pg_current_wal_flush_lsn()::text AS lsn, pg_walfile_name(pg_current_wal_flush_lsn()) AS file, \
@@ -44,7 +45,7 @@ pub(super) struct Standby {
 /// Reason why a read goes to the primary.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The primary has not given its position.
+    /// The primary can't be reached.
     NoPosition,
     /// Commits on the primary become visible before they are flushed, so that its position doesn't cover them.
     AsynchronousCommit,
@@ -63,7 +64,7 @@ pub(super) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         to.write_str(match self {
-            Self::NoPosition => "the primary doesn't give its position in the write-ahead log",
+            Self::NoPosition => "the primary can't be reached",
             Self::AsynchronousCommit => "synchronous_commit is off on the primary, so its position isn't reliable",
             Self::Busy => "no connection is free",
             Self::Lagging(bytes) => return write!(to, "it lags {bytes} bytes behind the primary"),
@@ -107,26 +108,29 @@ impl Standby {
 }
 
 impl Position {
-    /// Queries the position of the primary. Returns `None` if the primary doesn't give it.
-    pub async fn query(primary: &impl ConnectionTrait) -> Option<Self> {
+    /// Queries the position of the primary.
+    pub async fn query(primary: &impl ConnectionTrait) -> PositionAnswer {
         let row = primary.query_one_raw(Statement::from_string(DbBackend::Postgres, POSITION)).await;
-        let row = row.inspect_err(|error| tracing::debug!(%error, "failed to read the primary's position")).ok()??;
-        let parse = || {
-            let file: String = row.try_get("", "file")?;
-            let timeline = file.get(..8).and_then(|digits| i64::from_str_radix(digits, 16).ok());
-            Ok::<_, DbErr>(Self {
-                lsn: row.try_get("", "lsn")?,
-                timeline: timeline.ok_or_else(|| DbErr::Type(format!("{file} is not the name of a WAL file")))?,
-                system: row.try_get("", "system")?,
-                is_synchronous: row.try_get::<String>("", "synchronous_commit")? != "off",
-            })
-        };
-        parse().inspect_err(|error| tracing::warn!(%error, "failed to parse the primary's position")).ok()
+        row.and_then(|row| Self::parse(&row.ok_or_else(|| DbErr::RecordNotFound("the position".to_owned()))?))
+            .map(Arc::new)
+            .map_err(|error| (!error.is_connection_error()).then(|| error.to_string().into()))
+    }
+
+    fn parse(row: &QueryResult) -> Result<Self, DbErr> {
+        let file: String = row.try_get("", "file")?;
+        let timeline = file.get(..8).and_then(|digits| i64::from_str_radix(digits, 16).ok());
+        Ok(Self {
+            lsn: row.try_get("", "lsn")?,
+            timeline: timeline.ok_or_else(|| DbErr::Type(format!("{file} is not the name of a WAL file")))?,
+            system: row.try_get("", "system")?,
+            is_synchronous: row.try_get::<String>("", "synchronous_commit")? != "off",
+        })
     }
 }
 
-/// Request for a position. It is answered with `None` if the primary doesn't give it.
-pub(super) type PositionRequest = oneshot::Sender<Option<Arc<Position>>>;
+/// Position of the primary, or the reason why the primary refuses to give it; `None` if it can't be reached.
+pub(super) type PositionAnswer = Result<Arc<Position>, Option<Arc<str>>>;
+pub(super) type PositionRequest = oneshot::Sender<PositionAnswer>;
 
 /// Requests for the primary's position. All requests that arrive while a query is in progress share the next one.
 #[derive(Debug, Default)]
@@ -136,12 +140,16 @@ pub(super) struct PositionRequests {
 }
 
 impl PositionRequests {
-    /// Returns a position that is not older than this call; `None` if the primary doesn't give it.
-    pub async fn request(&self) -> Option<Arc<Position>> {
+    /// Returns a position that is not older than this call.
+    pub async fn request(&self) -> Result<Arc<Position>, Fault> {
         let (sender, receiver) = oneshot::channel();
         lock(&self.waiting).push(sender);
         self.arrived.notify_one();
-        receiver.await.ok().flatten()
+        match receiver.await {
+            Ok(Ok(position)) => Ok(position),
+            Ok(Err(Some(reason))) => Err(Fault::Error(reason.to_string())),
+            Ok(Err(None)) | Err(_) => Err(Fault::NoPosition),
+        }
     }
 
     /// Returns the requests that have arrived, at least one. Their position must be queried after that.
@@ -169,7 +177,7 @@ mod tests {
         };
         let answer = |waiting: Vec<PositionRequest>, lsn: &str| {
             let position = Position { lsn: lsn.to_owned(), timeline: 1, system: 7, is_synchronous: true };
-            let position = Some(Arc::new(position));
+            let position = Ok(Arc::new(position));
             waiting.into_iter().for_each(|request| request.send(position.clone()).unwrap());
         };
         let first = request();
