@@ -84,6 +84,10 @@ async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
                     news.announce(id, position.seq, Some(envelope));
                 }
             }
+            // Events of other instances for which this one has no readers don't arrive.
+            BusMessage::Signal(Signal::LogAdvanced { heads }) => {
+                heads.into_iter().for_each(|(id, seq)| news.announce(id.0, seq, None));
+            }
             BusMessage::Signal(Signal::Gap) => {
                 news.is_incomplete.store(true, Relaxed);
                 news.arrived.notify_one();

@@ -25,6 +25,9 @@ pub struct Realtime {
     fan_out: Histogram,
     lags: DurationHistogram,
     closed: Family<Close, Counter>,
+    bus_channels: Gauge,
+    bus_messages: Counter,
+    bus_bytes: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +65,9 @@ impl Realtime {
             fan_out: durations(),
             lags: DurationHistogram::default(),
             closed: Family::default(),
+            bus_channels: Gauge::default(),
+            bus_messages: Counter::default(),
+            bus_bytes: Counter::default(),
         };
         // The series exist from the start, so that a dashboard shows 0 instead of nothing.
         for transport in TRANSPORTS {
@@ -76,6 +82,21 @@ impl Realtime {
             realtime.fan_out.clone(),
         );
         registry.register("connections_closed", "Connections closed by the server", realtime.closed.clone());
+        registry.register(
+            "bus_channels",
+            "Conversation channels of the bus, of 64, that this instance is subscribed to",
+            realtime.bus_channels.clone(),
+        );
+        registry.register(
+            "bus_messages_received",
+            "Messages received from the server of the bus, including heartbeats",
+            realtime.bus_messages.clone(),
+        );
+        registry.register(
+            "bus_bytes_received",
+            "Bytes of the messages received from the server of the bus",
+            realtime.bus_bytes.clone(),
+        );
         realtime
     }
 
@@ -129,6 +150,17 @@ impl Realtime {
     /// thread that has readers of the event.
     pub fn delivery_delays(&self) -> HistogramSnapshot {
         self.lags.read()
+    }
+
+    /// Sets the number of subscribed conversation channels of the bus.
+    pub fn set_bus_channels(&self, count: u32) {
+        self.bus_channels.set(count.into());
+    }
+
+    /// Records a message of this many bytes from the server of the bus.
+    pub fn record_bus_message(&self, bytes: usize) {
+        self.bus_messages.inc();
+        self.bus_bytes.inc_by(bytes as u64);
     }
 
     /// Records that the server has closed a connection with this close code.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Coalesced, Envelope, Signal};
+use super::{ChannelInterest, Coalesced, Envelope, Signal};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusMessage {
@@ -48,7 +48,12 @@ pub trait EventBus: Send + Sync + 'static {
         true
     }
 
-    /// Subscribes to all messages that are sent from now on. Dropping the listener ends the
-    /// subscription.
+    /// Channels of other instances' messages that this instance needs. `None` if all messages arrive anyway.
+    fn channel_interest(&self) -> Option<&Arc<ChannelInterest>> {
+        None
+    }
+
+    /// Subscribes to all messages that are sent from now on. Those of other instances about a conversation arrive only if
+    /// its channel is open; see [`ChannelInterest`]. Dropping the listener ends the subscription.
     fn subscribe(&self) -> Listener;
 }

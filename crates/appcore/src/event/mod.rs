@@ -5,6 +5,7 @@
 //! [`Signal`] is exchanged between instances and never reaches a client.
 
 mod bus;
+pub mod channels;
 mod coalesced;
 mod durable;
 mod envelope;
@@ -18,6 +19,7 @@ use utoipa::ToSchema;
 use uuid::Builder;
 
 pub use bus::{BusError, BusMessage, EventBus, Listener, PublishAck};
+pub use channels::{ChannelGuard, ChannelInterest, ChannelSet};
 pub use coalesced::{Coalesced, ReadPosition};
 pub use durable::DurableBody;
 pub use envelope::{Envelope, FollowChange, MAX_BATCHED_IDS, SharedEnvelope, Topic};

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::ChannelSet;
 use crate::{ApiKeyId, ConversationId, InstanceId, MessageId, SessionId, Timestamp, UserId};
 
 /// Change of a provider key's state.
@@ -80,6 +81,12 @@ pub enum Signal {
     /// The search has to index some messages again.
     #[serde(rename = "SearchTouched")]
     SearchIndexStale,
+    /// Last sequence numbers of conversations with recent events, for instances that don't receive these events, and for
+    /// those that have lost one. Sent some times a second for all conversations together.
+    LogAdvanced { heads: Vec<(ConversationId, i64)> },
+    /// These channels of the bus are open from now on. Earlier messages on them may have been lost, so readers of their
+    /// conversations must catch up. Never sent between instances.
+    ChannelsOpened(ChannelSet),
     /// Messages may have been lost, so consumers with a position must catch up. Never sent between
     /// instances.
     Gap,

@@ -131,6 +131,10 @@ async fn listen(mut listener: Listener, news: Arc<PendingConversations>) {
                     news.announce(id, position.seq, Some(envelope));
                 }
             }
+            // Events of other instances for which this one has no readers don't arrive.
+            BusMessage::Signal(Signal::LogAdvanced { heads }) => {
+                heads.into_iter().for_each(|(id, seq)| news.announce(id, seq, None));
+            }
             BusMessage::Signal(Signal::Gap) => {
                 news.has_gap.store(true, Ordering::Relaxed);
                 news.arrived.notify_one();

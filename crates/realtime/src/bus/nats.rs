@@ -1,28 +1,27 @@
-//! Bus over NATS. Channels are subjects: `natter.events.{0-63}` and `natter.control`.
+//! Bus over NATS. Channels are subjects: `natter.events.{0-63}`, `natter.control`, and one for each instance's heartbeats.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr, Subscriber};
 use async_trait::async_trait;
 use futures_util::{
     StreamExt as _,
-    stream::{self, BoxStream},
+    stream::{self, AbortHandle, Abortable, SelectAll},
 };
 use tokio::{sync::mpsc, time::timeout};
 use url::Url;
+use uuid::Uuid;
 
 use super::{
     WireMessage,
-    transport::{Incoming, Outgoing, Publish, Subscribe},
+    transport::{ChangeChannels, Incoming, Outgoing, Publish, Subscribe, Subscription},
 };
 
 /// Timeout of connecting, and of a response.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of received messages that wait in memory. Above it they are lost, which is noticed.
 const CAPACITY: usize = 65_536;
-/// All subjects of the bus.
-const SUBJECTS: &str = "natter.>";
 
 pub(super) struct Nats {
     servers: Vec<ServerAddr>,
@@ -51,7 +50,7 @@ impl Publish for Nats {
         let max_payload = client.server_info().max_payload;
         for Outgoing { channel, payload } in messages {
             let payload = if payload.len() > max_payload { WireMessage::too_large(&payload) } else { payload };
-            client.publish(channel.replace(':', "."), payload.into()).await?;
+            client.publish(subject(&channel), payload.into()).await?;
         }
         // Publishing alone doesn't show whether the server has received anything.
         timeout(TIMEOUT, client.flush()).await.context("timed out")??;
@@ -70,7 +69,7 @@ impl Publish for Nats {
 
 #[async_trait]
 impl Subscribe for Nats {
-    async fn subscribe(&self) -> anyhow::Result<BoxStream<'static, Incoming>> {
+    async fn subscribe(&self, channels: Vec<String>) -> anyhow::Result<Subscription> {
         let (events, happened) = mpsc::unbounded_channel();
         let options = ConnectOptions::new().event_callback(move |event| {
             let events = events.clone();
@@ -79,30 +78,84 @@ impl Subscribe for Nats {
             }
         });
         let client = self.connect(options).await?;
-        let messages = client.subscribe(SUBJECTS).await?;
-        timeout(TIMEOUT, client.flush()).await.context("timed out")??;
-        let subscription = Subscription { _client: client, messages, events: happened };
-        let stream = stream::unfold(subscription, async |mut subscription| {
-            let incoming = subscription.next().await?;
-            Some((incoming, subscription))
+        let (sender, added) = mpsc::unbounded_channel();
+        let mut own = Channels::new(client, sender).await?;
+        own.change(channels, Vec::new()).await?;
+        let messages = Messages { subscribers: SelectAll::new(), added, events: happened };
+        let stream = stream::unfold(messages, async |mut messages| {
+            let incoming = messages.next().await?;
+            Some((incoming, messages))
         });
-        Ok(stream.boxed())
+        Ok(Subscription { channels: Box::new(own), messages: stream.boxed() })
     }
 }
 
-struct Subscription {
-    /// The subscription ends when its client is dropped.
-    _client: Client,
-    messages: Subscriber,
+/// Subscriptions of a connection. They end when its client is dropped.
+struct Channels {
+    client: Client,
+    /// Handle of each channel's subscriber, by subject. Aborting ends the subscription.
+    open: HashMap<String, AbortHandle>,
+    added: mpsc::UnboundedSender<Abortable<Subscriber>>,
+    /// Subject on which this connection sends itself messages, and their subscriber.
+    probe: (String, Subscriber),
+}
+
+impl Channels {
+    async fn new(client: Client, added: mpsc::UnboundedSender<Abortable<Subscriber>>) -> anyhow::Result<Self> {
+        let subject = format!("natter.probe.{}", Uuid::now_v7().simple());
+        let subscriber = client.subscribe(subject.clone()).await?;
+        Ok(Self { client, open: HashMap::new(), added, probe: (subject, subscriber) })
+    }
+
+    /// Waits until the server has processed what this connection has sent before. It processes a connection's commands
+    /// in order, and doesn't confirm subscriptions otherwise.
+    async fn round_trip(&mut self) -> anyhow::Result<()> {
+        let (subject, returned) = &mut self.probe;
+        // Releases that subscribe to all subjects take this for a heartbeat.
+        let payload = Uuid::now_v7().as_bytes().to_vec();
+        self.client.publish(subject.clone(), payload.clone().into()).await?;
+        while returned.next().await.context("the connection was lost")?.payload != payload {}
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ChangeChannels for Channels {
+    async fn change(&mut self, opened: Vec<String>, closed: Vec<String>) -> anyhow::Result<()> {
+        let changed = async {
+            for channel in opened {
+                let subject = subject(&channel);
+                let (handle, registration) = AbortHandle::new_pair();
+                let subscriber = self.client.subscribe(subject.clone()).await?;
+                // If the receiver is gone, the whole subscription is being dropped.
+                let _ = self.added.send(Abortable::new(subscriber, registration));
+                self.open.insert(subject, handle);
+            }
+            for channel in closed {
+                if let Some(handle) = self.open.remove(&subject(&channel)) {
+                    handle.abort();
+                }
+            }
+            self.round_trip().await
+        };
+        timeout(TIMEOUT, changed).await.context("timed out")?
+    }
+}
+
+struct Messages {
+    subscribers: SelectAll<Abortable<Subscriber>>,
+    added: mpsc::UnboundedReceiver<Abortable<Subscriber>>,
     events: mpsc::UnboundedReceiver<Event>,
 }
 
-impl Subscription {
+impl Messages {
     async fn next(&mut self) -> Option<Incoming> {
         loop {
             tokio::select! {
-                message = self.messages.next() => {
-                    let message = message?;
+                Some(subscriber) = self.added.recv() => self.subscribers.push(subscriber),
+                message = self.subscribers.next(), if !self.subscribers.is_empty() => {
+                    // `None` if the last subscriber has ended, which follows an event.
+                    let Some(message) = message else { continue };
                     return Some(Incoming::Message {
                         channel: message.subject.replace('.', ":"),
                         payload: message.payload,
@@ -117,4 +170,8 @@ impl Subscription {
             }
         }
     }
+}
+
+fn subject(channel: &str) -> String {
+    channel.replace(':', ".")
 }

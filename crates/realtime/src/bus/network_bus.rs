@@ -17,13 +17,14 @@ use actix::Actor as _;
 use appcore::{
     InstanceId, Secret,
     breaker::{Breaker, Policy},
-    event::{BusError, BusMessage, EventBus, Listener, MemoryBus, PublishAck},
+    event::{BusError, BusMessage, ChannelInterest, EventBus, Listener, MemoryBus, PublishAck},
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    recent_heads::RecentHeads,
     transport::{Outgoing, Publish, Transport},
-    wire_message::{CONTROL_CHANNEL, WireMessage, channel},
+    wire_message::{WireMessage, channel, heartbeat_channel},
 };
 use crate::pubsub::PubSubService;
 
@@ -34,10 +35,13 @@ const BREAKER_POLICY: Policy =
 const MAX_PIPELINED: usize = 256;
 /// Interval of the heartbeats that an instance sends to itself through the server, to check the path.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// Interval at which the last sequence numbers of conversations are announced.
+const HEADS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Publishes messages to all instances that use the same server.
 pub struct NetworkBus {
     local: Arc<MemoryBus>,
+    interest: Arc<ChannelInterest>,
     outgoing: mpsc::UnboundedSender<Publication>,
     link: Arc<Link>,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Link {
     pub has_subscribed: AtomicBool,
     /// True if heartbeats have not come back, so that the publisher has to use a new connection.
     pub is_silent: AtomicBool,
+    /// True if all instances read announcements of sequence numbers. Earlier releases can't, but receive all events.
+    pub announces_heads: AtomicBool,
 }
 
 struct Publication {
@@ -65,10 +71,24 @@ impl NetworkBus {
         let Transport { name, address, publisher, subscriber } = Transport::open(url)?;
         let (local, link) = (Arc::new(MemoryBus::new()), Arc::new(Link::default()));
         let (outgoing, publications) = mpsc::unbounded_channel();
-        let breaker = Breaker::new("bus", BREAKER_POLICY);
-        actix_rt::spawn(Publisher { publisher, instance, breaker, link: Arc::clone(&link) }.run(publications));
-        PubSubService::new(subscriber, (name, address), instance, Arc::clone(&local), Arc::clone(&link)).start();
-        Ok(Arc::new(Self { local, outgoing, link }))
+        let publisher = Publisher {
+            publisher,
+            instance,
+            breaker: Breaker::new("bus", BREAKER_POLICY),
+            link: Arc::clone(&link),
+            heads: RecentHeads::default(),
+        };
+        actix_rt::spawn(publisher.run(publications));
+        let interest = Arc::new(ChannelInterest::default());
+        let receiver = PubSubService::new(
+            subscriber,
+            (name, address),
+            instance,
+            (Arc::clone(&local), Arc::clone(&interest)),
+            Arc::clone(&link),
+        );
+        receiver.start();
+        Ok(Arc::new(Self { local, interest, outgoing, link }))
     }
 }
 
@@ -89,6 +109,10 @@ impl EventBus for NetworkBus {
         self.link.has_subscribed.load(Relaxed)
     }
 
+    fn channel_interest(&self) -> Option<&Arc<ChannelInterest>> {
+        Some(&self.interest)
+    }
+
     fn subscribe(&self) -> Listener {
         self.local.subscribe()
     }
@@ -99,6 +123,15 @@ struct Publisher {
     instance: InstanceId,
     breaker: Breaker,
     link: Arc<Link>,
+    heads: RecentHeads,
+}
+
+/// Work of the publisher in addition to the publications that wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    None,
+    Heartbeat,
+    Heads,
 }
 
 impl Publisher {
@@ -106,39 +139,55 @@ impl Publisher {
         let mut batch = Vec::new();
         let mut heartbeats = tokio::time::interval(HEARTBEAT_INTERVAL);
         heartbeats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut announcing = tokio::time::interval(HEADS_INTERVAL);
+        announcing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let is_heartbeat = tokio::select! {
+            let extra = tokio::select! {
                 taken = publications.recv_many(&mut batch, MAX_PIPELINED) => {
                     if taken == 0 {
                         break;
                     }
-                    false
+                    Extra::None
                 }
-                _ = heartbeats.tick() => true,
+                _ = heartbeats.tick() => Extra::Heartbeat,
+                _ = announcing.tick() => {
+                    if self.heads.is_empty() || !self.link.announces_heads.load(Relaxed) {
+                        continue;
+                    }
+                    Extra::Heads
+                }
             };
             if self.link.is_silent.swap(false, Relaxed) {
                 self.publisher.disconnect();
             }
-            let result = self.publish(&batch, is_heartbeat).await;
+            let result = self.publish(&batch, extra).await;
+            if result.is_ok() && extra == Extra::Heads {
+                self.heads.mark_announced();
+            }
             for publication in batch.drain(..) {
+                if result.is_ok() {
+                    self.heads.record(&publication.messages);
+                }
                 let _ = publication.done.send(result.clone());
             }
         }
     }
 
-    async fn publish(&mut self, batch: &[Publication], is_heartbeat: bool) -> Result<(), BusError> {
+    async fn publish(&mut self, batch: &[Publication], extra: Extra) -> Result<(), BusError> {
         let away = |error: &dyn Display| BusError::Unavailable(error.to_string());
         let mut outgoing = Vec::new();
-        for Publication { messages, traceparent, .. } in batch {
-            for message in messages {
-                let payload = WireMessage::encode(self.instance, Some(message), traceparent.as_deref())
-                    .map_err(|error| away(&error))?;
-                outgoing.push(Outgoing { channel: channel(message), payload });
-            }
+        let announcements = if extra == Extra::Heads { self.heads.announcements() } else { Vec::new() };
+        let published = batch.iter().flat_map(|publication| {
+            publication.messages.iter().map(|message| (message, publication.traceparent.as_deref()))
+        });
+        for (message, traceparent) in published.chain(announcements.iter().map(|message| (message, None))) {
+            let payload =
+                WireMessage::encode(self.instance, Some(message), traceparent).map_err(|error| away(&error))?;
+            outgoing.push(Outgoing { channel: channel(message), payload });
         }
-        if is_heartbeat {
+        if extra == Extra::Heartbeat {
             let payload = WireMessage::encode(self.instance, None, None).map_err(|error| away(&error))?;
-            outgoing.push(Outgoing { channel: CONTROL_CHANNEL.to_owned(), payload });
+            outgoing.push(Outgoing { channel: heartbeat_channel(self.instance), payload });
         }
         let admitted = self.breaker.admit().map_err(|error| away(&error))?;
         match self.publisher.publish(outgoing).await {

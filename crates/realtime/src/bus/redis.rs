@@ -5,16 +5,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream::BoxStream};
+use futures_util::StreamExt as _;
 use platform::redis::sentinel;
-use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client,
+    aio::{MultiplexedConnection, PubSubSink},
+};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{
-    channels,
-    transport::{Incoming, Outgoing, Publish, Subscribe},
-};
+use super::transport::{ChangeChannels, Incoming, Outgoing, Publish, Subscribe, Subscription};
 
 /// Timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -86,20 +86,36 @@ impl Publish for RedisServer {
 
 #[async_trait]
 impl Subscribe for RedisServer {
-    async fn subscribe(&self) -> anyhow::Result<BoxStream<'static, Incoming>> {
+    async fn subscribe(&self, channels: Vec<String>) -> anyhow::Result<Subscription> {
         let subscribed = async {
             let (mut sink, stream) = self.client().await?.get_async_pubsub().await?.split();
-            sink.subscribe(channels()).await?;
-            // The subscription ends when its sink is dropped, so the stream keeps the sink as well.
-            Ok(stream.map(move |message| {
-                let _ = &sink;
-                Incoming::Message {
-                    channel: message.get_channel_name().to_owned(),
-                    payload: Bytes::copy_from_slice(message.get_payload_bytes()),
-                }
-            }))
+            sink.subscribe(channels).await?;
+            let messages = stream.map(|message| Incoming::Message {
+                channel: message.get_channel_name().to_owned(),
+                payload: Bytes::copy_from_slice(message.get_payload_bytes()),
+            });
+            Ok(Subscription { channels: Box::new(Channels(sink)), messages: messages.boxed() })
         };
-        let stream: Result<_, anyhow::Error> = tokio::time::timeout(RESPONSE_TIMEOUT, subscribed).await?;
-        Ok(stream?.boxed())
+        let subscription: Result<_, anyhow::Error> = tokio::time::timeout(RESPONSE_TIMEOUT, subscribed).await?;
+        subscription
+    }
+}
+
+/// Sink of a connection, whose subscriptions end when it is dropped.
+struct Channels(PubSubSink);
+
+#[async_trait]
+impl ChangeChannels for Channels {
+    async fn change(&mut self, opened: Vec<String>, closed: Vec<String>) -> anyhow::Result<()> {
+        let changed = async {
+            if !opened.is_empty() {
+                self.0.subscribe(opened).await?;
+            }
+            if !closed.is_empty() {
+                self.0.unsubscribe(closed).await?;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(RESPONSE_TIMEOUT, changed).await?
     }
 }

@@ -39,8 +39,23 @@ pub(crate) trait Publish: Send {
 /// Receives the messages of all instances.
 #[async_trait]
 pub(crate) trait Subscribe: Send + Sync {
-    /// Subscribes to all channels. The stream ends when the connection is lost.
-    async fn subscribe(&self) -> anyhow::Result<BoxStream<'static, Incoming>>;
+    /// Connects and subscribes to these channels.
+    async fn subscribe(&self, channels: Vec<String>) -> anyhow::Result<Subscription>;
+}
+
+/// Subscription to some channels over one connection. Both parts must be kept.
+pub(crate) struct Subscription {
+    pub channels: Box<dyn ChangeChannels>,
+    /// Received messages. The stream ends when the connection is lost.
+    pub messages: BoxStream<'static, Incoming>,
+}
+
+/// Changes the channels of a subscription while its messages are received.
+#[async_trait]
+pub(crate) trait ChangeChannels: Send {
+    /// Subscribes to `opened`, and unsubscribes from `closed`. Returns when the server has subscribed to all of `opened`.
+    /// An error means that the connection must be closed.
+    async fn change(&mut self, opened: Vec<String>, closed: Vec<String>) -> anyhow::Result<()>;
 }
 
 /// Server that carries messages between instances.

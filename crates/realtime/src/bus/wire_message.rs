@@ -5,6 +5,12 @@
 //! message that consists of the origin only is a heartbeat that an instance sends to itself: as
 //! long as it comes back, the path through the server works.
 //!
+//! **Channels.** Messages for the readers of a conversation use one of 64 channels. All instances
+//! subscribe to the control channel: it carries signals, messages that belong to no conversation,
+//! and all changes of who follows a conversation, because they concern instances that have no
+//! readers of it yet. Earlier releases subscribe to all channels and send such changes on the
+//! conversation's channel. They are recognised by their heartbeats on the control channel.
+//!
 //! **Versions.** Fields are named, so a later release may add fields with a default without a new
 //! version. A change that an older release would misread needs a new version. An instance that
 //! can't decode a message (another version, an unknown event or signal) delivers
@@ -13,15 +19,15 @@
 
 use appcore::{
     InstanceId,
-    event::{BusMessage, Coalesced, FollowChange, Topic},
+    event::{
+        BusMessage, ChannelSet, Coalesced, FollowChange, Topic,
+        channels::{channel_of, numbers},
+    },
 };
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
 
-/// Number of channels that conversations are distributed over.
-pub(crate) const SHARDS: u8 = 64;
-
-/// Channel for signals, heartbeats and messages that belong to no conversation.
+/// Channel that all instances subscribe to.
 pub(crate) const CONTROL_CHANNEL: &str = "natter:control";
 
 const ORIGIN_LEN: usize = 16;
@@ -94,24 +100,31 @@ impl WireMessage {
     }
 }
 
-/// All channels of the bus.
-pub(crate) fn channels() -> Vec<String> {
-    (0..SHARDS).map(shard).chain([CONTROL_CHANNEL.to_owned()]).collect()
+/// Returns the names of the conversation channels in a set.
+pub(crate) fn conversation_channels(channels: ChannelSet) -> Vec<String> {
+    numbers(channels).map(conversation_channel).collect()
 }
 
-fn shard(number: u8) -> String {
+/// Returns the channels that this instance always subscribes to.
+pub(crate) fn own_channels(instance: InstanceId) -> Vec<String> {
+    vec![CONTROL_CHANNEL.to_owned(), heartbeat_channel(instance)]
+}
+
+/// Returns the channel of an instance's heartbeats, which only that instance subscribes to.
+pub(crate) fn heartbeat_channel(instance: InstanceId) -> String {
+    format!("natter:heartbeat:{}", instance.0.simple())
+}
+
+fn conversation_channel(number: u8) -> String {
     format!("natter:events:{number}")
 }
 
-/// Returns the channel of a message; all messages of a conversation use the same one.
+/// Returns the channel of a message. Messages for the readers of one conversation use the same one.
 pub(crate) fn channel(message: &BusMessage) -> String {
     let conversation = match message {
-        BusMessage::Envelope(envelope) => match (&envelope.position, &envelope.effect, &envelope.topic) {
-            (Some(position), ..) => position.conversation_id,
-            (_, FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. }, _) => {
-                *conversation_id
-            }
-            (.., Topic::Conversation(id) | Topic::Viewers(id)) => *id,
+        BusMessage::Envelope(envelope) => match (&envelope.effect, &envelope.position, &envelope.topic) {
+            (FollowChange::None, Some(position), _) => position.conversation_id,
+            (FollowChange::None, None, Topic::Conversation(id) | Topic::Viewers(id)) => *id,
             _ => return CONTROL_CHANNEL.to_owned(),
         },
         BusMessage::Coalesced(gathered) => match &**gathered {
@@ -122,8 +135,7 @@ pub(crate) fn channel(message: &BusMessage) -> String {
         },
         BusMessage::Signal(_) => return CONTROL_CHANNEL.to_owned(),
     };
-    // The last byte of a UUIDv7 is random, so conversations are distributed evenly.
-    shard(conversation.0.as_bytes()[15] % SHARDS)
+    conversation_channel(channel_of(conversation))
 }
 
 #[cfg(test)]
@@ -181,6 +193,7 @@ mod tests {
             BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()])),
             BusMessage::Signal(Signal::StopGeneration(MessageId::new())),
             BusMessage::Signal(Signal::JobsWaiting),
+            BusMessage::Signal(Signal::LogAdvanced { heads: vec![(conversation_id, 9)] }),
         ]
     }
 
@@ -251,10 +264,23 @@ mod tests {
     }
 
     #[test]
-    fn maps_every_message_to_a_subscribed_channel() {
-        let all = channels();
-        assert_eq!(all.len(), 65);
-        assert!(messages().iter().all(|message| all.contains(&channel(message))));
+    fn only_messages_for_readers_use_the_channel_of_their_conversation() {
+        let all = conversation_channels(ChannelSet::MAX);
+        assert_eq!(all.len(), 64);
+        let messages = messages();
+        let (of_readers, of_all): (Vec<_>, Vec<_>) = messages.iter().partition(|message| match message {
+            BusMessage::Envelope(envelope) => {
+                let is_for_readers = matches!(envelope.topic, Topic::Conversation(_) | Topic::Viewers(_));
+                envelope.effect == FollowChange::None && is_for_readers
+            }
+            BusMessage::Coalesced(gathered) => !matches!(**gathered, Coalesced::Presence(_)),
+            BusMessage::Signal(_) => false,
+        });
+        assert_eq!((of_readers.len(), of_all.len()), (3, messages.len() - 3));
+        let first = channel(of_readers[0]);
+        assert!(all.contains(&first));
+        assert!(of_readers.iter().all(|message| channel(message) == first), "they are about one conversation");
+        assert!(of_all.iter().all(|message| channel(message) == CONTROL_CHANNEL));
     }
 
     proptest! {

@@ -8,9 +8,11 @@
 //! sends more events at once.
 
 mod announcement_delivery;
+mod bus_channels;
 mod bus_outage;
 mod delivery;
 mod expiry;
+mod joining;
 mod subscriptions;
 mod viewing;
 
@@ -36,13 +38,13 @@ use appcore::{
     event::{BusMessage, Listener, SharedEnvelope, Signal, Topic},
 };
 use bytes::Bytes;
-use conversations::{self, ConnectionSubscriptions};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
 
 use event_log::events;
+pub use joining::PendingJoin;
 pub use subscriptions::CatchUp;
 use subscriptions::Subscriptions;
 #[cfg(test)]
@@ -63,9 +65,6 @@ const PAUSE_DIVISOR: u32 = 2;
 const MAX_PAUSE: Duration = Duration::from_millis(4);
 /// Maximum number of events per read of the log.
 const PAGE: u64 = 200;
-/// Maximum number of times that memberships are read for a connection. They are read again if
-/// concurrent joins or a bus outage have made the result outdated.
-const MAX_MEMBERSHIP_READS: usize = 3;
 /// Delay after a join before the membership is verified in the database.
 const JOIN_CHECK_DELAY: Duration = Duration::from_secs(1);
 /// Minimum interval between two deliveries of coalesced events.
@@ -100,11 +99,10 @@ impl Shard {
         let listener = services.bus.subscribe();
         let ring = if services.config.realtime.io_uring { SendRing::open() } else { SendRing::closed() };
         let shard = Rc::new(Self {
-            subscriptions: RefCell::new(Subscriptions::new(
-                services.clock.clone(),
-                ring,
-                services.config.realtime.small_conversation,
-            )),
+            subscriptions: RefCell::new(
+                Subscriptions::new(services.clock.clone(), ring, services.config.realtime.small_conversation)
+                    .with_channels(services.bus.channel_interest().cloned()),
+            ),
             wheel: RefCell::new(HeartbeatWheel::new(services.config.realtime.heartbeat)),
             flush_requested: Notify::new(),
             outage: bus_outage::Outage::default(),
@@ -234,6 +232,10 @@ impl Shard {
             }
             BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.end(keys.into_iter().map(CredentialId::ApiKey)),
             BusMessage::Signal(Signal::Gap) => self.record_outage(now),
+            BusMessage::Signal(Signal::ChannelsOpened(channels)) => self.read_opened_channels(channels),
+            BusMessage::Signal(Signal::LogAdvanced { heads }) => {
+                self.subscriptions.borrow_mut().announce(&heads, now);
+            }
             BusMessage::Signal(Signal::Banned { network, is_manual, .. }) => {
                 self.close_banned(|address| {
                     is_manual && network.contains(&address) && self.services.firewall.may_ban(address)
@@ -327,33 +329,6 @@ impl Shard {
         Ok(())
     }
 
-    /// Starts to buffer membership changes of this user while their conversations are read.
-    fn start_joining(self: &Rc<Self>, user: UserId) -> PendingJoin {
-        self.subscriptions.borrow_mut().start_joining(user);
-        PendingJoin { shard: Rc::clone(self), user, is_settled: false }
-    }
-
-    /// Reads the conversations and workspaces of a user. The result can be used until
-    /// [`PendingJoin::settle`], because changes in the meantime are buffered.
-    pub async fn load_subscriptions(
-        self: &Rc<Self>,
-        user: UserId,
-    ) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
-        let arrival = self.start_joining(user);
-        let mut signs = self.outage.reports();
-        let mut following = conversations::subscriptions(&self.services.conversations, user).await?;
-        for _ in 1..MAX_MEMBERSHIP_READS {
-            // Changes that were buffered are merged later, but those that the bus has lost are not.
-            let is_from_before_a_gap = signs != self.outage.reports();
-            if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &following) {
-                break;
-            }
-            signs = self.outage.reports();
-            following = conversations::subscriptions(&self.services.conversations, user).await?;
-        }
-        Ok((arrival, following))
-    }
-
     /// Adds the connection to the heartbeat wheel.
     pub fn watch(&self, out: &Rc<ConnectionHandle>) {
         self.wheel.borrow_mut().add(out);
@@ -411,35 +386,6 @@ impl Shard {
                 tokio::time::sleep(schedule.delay(index, count)).await;
                 out.close(Close::RESTARTING);
             });
-        }
-    }
-}
-
-/// User whose membership changes are buffered until [`PendingJoin::settle`].
-pub struct PendingJoin {
-    shard: Rc<Shard>,
-    user: UserId,
-    is_settled: bool,
-}
-
-impl PendingJoin {
-    /// Merges the memberships read from the database with the buffered changes; see
-    /// [`Subscriptions::settle`]. The caller must push `hello` before anything else runs on this
-    /// thread.
-    pub fn merge_memberships(
-        mut self,
-        following: &ConnectionSubscriptions,
-        new: Option<&Rc<ConnectionHandle>>,
-    ) -> Vec<(ConversationId, i64)> {
-        self.is_settled = true;
-        self.shard.subscriptions.borrow_mut().merge_memberships(self.user, following, new)
-    }
-}
-
-impl Drop for PendingJoin {
-    fn drop(&mut self) {
-        if !self.is_settled {
-            self.shard.subscriptions.borrow_mut().abandon(self.user);
         }
     }
 }

@@ -26,13 +26,17 @@ mod workspaces;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
 use appcore::{
     Clock, ConversationId, UserId, WorkspaceId,
     auth::CredentialId,
-    event::{FollowChange, LogPosition, SharedEnvelope},
+    event::{
+        ChannelGuard, ChannelInterest, ChannelSet, FollowChange, LogPosition, SharedEnvelope,
+        channels::{channel_of, channels_of},
+    },
 };
 use bytes::Bytes;
 use metrics::metrics;
@@ -53,6 +57,8 @@ pub use catch_up::CatchUp;
 /// Subscriptions of one thread's connections.
 pub struct Subscriptions {
     clock: Clock,
+    /// Channels of the bus that the subscriptions need. `None` if all messages arrive.
+    channels: Option<Arc<ChannelInterest>>,
     subscriptions: HashMap<ConversationId, Subscription>,
     people: HashMap<UserId, Person>,
     /// Number of users whose conversations are being read.
@@ -89,6 +95,8 @@ struct Subscription {
     counted_at: i64,
     /// True if the subscription is in `gaps`, or the log is being read for it.
     is_late: bool,
+    /// Keeps the conversation's channel of the bus subscribed.
+    _channel: Option<ChannelGuard>,
 }
 
 #[derive(Default)]
@@ -145,6 +153,7 @@ impl Subscriptions {
     pub fn new(clock: Clock, ring: SendRing, small_conversation: u32) -> Self {
         Self {
             clock,
+            channels: None,
             subscriptions: HashMap::new(),
             people: HashMap::new(),
             joining_count: 0,
@@ -160,6 +169,12 @@ impl Subscriptions {
             deliveries: Deliveries::new(ring),
             stamp: 0,
         }
+    }
+
+    /// Sets the channels of the bus, of which those of the subscriptions are needed.
+    #[must_use]
+    pub fn with_channels(self, channels: Option<Arc<ChannelInterest>>) -> Self {
+        Self { channels, ..self }
     }
 
     /// Removes a closed connection.
@@ -260,7 +275,8 @@ impl Subscriptions {
             if !self.adds_connected_user(&envelope.effect) {
                 return;
             }
-            self.subscriptions.insert(conversation_id, Subscription::after(seq - 1));
+            let subscription = Subscription::after(conversation_id, seq - 1, self.channels.as_ref());
+            self.subscriptions.insert(conversation_id, subscription);
         }
         let Some(subscription) = self.subscriptions.get_mut(&conversation_id) else { return };
         let mut passed = Vec::new();
@@ -315,8 +331,9 @@ impl Subscriptions {
                 continue;
             };
             if person.follow(conversation) {
-                let subscription =
-                    self.subscriptions.entry(conversation).or_insert_with(|| Subscription::after(position.seq));
+                let channels = self.channels.as_ref();
+                let new = || Subscription::after(conversation, position.seq, channels);
+                let subscription = self.subscriptions.entry(conversation).or_insert_with(new);
                 subscription.readers.extend(person.connections.iter().cloned());
                 if position.seq > subscription.order.last() {
                     // The new reader must not get earlier events, which this thread may not have
@@ -383,6 +400,21 @@ impl Subscriptions {
         self.subscriptions.keys().copied().collect()
     }
 
+    /// Conversations followed on this thread whose channel is in the set.
+    #[must_use]
+    pub fn conversations_on(&self, channels: ChannelSet) -> Vec<ConversationId> {
+        self.subscriptions.keys().copied().filter(|id| (channels >> channel_of(*id)) & 1 == 1).collect()
+    }
+
+    /// Tells the readers of these conversations to synchronise them again.
+    pub fn resync(&mut self, conversations: &[ConversationId]) {
+        for id in conversations {
+            let Some(subscription) = self.subscriptions.get(id) else { continue };
+            let readers = subscription.readers.clone();
+            self.send_resync(&readers, Some(&[*id]));
+        }
+    }
+
     /// Removes and returns the users whose memberships are to be verified.
     #[must_use]
     pub fn take_joined(&mut self) -> Vec<UserId> {
@@ -396,8 +428,15 @@ impl Subscriptions {
 }
 
 impl Subscription {
-    fn after(seq: i64) -> Self {
-        Self { order: Resequencer::after(seq), readers: Vec::new(), members: None, counted_at: seq, is_late: false }
+    fn after(conversation: ConversationId, seq: i64, channels: Option<&Arc<ChannelInterest>>) -> Self {
+        Self {
+            order: Resequencer::after(seq),
+            readers: Vec::new(),
+            members: None,
+            counted_at: seq,
+            is_late: false,
+            _channel: channels.map(|channels| channels.acquire(channels_of([conversation]))),
+        }
     }
 
     fn remove(&mut self, out: &Rc<ConnectionHandle>) {

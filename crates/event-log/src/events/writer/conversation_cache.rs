@@ -92,13 +92,8 @@ impl ConversationCache {
         match message {
             // Another instance has written to the conversation.
             BusMessage::Envelope(envelopes) => {
-                if let Some(position) = envelopes.position
-                    && self
-                        .conversations
-                        .get(&position.conversation_id)
-                        .is_some_and(|known| known.state.last_seq < position.seq)
-                {
-                    drop(self.remove(position.conversation_id));
+                if let Some(position) = envelopes.position {
+                    self.remove_older(position.conversation_id, position.seq);
                 }
                 // Memberships and roles in channels change without a new sequence number. On
                 // PostgreSQL, the statement that stores a batch checks the senders; on SQLite, the
@@ -109,10 +104,20 @@ impl ConversationCache {
                     drop(self.remove(*conversation_id));
                 }
             }
+            BusMessage::Signal(Signal::LogAdvanced { heads }) => {
+                heads.iter().for_each(|(id, seq)| self.remove_older(*id, *seq));
+            }
             // Clears the whole cache: users change rarely, and searching all entries for one user
             // would cost more than reloading them.
             BusMessage::Signal(Signal::UserChanged(_) | Signal::Gap) => self.clear(),
             BusMessage::Signal(_) | BusMessage::Coalesced(_) => {}
+        }
+    }
+
+    /// Removes an entry that lacks the event with this sequence number.
+    fn remove_older(&mut self, id: ConversationId, seq: i64) {
+        if self.conversations.get(&id).is_some_and(|known| known.state.last_seq < seq) {
+            drop(self.remove(id));
         }
     }
 

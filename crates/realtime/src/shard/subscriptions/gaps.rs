@@ -22,6 +22,18 @@ impl Subscriptions {
         }
     }
 
+    /// Like [`Self::announce`], but missing events are known not to arrive, so the log is read at once.
+    pub fn announce_lost(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
+        for (id, last) in heads {
+            let Some(subscription) = self.subscriptions.get_mut(id) else { continue };
+            subscription.order.announce(*last);
+            if subscription.order.is_waiting() && !subscription.is_late {
+                subscription.is_late = true;
+                self.gaps.push_front((now, *id));
+            }
+        }
+    }
+
     /// Time of the next log read.
     #[must_use]
     pub fn next_gap(&self) -> Option<Instant> {
