@@ -13,6 +13,8 @@ use crate::{
     quantiles::{DurationHistogram, HistogramSnapshot},
 };
 
+/// Kinds of channels of the bus.
+const BUS_CHANNELS: [&str; 3] = ["conversation", "control", "heartbeat"];
 /// Transports of connections that are counted.
 const TRANSPORTS: [&str; 4] = ["websocket", "websocket_msgpack", "socket_io", "sse"];
 
@@ -26,8 +28,8 @@ pub struct Realtime {
     lags: DurationHistogram,
     closed: Family<Close, Counter>,
     bus_channels: Gauge,
-    bus_messages: Counter,
-    bus_bytes: Counter,
+    bus_messages: Family<BusChannel, Counter>,
+    bus_bytes: Family<BusChannel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +45,11 @@ struct Type {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Close {
     code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BusChannel {
+    channel: &'static str,
 }
 
 /// Guard that counts an open connection until it is dropped.
@@ -66,12 +73,16 @@ impl Realtime {
             lags: DurationHistogram::default(),
             closed: Family::default(),
             bus_channels: Gauge::default(),
-            bus_messages: Counter::default(),
-            bus_bytes: Counter::default(),
+            bus_messages: Family::default(),
+            bus_bytes: Family::default(),
         };
         // The series exist from the start, so that a dashboard shows 0 instead of nothing.
         for transport in TRANSPORTS {
             drop(realtime.connections.get_or_create(&TransportLabel { transport }));
+        }
+        for channel in BUS_CHANNELS {
+            drop(realtime.bus_messages.get_or_create(&BusChannel { channel }));
+            drop(realtime.bus_bytes.get_or_create(&BusChannel { channel }));
         }
         registry.register("connections", "Connections to the event stream", realtime.connections.clone());
         registry.register("frames_received", "Frames received from clients", realtime.received.clone());
@@ -89,7 +100,7 @@ impl Realtime {
         );
         registry.register(
             "bus_messages_received",
-            "Messages received from the server of the bus, including heartbeats",
+            "Messages received from the server of the bus, including those of the instance itself",
             realtime.bus_messages.clone(),
         );
         registry.register(
@@ -157,10 +168,11 @@ impl Realtime {
         self.bus_channels.set(count.into());
     }
 
-    /// Records a message of this many bytes from the server of the bus.
-    pub fn record_bus_message(&self, bytes: usize) {
-        self.bus_messages.inc();
-        self.bus_bytes.inc_by(bytes as u64);
+    /// Records a message of this many bytes on a channel of the bus of this kind.
+    pub fn record_bus_message(&self, channel: &'static str, bytes: usize) {
+        debug_assert!(BUS_CHANNELS.contains(&channel), "{channel} is not counted");
+        self.bus_messages.get_or_create(&BusChannel { channel }).inc();
+        self.bus_bytes.get_or_create(&BusChannel { channel }).inc_by(bytes as u64);
     }
 
     /// Records that the server has closed a connection with this close code.

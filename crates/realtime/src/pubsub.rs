@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::bus::{
     CONTROL_CHANNEL, ChangeChannels, HEARTBEAT_INTERVAL, Incoming, Link, Subscribe, Subscription, WireMessage,
-    conversation_channels, own_channels,
+    channel_kind, conversation_channels, own_channels,
 };
 
 /// Timeout for connecting and subscribing.
@@ -171,7 +171,7 @@ impl Receiver {
             self.report_gap();
             return;
         };
-        metrics().realtime.record_bus_message(payload.len());
+        metrics().realtime.record_bus_message(channel_kind(&channel), payload.len());
         if WireMessage::origin(&payload) == Some(self.instance) {
             return;
         }

@@ -167,9 +167,14 @@ impl Application {
 
     /// Starts another instance that uses the same database but another Redis.
     pub async fn add_instance_on(&mut self, redis: &RedisServer) {
+        self.add_instance_with(&[("redis.url", &redis.url())]).await;
+    }
+
+    /// Starts another instance that differs from the others in these settings.
+    pub async fn add_instance_with(&mut self, different: &[(&str, &str)]) {
         let mut settings = self.settings.clone();
-        settings.retain(|(key, _)| key != "redis.url");
-        settings.push(("redis.url".to_owned(), redis.url()));
+        settings.retain(|(key, _)| different.iter().all(|(other, _)| key != other));
+        settings.extend(different.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         self.instances.push(Instance::start(self.folder.path(), &settings).await);
     }
 

@@ -1,4 +1,4 @@
-//! Servers that carry events between instances: Redis with Sentinel, Redis Cluster, NATS.
+//! Servers that carry events between instances: Redis, Redis with Sentinel, Redis Cluster, NATS.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,13 @@ struct Node {
 }
 
 impl BusServer {
+    /// One Redis server.
+    pub async fn redis() -> Self {
+        let (folder, port) = (folder(), free_port());
+        let nodes = vec![Node::start(redis(folder.path(), port, &[]), port).await];
+        Self { url: format!("redis://127.0.0.1:{port}"), nodes, _folder: folder }
+    }
+
     /// A primary with a replica, and three Sentinels that watch it.
     pub async fn sentinel() -> Self {
         let folder = folder();

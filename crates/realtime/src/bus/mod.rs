@@ -15,7 +15,7 @@ pub use network_bus::NetworkBus;
 pub(crate) use network_bus::{HEARTBEAT_INTERVAL, Link};
 use transport::Transport;
 pub(crate) use transport::{ChangeChannels, Incoming, Subscribe, Subscription};
-pub(crate) use wire_message::{CONTROL_CHANNEL, WireMessage, conversation_channels, own_channels};
+pub(crate) use wire_message::{CONTROL_CHANNEL, WireMessage, channel_kind, conversation_channels, own_channels};
 
 /// Subscribes to a bus once, to check that it can be used.
 pub async fn probe(url: &Secret) -> anyhow::Result<()> {

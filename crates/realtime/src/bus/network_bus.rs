@@ -19,7 +19,10 @@ use appcore::{
     breaker::{Breaker, Policy},
     event::{BusError, BusMessage, ChannelInterest, EventBus, Listener, MemoryBus, PublishAck},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::{
     recent_heads::RecentHeads,
@@ -77,6 +80,7 @@ impl NetworkBus {
             breaker: Breaker::new("bus", BREAKER_POLICY),
             link: Arc::clone(&link),
             heads: RecentHeads::default(),
+            announced_at: None,
         };
         actix_rt::spawn(publisher.run(publications));
         let interest = Arc::new(ChannelInterest::default());
@@ -124,14 +128,7 @@ struct Publisher {
     breaker: Breaker,
     link: Arc<Link>,
     heads: RecentHeads,
-}
-
-/// Work of the publisher in addition to the publications that wait.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Extra {
-    None,
-    Heartbeat,
-    Heads,
+    announced_at: Option<Instant>,
 }
 
 impl Publisher {
@@ -142,41 +139,46 @@ impl Publisher {
         let mut announcing = tokio::time::interval(HEADS_INTERVAL);
         announcing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let extra = tokio::select! {
+            let is_heartbeat = tokio::select! {
                 taken = publications.recv_many(&mut batch, MAX_PIPELINED) => {
                     if taken == 0 {
                         break;
                     }
-                    Extra::None
+                    false
                 }
-                _ = heartbeats.tick() => Extra::Heartbeat,
-                _ = announcing.tick() => {
-                    if self.heads.is_empty() || !self.link.announces_heads.load(Relaxed) {
-                        continue;
-                    }
-                    Extra::Heads
-                }
+                _ = heartbeats.tick() => true,
+                _ = announcing.tick() => false,
             };
+            batch.iter().for_each(|publication| self.heads.record(&publication.messages));
+            // A single event is announced together with it, so that the announcement isn't lost if the instance dies.
+            let is_due = self.announced_at.is_none_or(|at| at.elapsed() >= HEADS_INTERVAL);
+            let announces = is_due && !self.heads.is_empty() && self.link.announces_heads.load(Relaxed);
+            if batch.is_empty() && !is_heartbeat && !announces {
+                continue;
+            }
             if self.link.is_silent.swap(false, Relaxed) {
                 self.publisher.disconnect();
             }
-            let result = self.publish(&batch, extra).await;
-            if result.is_ok() && extra == Extra::Heads {
+            let announcements = if announces { self.heads.announcements() } else { Vec::new() };
+            let result = self.publish(&batch, &announcements, is_heartbeat).await;
+            if announces && result.is_ok() {
                 self.heads.mark_announced();
+                self.announced_at = Some(Instant::now());
             }
             for publication in batch.drain(..) {
-                if result.is_ok() {
-                    self.heads.record(&publication.messages);
-                }
                 let _ = publication.done.send(result.clone());
             }
         }
     }
 
-    async fn publish(&mut self, batch: &[Publication], extra: Extra) -> Result<(), BusError> {
+    async fn publish(
+        &mut self,
+        batch: &[Publication],
+        announcements: &[BusMessage],
+        is_heartbeat: bool,
+    ) -> Result<(), BusError> {
         let away = |error: &dyn Display| BusError::Unavailable(error.to_string());
         let mut outgoing = Vec::new();
-        let announcements = if extra == Extra::Heads { self.heads.announcements() } else { Vec::new() };
         let published = batch.iter().flat_map(|publication| {
             publication.messages.iter().map(|message| (message, publication.traceparent.as_deref()))
         });
@@ -185,7 +187,7 @@ impl Publisher {
                 WireMessage::encode(self.instance, Some(message), traceparent).map_err(|error| away(&error))?;
             outgoing.push(Outgoing { channel: channel(message), payload });
         }
-        if extra == Extra::Heartbeat {
+        if is_heartbeat {
             let payload = WireMessage::encode(self.instance, None, None).map_err(|error| away(&error))?;
             outgoing.push(Outgoing { channel: heartbeat_channel(self.instance), payload });
         }

@@ -29,6 +29,7 @@ use uuid::Uuid;
 
 /// Channel that all instances subscribe to.
 pub(crate) const CONTROL_CHANNEL: &str = "natter:control";
+const HEARTBEAT_PREFIX: &str = "natter:heartbeat:";
 
 const ORIGIN_LEN: usize = 16;
 
@@ -112,11 +113,20 @@ pub(crate) fn own_channels(instance: InstanceId) -> Vec<String> {
 
 /// Returns the channel of an instance's heartbeats, which only that instance subscribes to.
 pub(crate) fn heartbeat_channel(instance: InstanceId) -> String {
-    format!("natter:heartbeat:{}", instance.0.simple())
+    format!("{HEARTBEAT_PREFIX}{}", instance.0.simple())
 }
 
 fn conversation_channel(number: u8) -> String {
     format!("natter:events:{number}")
+}
+
+/// Returns the kind of a channel, for metrics.
+pub(crate) fn channel_kind(channel: &str) -> &'static str {
+    match channel {
+        CONTROL_CHANNEL => "control",
+        _ if channel.starts_with(HEARTBEAT_PREFIX) => "heartbeat",
+        _ => "conversation",
+    }
 }
 
 /// Returns the channel of a message. Messages for the readers of one conversation use the same one.
