@@ -1,3 +1,4 @@
+mod channel_tests;
 mod membership_tests;
 mod order_tests;
 mod socket_tests;
