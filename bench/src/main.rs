@@ -4,6 +4,7 @@
 mod attacks;
 mod beside;
 mod broadcast;
+mod bus;
 mod channel;
 mod crowd;
 mod day;
@@ -76,6 +77,9 @@ struct Arguments {
     /// Measures only the cost of an announcement to ten thousand connected users.
     #[arg(long)]
     broadcast: bool,
+    /// Measures only the traffic of the bus with this number of instances.
+    #[arg(long)]
+    bus: Option<usize>,
     /// Measures only a compressed working day of a company of 300 people, on SQLite or on this database.
     #[arg(long, num_args = 0..=1, default_missing_value = "sqlite")]
     day: Option<search::Database>,
@@ -161,6 +165,9 @@ fn main() -> anyhow::Result<()> {
     }
     if arguments.gateway {
         return gateway::measure(&arguments.natter, &arguments.peers, arguments.rounds);
+    }
+    if let Some(instances) = arguments.bus {
+        return bus::measure(instances);
     }
     if let Some(minutes) = arguments.steady {
         return gateway::steady::measure(&arguments.natter, &arguments.peers, minutes);

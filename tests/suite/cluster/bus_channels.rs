@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use support::{Application, BusServer, Engine, Follower, Member, Setup, free_port, wait_until};
+use support::{Application, Bus, BusServer, Engine, Follower, Member, MeteredApplication, Setup, wait_until};
 use tokio::task::JoinHandle;
 
 use super::{check, write};
@@ -20,45 +20,30 @@ const CONVERSATIONS: usize = 4;
 /// Number of messages in each conversation for which each reader stays.
 const ROUND: i64 = 15;
 
-/// Instances with metrics.
-struct Cluster {
-    app: Application,
-    metrics: Vec<String>,
-}
+/// Instances on a bus.
+struct Cluster(MeteredApplication);
 
 impl Cluster {
     async fn start(bus: &BusServer, instances: usize) -> Self {
-        let ports: Vec<String> = (0..instances).map(|_| format!("127.0.0.1:{}", free_port())).collect();
         let setup = Setup::new().on(Engine::Postgres).set("redis.url", "").set("bus.url", bus.url());
-        let mut app = setup.set("metrics.listen", &ports[0]).start().await;
-        for port in &ports[1..] {
-            app.add_instance_with(&[("metrics.listen", port)]).await;
-        }
-        Self { app, metrics: ports.iter().map(|port| format!("http://{port}/metrics")).collect() }
-    }
-
-    /// Returns the value of a metric of an instance.
-    async fn metric(&self, instance: usize, series: &str) -> u64 {
-        let text = reqwest::get(&self.metrics[instance]).await.unwrap().text().await.unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(series));
-        line.unwrap_or_else(|| panic!("no {series} in\n{text}")).trim().parse().unwrap()
+        Self(MeteredApplication::start(setup, instances).await)
     }
 
     /// Number of channels that an instance is subscribed to.
     async fn channels(&self, instance: usize) -> u64 {
-        self.metric(instance, "natter_bus_channels ").await
+        self.0.metric(instance, "natter_bus_channels").await
     }
 
     /// Waits until an instance receives messages on the control channel again.
     async fn wait_for_bus(&self, instance: usize) {
-        let series = "natter_bus_messages_received_total{channel=\"control\"} ";
-        let before = self.metric(instance, series).await;
-        wait_until("the bus works", async || self.metric(instance, series).await > before).await;
+        let series = "natter_bus_messages_received_total{channel=\"control\"}";
+        let before = self.0.metric(instance, series).await;
+        wait_until("the bus works", async || self.0.metric(instance, series).await > before).await;
     }
 
     /// Number of messages about conversations that the bus has sent to an instance.
     async fn received(&self, instance: usize) -> u64 {
-        self.metric(instance, "natter_bus_messages_received_total{channel=\"conversation\"} ").await
+        self.0.metric(instance, "natter_bus_messages_received_total{channel=\"conversation\"}").await
     }
 }
 
@@ -112,7 +97,7 @@ async fn join_and_read(app: &Application, anna: &Member, carl: &Member) {
 /// Runs the test on a bus whose server is killed, and either started again or replaced by another one.
 async fn readers_come_and_go(mut bus: BusServer, is_replaced: bool) {
     let cluster = Cluster::start(&bus, 3).await;
-    let app = &cluster.app;
+    let app = &cluster.0.app;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let mut conversations = Vec::new();
     for n in 0..CONVERSATIONS {
@@ -185,4 +170,20 @@ async fn readers_come_and_go_on_a_redis_cluster() {
 async fn readers_come_and_go_on_nats() {
     let Some(bus) = BusServer::nats().await else { return };
     readers_come_and_go(bus, false).await;
+}
+
+/// An instance of an earlier release announces new members on the conversation's channel only.
+#[tokio::test]
+async fn instances_subscribe_to_all_channels_beside_an_earlier_release() {
+    let bus = BusServer::redis().await;
+    let cluster = Cluster::start(&bus, 2).await;
+    assert_eq!(cluster.channels(1).await, 0);
+    let earlier = Bus::imitate_earlier_release(bus.url()).await;
+    wait_until("all channels are subscribed", async || cluster.channels(1).await == 64).await;
+    let anna = cluster.0.app.sign_up("Anna").await;
+    let group = anna.open_group("Group", &[]).await;
+    anna.send_message(&group, "to nobody").await;
+    wait_until("the other instance receives the event", async || cluster.received(1).await > 0).await;
+    earlier.abort();
+    wait_until("no channel is subscribed", async || cluster.channels(1).await == 0).await;
 }
