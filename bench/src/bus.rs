@@ -61,7 +61,7 @@ async fn run(name: &str, instances: usize, beside_earlier_release: bool) -> anyh
         let (id, writer): &(String, Member) = &conversations[n % CONVERSATIONS];
         async move { writer.send_message(id, &format!("message {n} of the measurement, with some more words")).await }
     });
-    stream::iter(sending).buffered(CONCURRENT).for_each(async |_| ()).await;
+    stream::iter(sending).buffered(CONCURRENT).for_each(|_| async {}).await;
     for (n, ((id, _), readers)) in conversations.iter().zip(&followers).enumerate() {
         let last = i64::try_from((MESSAGES - n).div_ceil(CONVERSATIONS))?;
         for reader in readers {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use appcore::{
@@ -11,7 +11,7 @@ use appcore::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream;
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ impl Subscribe for NoServer {
 }
 
 impl Server {
-    fn channels(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn channels(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -89,7 +89,7 @@ fn start(changes: usize) -> Instance {
         interest: Arc::default(),
         link: Arc::default(),
     });
-    let messages = stream::unfold(received, async |mut received| Some((received.recv().await?, received))).boxed();
+    let messages = Box::pin(stream::unfold(received, async |mut received| Some((received.recv().await?, received))));
     let subscription = Subscription { channels: Box::new(server.clone()), messages };
     let running = Arc::clone(&receiver);
     let task = tokio::task::spawn_local(async move { running.forward(subscription).await });

@@ -332,8 +332,8 @@ impl Subscriptions {
             };
             if person.follow(conversation) {
                 let channels = self.channels.as_ref();
-                let new = || Subscription::after(conversation, position.seq, channels);
-                let subscription = self.subscriptions.entry(conversation).or_insert_with(new);
+                let create = || Subscription::after(conversation, position.seq, channels);
+                let subscription = self.subscriptions.entry(conversation).or_insert_with(create);
                 subscription.readers.extend(person.connections.iter().cloned());
                 if position.seq > subscription.order.last() {
                     // The new reader must not get earlier events, which this thread may not have

@@ -69,8 +69,8 @@ impl Subscriptions {
         let mut found = Vec::new();
         for ((id, last), followed) in answer.iter_mut().zip(&stands) {
             *last = (*last).max(self.seen.get(id).copied().unwrap_or(0));
-            let new = || Subscription::after(*id, *last, self.channels.as_ref());
-            let subscription = self.subscriptions.entry(*id).or_insert_with(new);
+            let create = || Subscription::after(*id, *last, self.channels.as_ref());
+            let subscription = self.subscriptions.entry(*id).or_insert_with(create);
             subscription.recount(followed.last_seq, followed.member_count);
             if !person.follows(*id) {
                 subscription.readers.extend(person.connections.iter().cloned());
