@@ -1,7 +1,6 @@
 //! Several instances behind a load balancer without sticky sessions. All instances show everything
 //! that is committed, whichever of them dies.
 
-mod bus_channels;
 mod buses;
 mod notifications;
 mod partitions;

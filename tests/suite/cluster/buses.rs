@@ -1,6 +1,8 @@
 //! Buses between instances other than one Redis server: each loses its server under load, and then carries every event
 //! again.
 
+mod channels;
+
 use std::time::Duration;
 
 use support::{Application, Balancer, BusServer, PATIENCE, Setup, json, wait_until};

@@ -12,7 +12,7 @@ use std::{
 use support::{Application, Bus, BusServer, Engine, Follower, Member, MeteredApplication, Setup, wait_until};
 use tokio::task::JoinHandle;
 
-use super::{check, write};
+use crate::cluster::{check, write};
 use crate::search::found;
 
 /// Number of conversations in which users write.
