@@ -5,7 +5,7 @@ mod buses;
 mod notifications;
 mod partitions;
 mod poolers;
-mod replicas;
+mod roles;
 mod search;
 mod streams;
 mod tls;

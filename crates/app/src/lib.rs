@@ -45,7 +45,7 @@ use platform::{
     rate_limits::{BodyBudget, RateLimits, ValidCredentials},
 };
 
-/// Job kinds that the workers of this program process.
+/// Job kinds that the workers of this program process. Their names are those of [`appcore::config::JOB_KINDS`].
 const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<AnswerJob, AssistantsService>(),
     JobRegistration::of::<TitleJob, AssistantsService>(),
@@ -203,5 +203,15 @@ impl jobs::Host for App {
             Signal::ViewReply { question } => self.events.push.record_answer(question),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_job_kinds_can_be_chosen() {
+        assert_eq!(job_kinds().collect::<Vec<_>>(), appcore::config::JOB_KINDS);
     }
 }

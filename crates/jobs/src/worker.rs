@@ -160,7 +160,7 @@ impl<H> JobSlots<H> {
             let free = Arc::new(Semaphore::new((kind.max_concurrent)(config)));
             (kind, KindSlots { free, per_user: (kind.max_concurrent_per_user)(config), running: Arc::default() })
         };
-        Self(kinds.iter().map(places).collect())
+        Self(kinds.iter().filter(|kind| config.jobs.runs(kind.name)).map(places).collect())
     }
 
     /// Returns the kinds that have a free slot.
@@ -492,6 +492,22 @@ mod tests {
         drop(running.remove(at));
         running.push(claim_next(&*program, &mut places).await.unwrap().unwrap());
         assert!(of(&running, greedy) == 4 && claim_next(&*program, &mut places).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn claims_only_the_chosen_kinds() {
+        let program = program().await;
+        ask_for(&program, Easy { id: Uuid::now_v7() }).await;
+        ask_for(&program, Broken { id: Uuid::now_v7() }).await;
+        let mut config = program.config.clone();
+        config.jobs.kinds = vec!["*".to_owned(), "!easy".to_owned()];
+        let mut places = JobSlots::new(KINDS, &config);
+        let taken = claim_next(&*program, &mut places).await.unwrap().unwrap();
+        assert_eq!(taken.kind.name, Broken::KIND);
+        assert!(
+            claim_next(&*program, &mut places).await.unwrap().is_none(),
+            "the other one is left to other instances"
+        );
     }
 
     #[tokio::test]

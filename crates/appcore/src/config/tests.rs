@@ -70,6 +70,24 @@ fn defaults_apply_without_any_source() {
 }
 
 #[test]
+fn instances_run_the_chosen_kinds_of_jobs() {
+    let kinds = |chosen: &str| {
+        let postgres = ("NATTER__DATABASE__URL", "postgres://natter@db/natter");
+        load_environment(&[postgres, ("NATTER__JOBS__KINDS", chosen)])
+    };
+    let jobs = |chosen: &str| kinds(chosen).unwrap().config.jobs;
+    assert!(JOB_KINDS.iter().all(|kind| load_environment(&[]).unwrap().config.jobs.runs(kind)));
+    let texts = jobs("file_text");
+    assert!(texts.runs("file_text") && !texts.runs("answer") && !texts.use_ai());
+    let others = jobs("*,!file_text");
+    assert!(!others.runs("file_text") && others.runs("answer") && others.use_ai());
+    assert_refused(kinds("file_texts"), &["jobs.kinds", "\"file_texts\"", "file_text, "]);
+    assert_refused(kinds("*,!everything"), &["\"everything\""]);
+    assert_refused(kinds("!answer"), &["jobs.kinds", "server.role"]);
+    assert_refused(load_environment(&[("NATTER__JOBS__KINDS", "mail")]), &["jobs.kinds", "SQLite"]);
+}
+
+#[test]
 fn postgresql_disables_embedded_mode() {
     let loaded = load_environment(&[("NATTER__DATABASE__URL", "postgres://natter@db/natter")]).unwrap();
     assert!(!loaded.config.is_embedded() && !loaded.config.migrate_on_start());

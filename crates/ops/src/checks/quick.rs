@@ -8,6 +8,7 @@ use std::{
 
 use appcore::{
     breaker::Circuit,
+    config::Role,
     view::{Check, CheckAbout},
 };
 use dbcontext::{ReplicaStatus, connection::WriteRefusal};
@@ -36,7 +37,7 @@ pub struct QuickReport {
     pub redis: Option<Dependency>,
     pub storage: Dependency,
     pub ai: Dependency,
-    /// False until the server of `bus.url` could be reached for the first time.
+    /// False until the server of `bus.url` could be reached for the first time, on an instance that serves users.
     pub is_bus_ready: bool,
     pub checks: Vec<Check>,
 }
@@ -128,11 +129,11 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     } else {
         Check::fault(CheckAbout::Redis, "Redis can't be reached: updates between instances take up to a second, and each instance counts limits on its own. Restart Redis; it holds no data that must be restored")
     }));
-    let is_bus_ready = service.config.bus.url.is_none() || service.bus.has_connected();
+    let is_bus_ready = !serves_users(service) || service.config.bus.url.is_none() || service.bus.has_connected();
     checks.extend(bus(service));
     checks.extend(event_stream(service).await);
     checks.extend(storage_checks);
-    if !ai.is_up {
+    if !ai.is_up && uses_ai(service) {
         checks.push(Check::fault(
             CheckAbout::Ai,
             "No AI provider is available, so assistants don't answer. See why in Admin, Providers",
@@ -144,18 +145,15 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     QuickReport { database, redis, storage, ai, is_bus_ready, checks }
 }
 
-/// Reports whether the replica is used.
-fn replica(status: ReplicaStatus) -> Check {
-    if status.circuit == Circuit::Closed {
-        return Check::ok(CheckAbout::Replica, "History, search and lists are read from the replica");
-    }
-    let reason = status.fault.unwrap_or_else(|| "it lags behind the primary".to_owned());
-    Check::fault(
-        CheckAbout::Replica,
-        format!(
-            "The replica of database.replica_url isn't used: {reason}. The primary answers all reads until it's back. Restart the replica, or remove the setting"
-        ),
-    )
+/// True if users connect to this instance. A worker needs no bus: it polls for jobs, and events that it can't publish are
+/// published later.
+fn serves_users(service: &OpsService) -> bool {
+    service.config.server.role != Role::Worker
+}
+
+/// True if this instance calls AI providers: in jobs, or for programs that use the gateway.
+fn uses_ai(service: &OpsService) -> bool {
+    serves_users(service) || service.config.jobs.use_ai()
 }
 
 /// Checks the event stream, if there is a broker.
@@ -179,7 +177,7 @@ fn bus(service: &OpsService) -> Option<Check> {
     let address = failure::bus_address(url).unwrap_or_else(|| "bus.url".to_owned());
     Some(if service.bus.is_connected() {
         Check::ok(CheckAbout::Bus, format!("The bus at {address} carries events between instances"))
-    } else if service.bus.has_connected() {
+    } else if service.bus.has_connected() || !serves_users(service) {
         Check::fault(
             CheckAbout::Bus,
             format!(

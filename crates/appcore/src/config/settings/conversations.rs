@@ -92,9 +92,62 @@ pub struct Jobs {
     #[setting(Numbers(1, 2_592_000), default = "60,600,3600,86400")]
     #[serde(deserialize_with = "list_of_seconds")]
     pub backoff: Vec<Duration>,
+    /// Kinds of jobs that this instance runs, if its role includes jobs (see server.role). *: all; a kind after a ! is left
+    /// out, so *,!file_text leaves the texts of files to other instances. Each kind must be run by an instance.
+    #[setting(Texts, default = "*")]
+    pub kinds: Vec<String>,
 }
 
+/// Kinds of jobs that exist. Those of [`AI_JOB_KINDS`] need an AI provider.
+pub const JOB_KINDS: &[&str] = &[
+    "answer",
+    "title",
+    "mail",
+    "forget",
+    "departure",
+    "sweep_uploads",
+    "transcribe",
+    "preview",
+    "keep_payment_method",
+    "finish_payment_setup",
+    "broadcast",
+    "task_due",
+    "export",
+    "scheduled_message",
+    "reminder",
+    "push",
+    "missed_mail",
+    "read_knowledge",
+    "file_text",
+    "sweep_knowledge",
+    "gateway_batch",
+    "gateway_response",
+    "sweep_gateway",
+];
+
+/// Kinds of jobs that call AI providers.
+const AI_JOB_KINDS: &[&str] = &["answer", "title", "transcribe", "read_knowledge", "gateway_batch", "gateway_response"];
+
 impl Jobs {
+    /// True if this instance runs jobs of this kind, provided that its role includes jobs.
+    #[must_use]
+    pub fn runs(&self, kind: &str) -> bool {
+        let is_left_out = self.kinds.iter().any(|chosen| chosen.strip_prefix('!') == Some(kind));
+        !is_left_out && self.kinds.iter().any(|chosen| chosen == "*" || chosen == kind)
+    }
+
+    /// True if some of the jobs that this instance runs call AI providers.
+    #[must_use]
+    pub fn use_ai(&self) -> bool {
+        AI_JOB_KINDS.iter().any(|kind| self.runs(kind))
+    }
+
+    /// Returns the first chosen kind that doesn't exist.
+    pub(super) fn unknown_kind(&self) -> Option<&str> {
+        let mut chosen = self.kinds.iter().map(|kind| kind.strip_prefix('!').unwrap_or(kind));
+        chosen.find(|kind| *kind != "*" && !JOB_KINDS.contains(kind))
+    }
+
     /// Delay before the next attempt after this many failures; `None` if there is no further
     /// attempt.
     #[must_use]

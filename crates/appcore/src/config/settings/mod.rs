@@ -19,7 +19,7 @@ pub use ai::{
     UnknownPricePolicy, WebSearch,
 };
 pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUpPolicy};
-pub use conversations::{Jobs, Messages, Realtime};
+pub use conversations::{JOB_KINDS, Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};
 pub use payment::{GatewaySettings, Payment, Seller};
 use server::RESERVED_PATHS;
@@ -182,6 +182,22 @@ impl Config {
         }
         if self.jobs.backoff.is_empty() {
             return Err(ConfigError::new("The setting jobs.backoff must hold at least one number of seconds."));
+        }
+        if let Some(unknown) = self.jobs.unknown_kind() {
+            return Err(ConfigError::new(format!(
+                "The setting jobs.kinds must hold * or some of these kinds, each with or without a !: {}. It holds {unknown:?}.",
+                JOB_KINDS.join(", ")
+            )));
+        }
+        if !JOB_KINDS.iter().any(|kind| self.jobs.runs(kind)) && self.server.role != Role::Web {
+            return Err(ConfigError::new(
+                "The setting jobs.kinds leaves no kind of job for this instance. Set server.role to web if it should run none.",
+            ));
+        }
+        if self.is_embedded() && !JOB_KINDS.iter().all(|kind| self.jobs.runs(kind)) {
+            return Err(ConfigError::new(
+                "The setting jobs.kinds must be * on SQLite, which allows only one process. Set database.url to run several.",
+            ));
         }
         if self.firewall.durations.is_empty() {
             return Err(ConfigError::new("The setting firewall.durations must hold at least one number of seconds."));
