@@ -5,7 +5,6 @@ mod buses;
 mod notifications;
 mod partitions;
 mod poolers;
-mod roles;
 mod search;
 mod streams;
 mod tls;

@@ -45,7 +45,7 @@ use platform::{
     rate_limits::{BodyBudget, RateLimits, ValidCredentials},
 };
 
-/// Job kinds that the workers of this program process. Their names are those of [`appcore::config::JOB_KINDS`].
+/// Job kinds that the workers of this program process. Their names are those of [`Config::JOB_KINDS`].
 const JOB_KINDS: &[JobRegistration<App>] = &[
     JobRegistration::of::<AnswerJob, AssistantsService>(),
     JobRegistration::of::<TitleJob, AssistantsService>(),
@@ -212,6 +212,6 @@ mod tests {
 
     #[test]
     fn all_job_kinds_can_be_chosen() {
-        assert_eq!(job_kinds().collect::<Vec<_>>(), appcore::config::JOB_KINDS);
+        assert_eq!(job_kinds().collect::<Vec<_>>(), Config::JOB_KINDS);
     }
 }

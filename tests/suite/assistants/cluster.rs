@@ -2,8 +2,8 @@
 //! dies.
 
 use support::{
-    Application, Behaviour, Engine, Instance, Member, PostgresServer, Setup, Socket, Upstream, UpstreamKind, json,
-    wait_until,
+    Application, Behaviour, Engine, Instance, Member, MeteredApplication, PostgresServer, Setup, Socket, Upstream,
+    UpstreamKind, json, wait_until,
 };
 
 use super::{append, begun, read_up_to, stored};
@@ -233,4 +233,29 @@ async fn leaves_answers_to_instances_with_workers() {
     begun(&mut socket, &chat).await;
     let completed = socket.expect_in("message.completed", &chat).await;
     assert_eq!(completed.payload["message"]["content"], "Hello from the upstream.");
+}
+
+#[tokio::test]
+async fn each_worker_runs_its_kinds_of_jobs() {
+    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
+    let setup = Setup::new().on(Engine::Postgres).provider(&upstream).set("server.role", "web");
+    let role = ("server.role", "worker");
+    let (answers, others) = ([role, ("jobs.kinds", "answer")], [role, ("jobs.kinds", "*,!answer")]);
+    let cluster = MeteredApplication::start_different(setup, &[&answers, &others]).await;
+    let anna = cluster.app.sign_up("Anna").await;
+    let chat = anna.open_assistant().await;
+    let mut socket = anna.connect().await;
+    for _ in 0..3 {
+        anna.send_message(&chat, "Who answers?").await;
+        socket.expect_in("message.completed", &chat).await;
+    }
+    anna.post(&format!("/r1/conversations/{chat}/export"), json!({ "format": "json" })).await.data_with(202);
+    let done = async |instance: usize, kind: &str| {
+        let series = format!("natter_jobs_total{{kind=\"{kind}\",outcome=\"done\"}}");
+        cluster.find_metric(instance, &series).await.unwrap_or(0)
+    };
+    wait_until("all jobs are done", async || done(1, "answer").await == 3 && done(2, "export").await == 1).await;
+    for (instance, kind) in [(0, "answer"), (2, "answer"), (0, "export"), (1, "export"), (1, "mail")] {
+        assert_eq!(done(instance, kind).await, 0, "instance {instance} ran a job of kind {kind}");
+    }
 }

@@ -5,7 +5,7 @@ mod channels;
 
 use std::time::Duration;
 
-use support::{Application, Balancer, BusServer, PATIENCE, Setup, json, wait_until};
+use support::{Application, Balancer, BusServer, Engine, PATIENCE, Setup, json, wait_until};
 
 use super::Load;
 
@@ -85,6 +85,25 @@ async fn an_instance_becomes_ready_when_its_bus_can_be_reached() {
     assert!(lines[0].contains(address) && !log.iter().any(|line| line.contains("hidden-word")), "{log:?}");
     bus.start_again().await;
     wait_until("the instance is ready", async || health().await.0 == 200).await;
+}
+
+#[tokio::test]
+async fn workers_are_ready_without_a_bus_and_web_instances_are_not() {
+    let setup = |role: &str| {
+        let setup = Setup::new().on(Engine::Postgres).set("redis.url", "").set("bus.url", "redis://127.0.0.1:1");
+        setup.set("server.role", role)
+    };
+    let health = async |url: &str| {
+        let answer = reqwest::get(format!("{url}/health")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (web, worker) = tokio::join!(setup("web").start(), setup("worker").start());
+    let (status, reasons) = health(&web.url()).await;
+    assert_eq!(status, 503, "{reasons}");
+    assert!(reasons.contains("this instance isn't ready"), "{reasons}");
+    let (status, reasons) = health(&worker.url()).await;
+    assert_eq!(status, 200, "{reasons}");
+    assert!(reasons.contains("updates between instances take up to a second"), "{reasons}");
 }
 
 /// Checks that ephemeral events, which only the bus carries, reach the other instance in every conversation.

@@ -76,7 +76,7 @@ fn instances_run_the_chosen_kinds_of_jobs() {
         load_environment(&[postgres, ("NATTER__JOBS__KINDS", chosen)])
     };
     let jobs = |chosen: &str| kinds(chosen).unwrap().config.jobs;
-    assert!(JOB_KINDS.iter().all(|kind| load_environment(&[]).unwrap().config.jobs.runs(kind)));
+    assert!(Config::JOB_KINDS.iter().all(|kind| load_environment(&[]).unwrap().config.jobs.runs(kind)));
     let texts = jobs("file_text");
     assert!(texts.runs("file_text") && !texts.runs("answer") && !texts.use_ai());
     let others = jobs("*,!file_text");

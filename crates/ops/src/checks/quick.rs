@@ -145,17 +145,6 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     QuickReport { database, redis, storage, ai, is_bus_ready, checks }
 }
 
-/// True if users connect to this instance. A worker needs no bus: it polls for jobs, and events that it can't publish are
-/// published later.
-fn serves_users(service: &OpsService) -> bool {
-    service.config.server.role != Role::Worker
-}
-
-/// True if this instance calls AI providers: in jobs, or for programs that use the gateway.
-fn uses_ai(service: &OpsService) -> bool {
-    serves_users(service) || service.config.jobs.use_ai()
-}
-
 /// Checks the event stream, if there is a broker.
 async fn event_stream(service: &OpsService) -> Option<Check> {
     service.config.events.url.as_ref()?;
@@ -248,6 +237,17 @@ fn upload_space(uploads: &Uploads) -> Option<Check> {
 fn ai(service: &OpsService) -> Dependency {
     let circuit = service.gateway.ai().circuit();
     Dependency { is_up: circuit != Circuit::Open, latency: None, circuit: Some(circuit) }
+}
+
+/// True if users connect to this instance. A worker needs no bus: it polls for jobs, and events that it can't publish are
+/// published later.
+fn serves_users(service: &OpsService) -> bool {
+    service.config.server.role != Role::Worker
+}
+
+/// True if this instance calls AI providers: in jobs, or for programs that use the gateway.
+fn uses_ai(service: &OpsService) -> bool {
+    serves_users(service) || service.config.jobs.use_ai()
 }
 
 /// Reports the delay of the search index if it is too long.

@@ -99,7 +99,7 @@ pub struct Jobs {
 }
 
 /// Kinds of jobs that exist. Those of [`AI_JOB_KINDS`] need an AI provider.
-pub const JOB_KINDS: &[&str] = &[
+pub(super) const JOB_KINDS: &[&str] = &[
     "answer",
     "title",
     "mail",

@@ -19,7 +19,8 @@ pub use ai::{
     UnknownPricePolicy, WebSearch,
 };
 pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUpPolicy};
-pub use conversations::{JOB_KINDS, Jobs, Messages, Realtime};
+use conversations::JOB_KINDS;
+pub use conversations::{Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};
 pub use payment::{GatewaySettings, Payment, Seller};
 use server::RESERVED_PATHS;
@@ -143,6 +144,9 @@ impl Config {
     pub fn names_shared_workspace(&self) -> bool {
         self.workspaces.shared.is_some()
     }
+
+    /// Kinds of jobs that [`Jobs::kinds`] may contain.
+    pub const JOB_KINDS: &'static [&'static str] = JOB_KINDS;
 
     /// Fills in values that depend on other settings, and refuses combinations that are invalid.
     pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
