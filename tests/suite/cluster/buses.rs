@@ -2,6 +2,7 @@
 //! again.
 
 mod channels;
+mod faults;
 
 use std::time::Duration;
 

@@ -62,6 +62,12 @@ impl Setup {
         self.set(crate::instance::FULL_HASHES, true)
     }
 
+    /// Makes the bus lose, repeat and reorder messages. Equal seeds give equal faults.
+    #[must_use]
+    pub fn bus_faults(self, seed: u64) -> Self {
+        self.set(crate::instance::BUS_FAULTS, seed)
+    }
+
     /// Starts several instances, which always use PostgreSQL and Redis. Such tests belong in a
     /// module `cluster`.
     #[must_use]

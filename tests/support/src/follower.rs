@@ -53,6 +53,8 @@ struct Record {
     connections: u32,
     /// Number of live events that skipped a sequence number without a preceding `resync`.
     unannounced_jumps: u32,
+    /// Number of live events that the client had already, while it was not catching up.
+    repetitions: u32,
 }
 
 /// Client that follows all conversations of a member until it is dropped.
@@ -87,6 +89,12 @@ impl Follower {
     #[must_use]
     pub fn unannounced_jumps(&self) -> u32 {
         self.lock().unannounced_jumps
+    }
+
+    /// Number of events that the server has sent again without a reason.
+    #[must_use]
+    pub fn repetitions(&self) -> u32 {
+        self.lock().repetitions
     }
 
     /// Returns the sequence number and type of each event of a conversation, in order.
@@ -170,8 +178,10 @@ async fn follow(member: &Member, record: &Mutex<Record>) -> Option<()> {
                 let mut record = lock();
                 let view = record.views.entry(id.to_owned()).or_default();
                 let jumped = synced && seq > view.cursor() + 1;
+                let is_repeated = synced && seq <= view.cursor();
                 view.take(seq, kind);
                 record.unannounced_jumps += u32::from(jumped);
+                record.repetitions += u32::from(is_repeated);
             }
         }
     }

@@ -22,6 +22,8 @@ pub(crate) const PROGRAM: &str = "program";
 /// Pseudo-setting: file with the offset of the clock in seconds, such as `+3600`. The file is read
 /// again and again.
 pub(crate) const CLOCK: &str = "clock";
+/// Pseudo-setting: seed of faults of the bus, which loses, repeats and reorders messages.
+pub(crate) const BUS_FAULTS: &str = "bus_faults";
 /// Pseudo-setting: hashes passwords as expensively as in production.
 pub(crate) const FULL_HASHES: &str = "full_hashes";
 /// Paths at which Debian's package faketime installs its library.
@@ -245,6 +247,7 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
         match key.as_str() {
             LOG => command.env("RUST_LOG", value),
             RESOLVER | PROGRAM | FULL_HASHES => &mut command,
+            BUS_FAULTS => command.env("NATTER_TEST_BUS_FAULTS", value),
             CLOCK => {
                 let library = FAKE_CLOCK.iter().find(|path| Path::new(path).exists());
                 command

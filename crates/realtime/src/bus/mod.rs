@@ -1,5 +1,7 @@
 //! Event bus between instances. The bus within one process is [`appcore::event::MemoryBus`].
 
+#[cfg(debug_assertions)]
+mod faults;
 mod nats;
 mod network_bus;
 mod recent_heads;

@@ -15,7 +15,7 @@ pub(crate) struct Outgoing {
 }
 
 /// Part of a subscription's stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Incoming {
     Message {
         channel: String,
@@ -82,6 +82,8 @@ impl Transport {
             }
             _ => ("redis", Box::new(RedisServer::new(&servers)?), Box::new(RedisServer::new(&servers)?)),
         };
+        #[cfg(debug_assertions)]
+        let subscriber = super::faults::inject(subscriber);
         Ok(Self { name, address, publisher, subscriber })
     }
 }
