@@ -9,6 +9,7 @@
 //! | commit, publish, outbox | `crates/event-log/src/events/writer` |
 //! | outbox publisher | `crates/event-log/src/events/outbox_publisher.rs` |
 //! | a bus that loses, duplicates and reorders | `crates/realtime/src/{bus,pubsub.rs}` |
+//! | a channel of the bus that is subscribed while it has readers | `crates/appcore/src/event/channels.rs`, `crates/realtime/src/shard/bus_channels.rs` |
 //! | a shard with its gaps and its read of the log after an outage | `crates/realtime/src/shard` |
 //! | joining | `crates/realtime/src/shard/subscriptions/joining.rs` |
 //! | sync | `crates/realtime/src/catch_up.rs` |
@@ -67,6 +68,8 @@ pub struct Bounds {
     pub drops: u8,
     /// Maximum number of times that reading the log fails.
     pub failures: u8,
+    /// True if instances subscribe to the conversation's channel only while it has readers.
+    pub channels: bool,
 }
 
 impl Bounds {
@@ -86,6 +89,7 @@ impl Bounds {
             doubles: 0,
             drops: 0,
             failures: 0,
+            channels: false,
         }
     }
 }
@@ -122,6 +126,10 @@ pub enum Mutation {
     EmptiesItsOwnEvent,
     /// An edit rewrites the log but appends no event.
     EditsWithoutEvent,
+    /// The shard is not told that the channel was opened, so it doesn't read earlier events.
+    OpensSilently,
+    /// A reader whose memberships were read while the channel was closed relies on the bus.
+    TrustsClosedChannels,
 }
 
 /// Algorithm to check, possibly with a defect.
@@ -183,6 +191,10 @@ pub struct State {
 pub struct Instance {
     pub is_up: bool,
     pub is_subscribed: bool,
+    /// True if the conversation's channel is subscribed, as long as `is_subscribed` is true.
+    pub is_open: bool,
+    /// True if the channel was opened and the shard has not handled that yet.
+    pub opened: bool,
     /// Groups of events that are committed but not published yet.
     pub committed: VecDeque<Set>,
     /// Events that were published within the process but not received by the shard yet.
@@ -240,6 +252,8 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reader {
     pub link: Link,
+    /// True if the channel was closed when the memberships were read.
+    pub is_unopened: bool,
     /// Sequence number up to which live events are not sent to this connection.
     pub passes: Option<i64>,
     pub sync: Option<Sync>,
@@ -302,6 +316,9 @@ pub enum Action {
     ReadGap(usize),
     FillGap(usize),
     Subscribe(usize),
+    OpenChannel(usize),
+    CloseChannel(usize),
+    HearOpened(usize),
     Restart(usize),
     RedisReturns,
     Arrive(usize, usize),
@@ -320,6 +337,8 @@ impl stateright::Model for Delivery {
         let instance = Instance {
             is_up: true,
             is_subscribed: true,
+            is_open: !self.bounds.channels,
+            opened: false,
             committed: VecDeque::new(),
             own: Set::default(),
             remote: Set::default(),
@@ -331,7 +350,15 @@ impl stateright::Model for Delivery {
             fill: None,
             seen: 0,
         };
-        let reader = Reader { link: Link::Away, passes: None, sync: None, asked: VecDeque::new(), cursor: 0, text: 0 };
+        let reader = Reader {
+            link: Link::Away,
+            is_unopened: false,
+            passes: None,
+            sync: None,
+            asked: VecDeque::new(),
+            cursor: 0,
+            text: 0,
+        };
         vec![State {
             head: 0,
             texts: Texts::default(),

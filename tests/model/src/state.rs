@@ -46,11 +46,17 @@ impl State {
         })
     }
 
+    /// True if a reader keeps the channel of this instance open.
+    pub(crate) fn wants_channel(&self, i: usize) -> bool {
+        let is_reader = |link| matches!(link, Link::Known(at, _) | Link::Live(at) if at == i);
+        !self.left.channels || self.readers.iter().any(|reader| is_reader(reader.link))
+    }
+
     /// Publishes events within the process and, if Redis accepts them, to the other instances.
     pub(crate) fn publish(&mut self, i: usize, events: Set, redis_takes_them: bool) {
         self.instances[i].own = self.instances[i].own.and(events);
         for (j, other) in self.instances.iter_mut().enumerate() {
-            if redis_takes_them && j != i && other.is_up && other.is_subscribed {
+            if redis_takes_them && j != i && other.is_up && other.is_subscribed && other.is_open {
                 other.remote = other.remote.and(events);
             }
         }
@@ -66,6 +72,7 @@ impl State {
         let instance = &mut self.instances[i];
         instance.is_up = false;
         instance.is_subscribed = false;
+        instance.opened = false;
         instance.committed.clear();
         instance.own = Set::default();
         instance.remote = Set::default();
@@ -88,6 +95,7 @@ impl State {
     pub(crate) fn leave(&mut self, r: usize) {
         let reader = &mut self.readers[r];
         let left = std::mem::replace(&mut reader.link, Link::Away);
+        reader.is_unopened = false;
         reader.passes = None;
         reader.sync = None;
         reader.asked.clear();
@@ -172,6 +180,17 @@ impl State {
             if reader.asked.len() < SYNCS {
                 reader.asked.push_back(Request { cursor: reader.cursor, head: None });
             }
+        }
+    }
+
+    /// Starts to read the head of the log. If that is in progress, it is read again afterwards.
+    pub(crate) fn start_look(&mut self, i: usize) {
+        let head = self.head;
+        let instance = &mut self.instances[i];
+        if instance.look.is_some() {
+            instance.look_again = true;
+        } else {
+            instance.look = Some(head);
         }
     }
 

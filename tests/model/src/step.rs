@@ -75,6 +75,14 @@ impl Delivery {
             if state.redis_is_up && !instance.is_subscribed {
                 actions.push(Action::Subscribe(i));
             }
+            if instance.opened {
+                actions.push(Action::HearOpened(i));
+            }
+            match (instance.is_subscribed, instance.is_open, state.wants_channel(i)) {
+                (true, false, true) => actions.push(Action::OpenChannel(i)),
+                (true, true, false) => actions.push(Action::CloseChannel(i)),
+                _ => {}
+            }
         }
         if !state.redis_is_up {
             actions.push(Action::RedisReturns);
@@ -161,15 +169,29 @@ impl Delivery {
                 }
             }
             Action::Subscribe(i) => {
+                let is_open = state.wants_channel(i);
                 state.instances[i].is_subscribed = true;
+                state.instances[i].is_open = is_open;
                 state.instances[i].gap |= !self.lacks(Mutation::LooksBeforeItListens);
+            }
+            Action::OpenChannel(i) => {
+                state.instances[i].is_open = true;
+                state.instances[i].opened |= !self.lacks(Mutation::OpensSilently);
+            }
+            Action::CloseChannel(i) => state.instances[i].is_open = false,
+            Action::HearOpened(i) => {
+                state.instances[i].opened = false;
+                state.tell_to_resync(i);
+                state.start_look(i);
             }
             Action::Restart(i) => state.instances[i].is_up = true,
             Action::RedisReturns => state.redis_is_up = true,
             Action::Arrive(r, i) => state.readers[r].link = Link::Arriving(i),
             Action::ReadMemberships(r) => {
                 if let Link::Arriving(i) = state.readers[r].link {
+                    let is_open = state.instances[i].is_open;
                     state.readers[r].link = Link::Known(i, state.head);
+                    state.readers[r].is_unopened = !is_open;
                 }
             }
             Action::Settle(r) => self.settle(state, r),
@@ -190,6 +212,7 @@ impl Delivery {
                 let instance = &mut state.instances[i];
                 (instance.own, instance.remote) = (Set::default(), Set::default());
                 (instance.gap, instance.look, instance.look_again, instance.outage) = (false, None, false, false);
+                instance.opened = false;
                 instance.fill = None;
             }
         }
@@ -319,6 +342,9 @@ impl Delivery {
             reader.asked.push_back(Request { cursor, head: u8::try_from(announced).ok() });
         } else if announced > i64::from(reader.cursor) {
             reader.asked.push_back(Request { cursor: reader.cursor, head: None });
+        }
+        if std::mem::take(&mut reader.is_unopened) && !self.lacks(Mutation::TrustsClosedChannels) {
+            state.start_look(i);
         }
         state.forget_arrivals(i);
     }

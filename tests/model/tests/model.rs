@@ -32,6 +32,14 @@ fn all_bounds() -> Vec<(&'static str, Bounds)> {
         ("a message that two read is edited", Bounds { edits: 1, ..Bounds::calm(2, 2) }),
         ("a writer that edits dies", Bounds { edits: 1, page: 1, crashes: 1, ..Bounds::calm(2, 1) }),
         ("a message is edited while a connection to redis breaks", Bounds { edits: 1, cuts: 1, ..Bounds::calm(2, 1) }),
+        ("a channel opens", Bounds { channels: true, ..Bounds::calm(2, 1) }),
+        ("a channel of two readers opens", Bounds { channels: true, ..Bounds::calm(2, 2) }),
+        ("a channel opens and closes", Bounds { channels: true, drops: 2, ..Bounds::calm(3, 1) }),
+        (
+            "a channel opens while a connection to redis breaks",
+            Bounds { channels: true, cuts: 1, drops: 1, ..Bounds::calm(2, 1) },
+        ),
+        ("a channel opens and a writer dies", Bounds { channels: true, crashes: 1, ..Bounds::calm(2, 1) }),
         ("a stream's writer dies", Bounds { page: 1, margin: 2, crashes: 1, ..Bounds::calm(3, 1) }),
     ]
 }
@@ -83,6 +91,8 @@ fn finds_every_mutation_of_the_algorithm() {
         (Mutation::LeavesEditedText, "a message is edited twice"),
         (Mutation::EmptiesItsOwnEvent, "a message is edited twice"),
         (Mutation::EditsWithoutEvent, "a message is edited twice"),
+        (Mutation::OpensSilently, "a channel opens"),
+        (Mutation::TrustsClosedChannels, "a channel opens"),
     ];
     for (mutation, name) in needed {
         let (_, bounds) = all_bounds().into_iter().find(|(other, _)| *other == name).unwrap();
