@@ -32,7 +32,7 @@ struct Node {
 }
 
 impl BusServer {
-    /// One Redis server.
+    /// Single Redis server.
     pub async fn redis() -> Self {
         let (folder, port) = (folder(), free_port());
         let nodes = vec![Node::start(redis(folder.path(), port, &[]), port).await];
