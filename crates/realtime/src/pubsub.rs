@@ -139,6 +139,8 @@ impl Receiver {
                 self.report_gap();
             }
             changes.start(self);
+            // Both are checked in each round, because messages may never pause.
+            let due = gaps.due.into_iter().chain(changes.due).min();
             tokio::select! {
                 biased;
                 changed = changes.finish() => {
@@ -159,9 +161,7 @@ impl Receiver {
                     self.link.is_silent.store(true, Relaxed);
                     return;
                 }
-                // Both are checked in each round, because messages may never pause.
-                () = sleep_until(gaps.due.unwrap_or(silence)), if gaps.due.is_some() => {}
-                () = sleep_until(changes.due.unwrap_or(silence)), if changes.due.is_some() => {}
+                () = sleep_until(due.unwrap_or(silence)), if due.is_some() => {}
             }
         }
     }
