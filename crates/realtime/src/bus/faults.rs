@@ -40,7 +40,10 @@ const CONTROL_RATES: Rates = Rates { lost: 2, repeated: 15, delayed: 25 };
 /// Adds faults to a subscriber if the environment demands it.
 pub(super) fn inject(subscriber: Box<dyn Subscribe>) -> Box<dyn Subscribe> {
     match env::var(SEED_VARIABLE).ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => Box::new(FaultySubscriber { subscriber, seed }),
+        Some(seed) => {
+            tracing::warn!(seed, "bus loses, repeats and reorders messages");
+            Box::new(FaultySubscriber { subscriber, seed })
+        }
         None => subscriber,
     }
 }

@@ -7,10 +7,10 @@ use support::{Balancer, BusServer, Setup};
 
 use crate::cluster::Load;
 
-/// Runs the load on a bus with faults whose server is killed, and either started again or replaced by another one.
+/// Runs the load on a bus with faults whose server is killed, and either started again or replaced by another one. The
+/// instances log the seed of the faults.
 async fn faults_lose_nothing(mut bus: BusServer, is_replaced: bool) {
     let seed = u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos());
-    println!("seed of the faults: {seed}");
     let setup = Setup::new().instances(2).set("redis.url", "").set("bus.url", bus.url()).bus_faults(seed);
     let app = setup.start().await;
     let balancer = Balancer::start(&app.instances).await;
