@@ -33,7 +33,7 @@ fn all_bounds() -> Vec<(&'static str, Bounds)> {
         ("a writer that edits dies", Bounds { edits: 1, page: 1, crashes: 1, ..Bounds::calm(2, 1) }),
         ("a message is edited while a connection to redis breaks", Bounds { edits: 1, cuts: 1, ..Bounds::calm(2, 1) }),
         ("a channel opens", Bounds { channels: true, ..Bounds::calm(2, 1) }),
-        ("a channel of two readers opens", Bounds { channels: true, ..Bounds::calm(2, 2) }),
+        ("a channel of two readers opens", Bounds { channels: true, ..Bounds::calm(1, 2) }),
         ("a channel opens and closes", Bounds { channels: true, drops: 2, ..Bounds::calm(3, 1) }),
         (
             "a channel opens while a connection to redis breaks",
