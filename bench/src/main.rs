@@ -6,6 +6,7 @@ mod beside;
 mod broadcast;
 mod bus;
 mod channel;
+mod chat;
 mod crowd;
 mod day;
 mod dialect;
@@ -86,6 +87,9 @@ struct Arguments {
     /// Number of minutes into which this day is compressed.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: u32,
+    /// Measures only chat servers that keep messages: all of them, or these.
+    #[arg(long, value_delimiter = ',', num_args = 0..)]
+    chat: Option<Vec<chat::Peer>>,
     /// Measures only the AI gateway and its peers.
     #[arg(long)]
     gateway: bool,
@@ -162,6 +166,9 @@ fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::parse();
     if arguments.pipeline {
         return pipeline::measure(&arguments.natter, arguments.pipeline_rounds);
+    }
+    if let Some(chosen) = &arguments.chat {
+        return chat::measure(&arguments.peers, &arguments.docs, chosen);
     }
     if arguments.gateway {
         return gateway::measure(&arguments.natter, &arguments.peers, arguments.rounds);

@@ -120,10 +120,7 @@ impl Reader {
 
 impl Writer {
     pub fn push_message(&mut self, conversation: &str, client_id: &str, content: &str) {
-        let text = format!(
-            r#"{{"id":"{client_id}","type":"message.send","timestamp":"2026-01-01T00:00:00.000Z","payload":{{"conversation_id":"{conversation}","client_id":"{client_id}","content":"{content}"}}}}"#
-        );
-        self.push(frame::TEXT, text.as_bytes());
+        self.push(frame::TEXT, message(conversation, client_id, content).as_bytes());
     }
 
     pub fn push_command(&mut self, kind: &str, payload: &Value) {
@@ -147,7 +144,15 @@ impl Writer {
     }
 }
 
-fn classify(payload: &[u8]) -> Incoming {
+/// Frame that sends a message.
+pub fn message(conversation: &str, client_id: &str, content: &str) -> String {
+    format!(
+        r#"{{"id":"{client_id}","type":"message.send","timestamp":"2026-01-01T00:00:00.000Z","payload":{{"conversation_id":"{conversation}","client_id":"{client_id}","content":"{content}"}}}}"#
+    )
+}
+
+/// Kind of a frame that the server has sent.
+pub fn classify(payload: &[u8]) -> Incoming {
     let after = |needle: &[u8]| memmem::find(payload, needle).map(|place| &payload[place + needle.len()..]);
     let Some(kind) = after(br#""type":""#) else { return Incoming::Other };
     if kind.starts_with(b"ack\"") {
