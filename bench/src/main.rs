@@ -15,6 +15,7 @@ mod frame;
 mod gateway;
 mod log_size;
 mod machine;
+mod million;
 mod picture;
 mod pipeline;
 mod quick;
@@ -90,6 +91,11 @@ struct Arguments {
     /// Measures only chat servers that keep messages: all of them, or these.
     #[arg(long, value_delimiter = ',', num_args = 0..)]
     chat: Option<Vec<chat::Peer>>,
+    /// Measures only idle connections, as many as the machine can hold.
+    #[arg(long)]
+    million: bool,
+    #[command(flatten)]
+    million_size: million::MillionSize,
     /// Measures only the AI gateway and its peers.
     #[arg(long)]
     gateway: bool,
@@ -163,7 +169,13 @@ fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some(pipeline::bare::FLAG) {
         return pipeline::bare::serve();
     }
+    if std::env::args().nth(1).as_deref() == Some(million::CLIENTS) {
+        return million::run_clients();
+    }
     let mut arguments = Arguments::parse();
+    if arguments.million {
+        return million::measure(arguments.million_size);
+    }
     if arguments.pipeline {
         return pipeline::measure(&arguments.natter, arguments.pipeline_rounds);
     }
