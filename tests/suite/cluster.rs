@@ -5,6 +5,7 @@ mod buses;
 mod notifications;
 mod partitions;
 mod poolers;
+mod replicas;
 mod search;
 mod streams;
 mod tls;

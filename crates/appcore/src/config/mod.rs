@@ -34,9 +34,9 @@ pub use self::setting::{Preset, Setting, SettingsTable};
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Bus, ChatTitleSource, Config, Database, DatabaseKind, Events, Firewall, Gateway, GatewaySettings,
-    Mail, Mcp, McpCommand, Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Pooler, Provider, RateLimit,
-    Realtime, Redis, ReservationSettings, Role, SearchProviderKind, Server, SignUpPolicy, UnknownPricePolicy, Uploads,
-    WebSearch, Workspaces,
+    Mail, Mcp, McpCommand, Messages, Metrics, OauthKind, OauthProvider, Outgoing, Partitions, Payment, Pooler,
+    Provider, RateLimit, Realtime, Redis, ReservationSettings, Role, SearchProviderKind, Server, SignUpPolicy,
+    UnknownPricePolicy, Uploads, WebSearch, Workspaces,
 };
 
 /// Configuration file that is read if it exists and no other file is named.

@@ -145,6 +145,20 @@ pub async fn run(service: &Arc<OpsService>) -> QuickReport {
     QuickReport { database, redis, storage, ai, is_bus_ready, checks }
 }
 
+/// Reports whether the replica is used.
+fn replica(status: ReplicaStatus) -> Check {
+    if status.circuit == Circuit::Closed {
+        return Check::ok(CheckAbout::Replica, "History, search and lists are read from the replica");
+    }
+    let reason = status.fault.unwrap_or_else(|| "it lags behind the primary".to_owned());
+    Check::fault(
+        CheckAbout::Replica,
+        format!(
+            "The replica of database.replica_url isn't used: {reason}. The primary answers all reads until it's back. Restart the replica, or remove the setting"
+        ),
+    )
+}
+
 /// Checks the event stream, if there is a broker.
 async fn event_stream(service: &OpsService) -> Option<Check> {
     service.config.events.url.as_ref()?;
