@@ -171,8 +171,9 @@ async fn every_change_of_an_account_is_streamed_once_and_in_order_whatever_is_ki
 async fn kafka_gets_every_event_at_least_once_and_in_order_whatever_is_killed() {
     let Some(broker) = KafkaServer::start().await else { return };
     let mut app = Setup::new().instances(2).set("events.url", broker.url()).start().await;
-    let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
-    let chats = [anna.open_single(&ben).await, anna.open_group("Group", &[&ben]).await];
+    let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let admin = app.admin().await;
+    let chats = [anna.open_single(&ben).await, anna.open_group("Group", &[&ben, &carl]).await];
     let state = async || admin.get("/r1/admin/streams").await.data();
     for round in 0..6 {
         let senders = [&anna, &ben].map(|member| member.at(&app.instances[round % 2].url()));
