@@ -59,14 +59,13 @@ impl ClientContext for Connection {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka reported an error");
         let is_fatal = matches!(
             error.rdkafka_error_code(),
             Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Authentication | RDKafkaErrorCode::Fatal)
         );
-        if is_fatal {
-            // Only the first one counts: refused credentials are followed by the loss of all brokers.
-            let _ = self.failure.set(error);
+        // Only the first one counts: refused credentials are followed by the loss of all brokers, many times.
+        if !is_fatal || self.failure.set(error.clone()).is_ok() {
+            tracing::debug!(%error, reason, "librdkafka reported an error");
         }
     }
 }
@@ -121,7 +120,8 @@ fn client_config(url: &Secret) -> anyhow::Result<ClientConfig> {
         .set("enable.idempotence", "true")
         // After a failure, no later message of the partition is stored.
         .set("enable.gapless.guarantee", "true")
-        .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
+        // None: a later message could overtake one that has timed out. `publish` discards all messages instead.
+        .set("message.timeout.ms", "0")
         .set("message.max.bytes", MAX_MESSAGE_BYTES.to_string())
         // The same partition as Kafka's own client chooses for the key.
         .set("partitioner", "murmur2")
@@ -192,10 +192,16 @@ impl Broker for Kafka {
             let record = FutureRecord::to(topic).key(&key).payload(&message.body).headers(headers);
             deliveries.push(producer.send_result(record).map_err(|(error, _)| explain(&error))?);
         }
-        for delivery in deliveries {
-            let delivered = delivery.await.context("the producer is closed")?;
-            delivered.map_err(|(error, _)| explain(self.connection.failure.get().unwrap_or(&error)))?;
-        }
+        let confirmed = async {
+            for delivery in deliveries {
+                let delivered = delivery.await.context("the producer is closed")?;
+                delivered.map_err(|(error, _)| explain(&error))?;
+            }
+            Ok::<_, anyhow::Error>(())
+        };
+        let timed_out = || KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+        let confirmed = tokio::time::timeout(TIMEOUT, confirmed).await;
+        confirmed.unwrap_or_else(|_| Err(explain(self.connection.failure.get().unwrap_or(&timed_out()))))?;
         Ok(Progress::Added(i64::try_from(count)?))
     }
 
