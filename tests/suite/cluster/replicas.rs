@@ -60,10 +60,10 @@ impl Replicated {
     }
 }
 
-/// Id of the newest message in a conversation's history.
+/// Id of the newest message in a conversation's history; empty if there is none.
 async fn newest(member: &Member, chat: &str) -> String {
     let page = member.get(&format!("/r1/conversations/{chat}/messages?limit=1")).await.data();
-    page["items"].as_array().unwrap().last().unwrap()["id"].as_str().unwrap().to_owned()
+    page["items"].as_array().unwrap().last().map_or("", |message| message["id"].as_str().unwrap()).to_owned()
 }
 
 /// Sends messages at one instance and reads the history at the other at once. Returns the slowest read.

@@ -44,13 +44,13 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use self::position::{Fault, Position, PositionRequests, Standby};
+use self::position::{Fault, Position, PositionRequests, missing_bytes};
 pub use self::reader::ReplicaReader;
 pub(crate) use self::{
     pools::{Broken, ReplicaPools},
     reader::ReplicaTransaction,
 };
-use crate::{availability::Failure as _, timeout::Connections};
+use crate::{availability::Failure as _, query::replication, timeout::Connections};
 
 /// Maximum time for which a read waits for a connection to the replica, and then for the replay of its position.
 const MAX_CONNECTION_WAIT: Duration = Duration::from_millis(100);
@@ -291,9 +291,10 @@ impl Shared {
         let Some(transaction) = open.get() else { return Err(Fault::Silent) };
         let (deadline, mut pause) = (Instant::now() + MAX_REPLAY_WAIT, REPLAY_POLL);
         loop {
-            let standby = timeout_at(deadline, self.bind(Box::pin(Standby::query(transaction, position)))).await;
+            let standby =
+                timeout_at(deadline, self.bind(Box::pin(replication::standby(transaction, &position.lsn)))).await;
             let standby = standby.map_err(|_| Fault::Silent)?.map_err(|error| self.fault(&error))?;
-            let missing = standby.missing(position)?;
+            let missing = missing_bytes(&standby, position)?;
             if missing == 0 {
                 return Ok(());
             }

@@ -5,41 +5,23 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbErr};
 use tokio::sync::{Notify, oneshot};
 
 use super::lock;
-use crate::availability::Failure as _;
-
-/// Position of the primary. The timeline is in the first eight digits of the name of a WAL file.
-const POSITION: &str = "SELECT pg_current_wal_flush_lsn()::text AS lsn, pg_walfile_name(pg_current_wal_flush_lsn()) AS file, \
-     (SELECT system_identifier FROM pg_control_system()) AS system, \
-     current_setting('synchronous_commit') AS synchronous_commit";
-/// State of the replica. A role that may not see the receiver gets the timeline of the control file, which changes later.
-const STANDBY: &str = "SELECT pg_is_in_recovery() AS in_recovery, \
-     pg_wal_lsn_diff($1::text::pg_lsn, pg_last_wal_replay_lsn())::bigint AS missing, \
-     COALESCE((SELECT received_tli FROM pg_stat_wal_receiver), \
-              (SELECT min_recovery_end_timeline FROM pg_control_recovery())) AS timeline, \
-     (SELECT system_identifier FROM pg_control_system()) AS system";
+use crate::{
+    availability::Failure as _,
+    query::replication::{self, PrimaryPosition, StandbyPosition},
+};
 
 /// Position in the write-ahead log of the primary.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Position {
-    lsn: String,
+    pub lsn: String,
     timeline: i64,
     system: i64,
     /// True if commits are flushed before they are visible.
     pub is_synchronous: bool,
-}
-
-/// State of a server that should be a standby, compared with a position.
-#[derive(Debug)]
-pub(super) struct Standby {
-    is_in_recovery: bool,
-    /// Number of bytes between its last replayed record and the position; not positive if it has replayed the position.
-    missing: Option<i64>,
-    timeline: Option<i32>,
-    system: i64,
 }
 
 /// Reason why a read goes to the primary.
@@ -77,54 +59,32 @@ impl fmt::Display for Fault {
     }
 }
 
-impl Standby {
-    /// Queries the state of the server, compared with a position.
-    pub async fn query(transaction: &DatabaseTransaction, position: &Position) -> Result<Self, DbErr> {
-        let values = [position.lsn.as_str().into()];
-        let row =
-            transaction.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, STANDBY, values)).await?;
-        let row = row.ok_or_else(|| DbErr::RecordNotFound("the state of the replica".to_owned()))?;
-        Ok(Self {
-            is_in_recovery: row.try_get("", "in_recovery")?,
-            missing: row.try_get("", "missing")?,
-            timeline: row.try_get("", "timeline")?,
-            system: row.try_get("", "system")?,
-        })
+/// Compares a server with the primary at a position. Returns the number of bytes that it has not replayed yet.
+pub(super) fn missing_bytes(standby: &StandbyPosition, position: &Position) -> Result<i64, Fault> {
+    if standby.system != position.system {
+        return Err(Fault::OtherSystem);
     }
-
-    /// Compares the server with the primary at a position. Returns the number of bytes that it has not replayed yet.
-    pub fn missing(&self, position: &Position) -> Result<i64, Fault> {
-        if self.system != position.system {
-            return Err(Fault::OtherSystem);
-        }
-        if !self.is_in_recovery {
-            return Err(Fault::NotStandby);
-        }
-        if self.timeline.map(i64::from) != Some(position.timeline) {
-            return Err(Fault::OtherTimeline);
-        }
-        Ok(self.missing.unwrap_or(i64::MAX).max(0))
+    if !standby.in_recovery {
+        return Err(Fault::NotStandby);
     }
+    if standby.timeline.map(i64::from) != Some(position.timeline) {
+        return Err(Fault::OtherTimeline);
+    }
+    Ok(standby.missing.unwrap_or(i64::MAX).max(0))
 }
 
 impl Position {
     /// Queries the position of the primary.
     pub async fn query(primary: &impl ConnectionTrait) -> PositionAnswer {
-        let row = primary.query_one_raw(Statement::from_string(DbBackend::Postgres, POSITION)).await;
-        row.and_then(|row| Self::parse(&row.ok_or_else(|| DbErr::RecordNotFound("the position".to_owned()))?))
-            .map(Arc::new)
-            .map_err(|error| (!error.is_connection_error()).then(|| error.to_string().into()))
+        let position = replication::primary(primary).await.and_then(Self::parse);
+        position.map(Arc::new).map_err(|error| (!error.is_connection_error()).then(|| error.to_string().into()))
     }
 
-    fn parse(row: &QueryResult) -> Result<Self, DbErr> {
-        let file: String = row.try_get("", "file")?;
+    fn parse(row: PrimaryPosition) -> Result<Self, DbErr> {
+        let PrimaryPosition { lsn, file, system, synchronous_commit } = row;
         let timeline = file.get(..8).and_then(|digits| i64::from_str_radix(digits, 16).ok());
-        Ok(Self {
-            lsn: row.try_get("", "lsn")?,
-            timeline: timeline.ok_or_else(|| DbErr::Type(format!("{file} is not the name of a WAL file")))?,
-            system: row.try_get("", "system")?,
-            is_synchronous: row.try_get::<String>("", "synchronous_commit")? != "off",
-        })
+        let timeline = timeline.ok_or_else(|| DbErr::Type(format!("{file} is not the name of a WAL file")))?;
+        Ok(Self { lsn, timeline, system, is_synchronous: synchronous_commit != "off" })
     }
 }
 
@@ -198,16 +158,15 @@ mod tests {
     fn only_a_standby_of_the_same_history_is_compared() {
         let position = Position { lsn: "0/10".to_owned(), timeline: 2, system: 7, is_synchronous: true };
         let standby =
-            |is_in_recovery, timeline, system| Standby { is_in_recovery, missing: Some(-5), timeline, system };
-        assert_eq!(standby(true, Some(2), 7).missing(&position).unwrap(), 0);
-        assert!(matches!(standby(false, Some(2), 7).missing(&position), Err(Fault::NotStandby)));
-        assert!(matches!(standby(true, Some(2), 8).missing(&position), Err(Fault::OtherSystem)));
+            |in_recovery, timeline, system| StandbyPosition { in_recovery, missing: Some(-5), timeline, system };
+        let missing = |standby| missing_bytes(&standby, &position);
+        assert_eq!(missing(standby(true, Some(2), 7)).unwrap(), 0);
+        assert!(matches!(missing(standby(false, Some(2), 7)), Err(Fault::NotStandby)));
+        assert!(matches!(missing(standby(true, Some(2), 8)), Err(Fault::OtherSystem)));
         for timeline in [Some(1), Some(3), None] {
-            assert!(matches!(standby(true, timeline, 7).missing(&position), Err(Fault::OtherTimeline)));
+            assert!(matches!(missing(standby(true, timeline, 7)), Err(Fault::OtherTimeline)));
         }
-        let behind = Standby { is_in_recovery: true, missing: Some(9), timeline: Some(2), system: 7 };
-        assert_eq!(behind.missing(&position).unwrap(), 9);
-        let unknown = Standby { missing: None, ..behind };
-        assert!(unknown.missing(&position).unwrap() > 0);
+        assert_eq!(missing(StandbyPosition { missing: Some(9), ..standby(true, Some(2), 7) }).unwrap(), 9);
+        assert!(missing(StandbyPosition { missing: None, ..standby(true, Some(2), 7) }).unwrap() > 0);
     }
 }
