@@ -81,10 +81,10 @@ async fn follow(follower: &Follower, conversations: &[String], messages: i64) {
 }
 
 /// Opens groups with a connected user whose instance has not opened their channels. All messages must arrive live.
-async fn join_and_read(app: &Application, anna: &Member, carl: &Member) {
+async fn join_and_read(app: &Application, anna: &Member, [carl, dora]: [&Member; 2]) {
     let mut socket = carl.at(&app.instances[1].url()).connect().await;
     for n in 0..5 {
-        let group = anna.open_group(&format!("Group {n}"), &[carl]).await;
+        let group = anna.open_group(&format!("Group {n}"), &[carl, dora]).await;
         for n in 0..5 {
             anna.send_message(&group, &format!("{n}")).await;
         }
@@ -99,9 +99,10 @@ async fn readers_come_and_go(mut bus: BusServer, is_replaced: bool) {
     let cluster = Cluster::start(&bus, 3).await;
     let app = &cluster.0.app;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
+    let dora = app.sign_up("Dora").await;
     let mut conversations = Vec::new();
     for n in 0..CONVERSATIONS {
-        conversations.push(anna.open_group(&format!("Conversation {n}"), &[&ben]).await);
+        conversations.push(anna.open_group(&format!("Conversation {n}"), &[&ben, &dora]).await);
     }
     assert_eq!(cluster.channels(0).await, 0, "nobody is connected");
     let writers = Writers::start(app, &anna, &conversations);
@@ -121,7 +122,7 @@ async fn readers_come_and_go(mut bus: BusServer, is_replaced: bool) {
         if round == 0 || round == 3 && !is_replaced {
             cluster.wait_for_bus(0).await;
             cluster.wait_for_bus(1).await;
-            join_and_read(app, &anna, &carl).await;
+            join_and_read(app, &anna, [&carl, &dora]).await;
         }
         // Every second reader leaves.
         if round % 2 == 0 {
@@ -181,8 +182,8 @@ async fn instances_subscribe_to_all_channels_beside_an_earlier_release() {
     let earlier = Bus::imitate_earlier_release(bus.url()).await;
     wait_until("all channels are subscribed", async || cluster.channels(1).await == 64).await;
     let anna = cluster.0.app.sign_up("Anna").await;
-    let group = anna.open_group("Group", &[]).await;
-    anna.send_message(&group, "to nobody").await;
+    let channel = anna.open_channel("private_channel", "Notes").await;
+    anna.send_message(&channel, "to nobody").await;
     wait_until("the other instance receives the event", async || cluster.received(1).await > 0).await;
     earlier.abort();
     wait_until("no channel is subscribed", async || cluster.channels(1).await == 0).await;
