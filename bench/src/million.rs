@@ -42,7 +42,7 @@ const IDLE: Duration = Duration::from_secs(60);
 const STORM: Duration = Duration::from_secs(60);
 /// Number of connections that every machine lets a process have.
 const FILES: usize = 19_900;
-const PATIENCE: Duration = Duration::from_secs(600);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Process with the clients of one instance.
 struct Clients {
@@ -76,7 +76,7 @@ impl Clients {
     }
 
     fn expect(&mut self, answer: &str) -> anyhow::Result<String> {
-        let line = self.answers.recv_timeout(PATIENCE).with_context(|| format!("no {answer}"))?;
+        let line = self.answers.recv_timeout(RESPONSE_TIMEOUT).with_context(|| format!("no {answer}"))?;
         Ok(line.strip_prefix(answer).with_context(|| format!("{line} in place of {answer}"))?.trim().to_owned())
     }
 }
@@ -265,7 +265,7 @@ fn wait_for_end(crowd: &mut Crowd, count: usize) -> anyhow::Result<usize> {
     let (mut ends, begun) = (vec![(Instant::now(), 0)], Instant::now());
     let mut most = 0;
     while crowd.ended < count {
-        ensure!(begun.elapsed() < PATIENCE, "only {} connections have ended", crowd.ended);
+        ensure!(begun.elapsed() < RESPONSE_TIMEOUT, "only {} connections have ended", crowd.ended);
         crowd.turn(&mut |_| ())?;
         let now = Instant::now();
         ends.push((now, crowd.ended));

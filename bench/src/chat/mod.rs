@@ -34,7 +34,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 /// Duration of each measurement.
 const DURATION: Duration = Duration::from_secs(10);
 /// Maximum time until all messages are delivered.
-const PATIENCE: Duration = Duration::from_secs(60);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// Interval at which counts are compared.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -244,7 +244,7 @@ async fn wait_for(tally: &Tally, deliveries: u64) -> anyhow::Result<()> {
             ensure!(delivered == deliveries, "{delivered} deliveries in place of {deliveries}");
             return Ok(());
         }
-        ensure!(begun.elapsed() < PATIENCE, "only {delivered} of {deliveries} messages were delivered");
+        ensure!(begun.elapsed() < DELIVERY_TIMEOUT, "only {delivered} of {deliveries} messages were delivered");
         tokio::time::sleep(INTERVAL).await;
     }
 }
