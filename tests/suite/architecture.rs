@@ -209,8 +209,9 @@ const PANICS: [&str; 9] = [
 const STATEMENTS: [&str; 2] = ["Statement::from_", "find_by_statement("];
 
 /// Files with the functions that take SQL and parameters and return typed rows.
-const STATEMENT_LAYER: [&str; 4] = [
+const STATEMENT_LAYER: [&str; 5] = [
     "crates/dbcontext/src/query/raw.rs",
+    "crates/dbcontext/src/replica/replication.rs",
     "crates/dbcontext/src/statement/pieces.rs",
     "crates/dbcontext/src/statement/rows.rs",
     "crates/dbcontext/src/transfer.rs",

@@ -69,7 +69,6 @@ mod raw;
 pub mod reactions;
 pub mod reconciliation;
 pub mod reminders;
-pub(crate) mod replication;
 pub mod revenue;
 pub mod saved;
 pub mod scheduled;

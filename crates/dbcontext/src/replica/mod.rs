@@ -22,6 +22,7 @@
 mod pools;
 mod position;
 mod reader;
+mod replication;
 
 use std::{
     sync::{
@@ -50,7 +51,7 @@ pub(crate) use self::{
     pools::{Broken, ReplicaPools},
     reader::ReplicaTransaction,
 };
-use crate::{availability::Failure as _, query::replication, timeout::Connections};
+use crate::{availability::Failure as _, timeout::Connections};
 
 /// Maximum time for which a read waits for a connection to the replica, and then for the replay of its position.
 const MAX_CONNECTION_WAIT: Duration = Duration::from_millis(100);

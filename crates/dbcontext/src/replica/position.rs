@@ -8,11 +8,11 @@ use std::{
 use sea_orm::{ConnectionTrait, DbErr};
 use tokio::sync::{Notify, oneshot};
 
-use super::lock;
-use crate::{
-    availability::Failure as _,
-    query::replication::{self, PrimaryPosition, StandbyPosition},
+use super::{
+    lock,
+    replication::{self, PrimaryPosition, StandbyPosition},
 };
+use crate::availability::Failure as _;
 
 /// Position in the write-ahead log of the primary.
 #[derive(Debug, PartialEq, Eq)]
