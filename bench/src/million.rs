@@ -146,7 +146,7 @@ pub fn measure(size: MillionSize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One announcement to everyone.
+/// Measures an announcement to everyone.
 fn announce(
     runtime: &tokio::runtime::Runtime,
     app: &Application,
@@ -170,7 +170,7 @@ fn announce(
     Ok(())
 }
 
-/// Everyone loses the connection and comes back.
+/// Measures a reconnect storm of all connections.
 fn storm(app: &Application, clients: &mut [Clients], count: f64) -> anyhow::Result<()> {
     let (before, begun) = (cpu(app)?, Instant::now());
     for process in &mut *clients {
@@ -189,7 +189,7 @@ fn storm(app: &Application, clients: &mut [Clients], count: f64) -> anyhow::Resu
     Ok(())
 }
 
-/// The first instance sends its clients away, and they connect to the second one.
+/// Measures the drain of the first instance, whose clients then connect to the second one.
 fn drain(runtime: &tokio::runtime::Runtime, admin: &Member, clients: &mut Clients, second: &str) -> anyhow::Result<()> {
     clients.say(&format!("drain {second}"))?;
     let begun = Instant::now();

@@ -2981,7 +2981,7 @@ export type EventStreamState = {
      */
     connected: boolean;
     /**
-     * Kind of the broker: `nats`, or `none` if no broker is configured.
+     * Kind of the broker: `nats`, `kafka`, or `none` if no broker is configured.
      */
     kind: string;
     /**
@@ -2989,11 +2989,11 @@ export type EventStreamState = {
      */
     last_error: string | null;
     /**
-     * Position of the last event in the broker's stream.
+     * Position of the last event in the stream on NATS; number of events that Kafka has confirmed.
      */
     published_seq: number;
     /**
-     * Number of events of the whole installation that the broker has not confirmed.
+     * Number of events of the whole installation that the broker has not confirmed, with those of accounts.
      */
     waiting: number;
 };
