@@ -11,6 +11,16 @@ use crate::Database;
 /// Key of the advisory lock of the instance that creates a scheduled backup.
 const BACKUP_LOCK: i64 = 0x6e61_7474_6572_0003;
 
+/// Functions of a namespace that triggers of its tables call.
+const TRIGGER_FUNCTIONS: &str = "SELECT DISTINCT CAST(p.proname AS text) AS name FROM pg_trigger t \
+    JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_proc p ON p.oid = t.tgfoid AND p.pronamespace = n.oid WHERE n.nspname = $1 AND NOT t.tgisinternal ORDER BY 1";
+/// Sequences of a namespace that belong to no column.
+const SEQUENCES: &str = "SELECT CAST(c.relname AS text) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = $1 AND c.relkind = 'S' AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid \
+    AND d.classid = CAST('pg_class' AS regclass) AND d.refclassid = CAST('pg_class' AS regclass) \
+    AND d.deptype IN ('a', 'i')) ORDER BY 1";
+
 /// Returns the namespace that unqualified names refer to.
 pub async fn current(database: &Database) -> anyhow::Result<String> {
     let found = names(database.schema(), "SELECT CAST(CURRENT_SCHEMA() AS text) AS name", Vec::new()).await?;
@@ -42,9 +52,9 @@ pub async fn replace_tables(database: &Database, from: &str, to: &str, set_aside
     let replaced = list(&moving, to).await?;
     if !replaced.is_empty() {
         execute(&moving, &format!("CREATE SCHEMA \"{set_aside}\"")).await?;
-        move_tables(&moving, &replaced, to, set_aside).await?;
+        move_objects(&moving, &replaced, to, set_aside).await?;
     }
-    move_tables(&moving, &list(&moving, from).await?, from, to).await?;
+    move_objects(&moving, &list(&moving, from).await?, from, to).await?;
     // Fails if anything is left in it.
     execute(&moving, &format!("DROP SCHEMA \"{from}\"")).await?;
     moving.commit().await?;
@@ -59,9 +69,16 @@ pub async fn lock_backups(database: &Database) -> anyhow::Result<Option<Database
     Ok(is_locked.unwrap_or(false).then_some(holding))
 }
 
-async fn move_tables<C: ConnectionTrait>(db: &C, tables: &[String], from: &str, to: &str) -> anyhow::Result<()> {
+/// Moves the tables, the functions of their triggers, and the sequences that belong to no table.
+async fn move_objects<C: ConnectionTrait>(db: &C, tables: &[String], from: &str, to: &str) -> anyhow::Result<()> {
+    let functions = names(db, TRIGGER_FUNCTIONS, vec![from.into()]).await?;
+    for (kind, moved) in [("FUNCTION", functions), ("SEQUENCE", names(db, SEQUENCES, vec![from.into()]).await?)] {
+        for name in moved {
+            execute(db, &format!("ALTER {kind} \"{from}\".\"{name}\" SET SCHEMA \"{to}\"")).await?;
+        }
+    }
     for table in tables {
-        // Indexes and constraints are moved with their table.
+        // Indexes, constraints and triggers are moved with their table.
         execute(db, &format!("ALTER TABLE \"{from}\".\"{table}\" SET SCHEMA \"{to}\"")).await?;
     }
     Ok(())
