@@ -113,7 +113,7 @@ pub async fn partitions(config: &Config, database: &Database) -> Option<Check> {
                 continue;
             };
             counts.push(format!("{}: {}", table.name(), partitions.len()));
-            if layout.end() < Some(now.plus(MIN_PARTITION_LEAD)) {
+            if layout.covered_until() < Some(now.plus(MIN_PARTITION_LEAD)) {
                 late.push(table.name());
             }
             if query::partitions::has_stray_rows(database, table).await? {

@@ -33,7 +33,7 @@ pub(super) fn start_of(months: i64) -> Timestamp {
 /// End of the partition that starts at `from`, if there are `count` partitions already. The more
 /// there are, the longer the time that a new one covers, so that a table whose partitions are never
 /// dropped has 24 of them after eight years.
-pub(super) fn end_after(from: Timestamp, count: usize) -> Timestamp {
+pub(super) fn next_bound(from: Timestamp, count: usize) -> Timestamp {
     let months = match count {
         ..MAX_MONTHS => 1,
         MAX_MONTHS..MAX_QUARTERS => 3,
@@ -79,13 +79,13 @@ mod tests {
     #[test]
     fn later_partitions_cover_more_time() {
         let from = time("2027-02-01T00:00:00Z");
-        assert_eq!(end_after(from, 0), time("2027-03-01T00:00:00Z"));
-        assert_eq!(end_after(from, MAX_MONTHS - 1), time("2027-03-01T00:00:00Z"));
-        assert_eq!(end_after(from, MAX_MONTHS), time("2027-04-01T00:00:00Z"));
-        assert_eq!(end_after(from, MAX_QUARTERS), time("2028-01-01T00:00:00Z"));
+        assert_eq!(next_bound(from, 0), time("2027-03-01T00:00:00Z"));
+        assert_eq!(next_bound(from, MAX_MONTHS - 1), time("2027-03-01T00:00:00Z"));
+        assert_eq!(next_bound(from, MAX_MONTHS), time("2027-04-01T00:00:00Z"));
+        assert_eq!(next_bound(from, MAX_QUARTERS), time("2028-01-01T00:00:00Z"));
         let (mut end, mut count) = (from, 1);
         while end < time("2035-01-01T00:00:00Z") {
-            end = end_after(end, count);
+            end = next_bound(end, count);
             count += 1;
         }
         assert_eq!(count, 24);

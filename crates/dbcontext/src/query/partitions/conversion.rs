@@ -93,7 +93,7 @@ pub(super) fn cutover_name(table: PartitionedTable) -> String {
 }
 
 /// Transaction that holds the lock for changes of partitions; `None` if another instance has it.
-async fn begin_step(db: &Database) -> Result<Option<DatabaseTransaction>, StepError> {
+async fn open_step(db: &Database) -> Result<Option<DatabaseTransaction>, StepError> {
     let tx = db.schema().begin().await?;
     // Set for the transaction, so that it also holds behind a connection pooler.
     let limits = format!("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = 0", LOCK_TIMEOUT.as_millis());
@@ -127,12 +127,14 @@ pub async fn advance(db: &Database, table: PartitionedTable, converts: bool) -> 
 fn is_complete(layout: &Layout, now: Timestamp, converts: bool) -> bool {
     match layout {
         Layout::Plain { cutover } => !converts && cutover.is_none(),
-        Layout::Partitioned(_) => layout.end() >= Some(calendar::start_of(calendar::month_of(now) + MONTHS_AHEAD)),
+        Layout::Partitioned(_) => {
+            layout.covered_until() >= Some(calendar::start_of(calendar::month_of(now) + MONTHS_AHEAD))
+        }
     }
 }
 
 async fn step(db: &Database, table: PartitionedTable, now: Timestamp, converts: bool) -> StepResult {
-    let Some(tx) = begin_step(db).await? else { return Ok(Progress::Elsewhere) };
+    let Some(tx) = open_step(db).await? else { return Ok(Progress::Elsewhere) };
     let layout = layout(&tx, table).await?;
     if is_complete(&layout, now, converts) {
         tx.rollback().await?;
@@ -243,7 +245,7 @@ async fn swap(tx: &DatabaseTransaction, table: PartitionedTable, cutover: Timest
 
 /// Collects statistics of a partitioned table, which autovacuum does only for its partitions.
 async fn analyze(db: &Database, table: PartitionedTable) -> Result<(), StepError> {
-    let Some(tx) = begin_step(db).await? else { return Ok(()) };
+    let Some(tx) = open_step(db).await? else { return Ok(()) };
     tx.execute_unprepared(&format!("ANALYZE {}", table.name())).await?;
     tx.commit().await?;
     Ok(())
@@ -260,7 +262,7 @@ async fn create_partition(
     let last = partitions.iter().filter_map(|partition| partition.to).max();
     let from = last.unwrap_or_else(|| calendar::start_of(calendar::month_of(now)));
     let count = partitions.iter().filter(|partition| partition.to.is_some()).count();
-    let to = calendar::end_after(from, count);
+    let to = calendar::next_bound(from, count);
     let (name, key) = (table.name(), table.key());
     let (new, default) = (format!("{name}_{}", calendar::suffix(from)), format!("{name}_default"));
     let (from, to) = (table.literal(from), table.literal(to));
@@ -295,7 +297,7 @@ pub async fn detach_before(db: &Database, before: Timestamp) -> Result<Progress,
         return Ok(Progress::Complete);
     }
     let detaching = async {
-        let Some(tx) = begin_step(db).await? else { return Ok(Progress::Elsewhere) };
+        let Some(tx) = open_step(db).await? else { return Ok(Progress::Elsewhere) };
         let Some(Partition { name, .. }) = expired(&layout(&tx, table).await?) else {
             tx.rollback().await?;
             return Ok(Progress::Complete);
@@ -314,7 +316,7 @@ pub async fn detach_before(db: &Database, before: Timestamp) -> Result<Progress,
 pub async fn drop_detached(db: &Database) -> Result<Progress, AppError> {
     let Some(_) = first_detached(db.schema()).await? else { return Ok(Progress::Complete) };
     let dropping = async {
-        let Some(tx) = begin_step(db).await? else { return Ok(Progress::Elsewhere) };
+        let Some(tx) = open_step(db).await? else { return Ok(Progress::Elsewhere) };
         let Some(name) = first_detached(&tx).await? else {
             tx.rollback().await?;
             return Ok(Progress::Complete);

@@ -119,7 +119,7 @@ impl Layout {
 
     /// Time up to which partitions exist.
     #[must_use]
-    pub fn end(&self) -> Option<Timestamp> {
+    pub fn covered_until(&self) -> Option<Timestamp> {
         match self {
             Self::Plain { .. } => None,
             Self::Partitioned(partitions) => partitions.iter().filter_map(|partition| partition.to).max(),
