@@ -9,8 +9,9 @@ use support::new_id;
 
 use super::{
     Scenario,
-    person::{Ends, Person, Tally, sent_at},
+    person::{Ends, Person, Tally},
 };
+use crate::durable::wire::sent_at;
 
 struct Account {
     client: Client,

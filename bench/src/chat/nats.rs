@@ -3,7 +3,8 @@
 use anyhow::{Context, bail, ensure};
 use memchr::memmem;
 
-use super::person::{Codec, Incoming, Line, sent_at};
+use super::person::{Codec, Incoming, Line};
+use crate::durable::wire::sent_at;
 
 pub struct Nats {
     person: usize,

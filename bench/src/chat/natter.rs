@@ -22,12 +22,7 @@ pub struct Natter {
 /// Connects a person.
 pub async fn connect(port: u16, member: &Member, rooms: &Arc<[String]>) -> anyhow::Result<(Line, Natter)> {
     let mut line = Line::connect(port).await?;
-    let request = format!(
-        "GET /r1/websocket HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         sec-websocket-protocol: natter.json\r\nauthorization: Bearer {}\r\n\r\n",
-        member.access_token()
-    );
+    let request = wire::upgrade_request(&format!("127.0.0.1:{port}"), member.access_token());
     line.write(&request).await?;
     let head = line.read_until("\r\n\r\n").await?;
     if !head.starts_with(b"HTTP/1.1 101") {

@@ -205,11 +205,3 @@ impl Line {
         }
     }
 }
-
-/// Time of sending at the start of a content.
-pub fn sent_at(content: &[u8]) -> u64 {
-    content
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .fold(0, |sum: u64, digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')))
-}

@@ -3,7 +3,8 @@
 use anyhow::bail;
 use memchr::memmem;
 
-use super::person::{Codec, Incoming, Line, sent_at};
+use super::person::{Codec, Incoming, Line};
+use crate::durable::wire::sent_at;
 
 const STREAM: &str = "<stream:stream to='localhost' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>";
 

@@ -51,11 +51,7 @@ pub async fn connect(base: &str, token: &str) -> anyhow::Result<(Reader, Writer)
     let address = base.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let request = format!(
-        "GET /r1/websocket HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: natter.json\r\nauthorization: Bearer {token}\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await?;
+    stream.write_all(upgrade_request(address, token).as_bytes()).await?;
     let mut buffer = Vec::with_capacity(1024);
     let end = loop {
         if let Some(place) = memmem::find(&buffer, b"\r\n\r\n") {
@@ -144,6 +140,14 @@ impl Writer {
     }
 }
 
+/// Request that opens a connection.
+pub fn upgrade_request(address: &str, token: &str) -> String {
+    format!(
+        "GET /r1/websocket HTTP/1.1\r\nhost: {address}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: natter.json\r\nauthorization: Bearer {token}\r\n\r\n"
+    )
+}
+
 /// Frame that sends a message.
 pub fn message(conversation: &str, client_id: &str, content: &str) -> String {
     format!(
@@ -164,11 +168,10 @@ pub fn classify(payload: &[u8]) -> Incoming {
     if !kind.starts_with(b"message.created\"") {
         return Incoming::Other;
     }
-    let stamp = after(br#""content":""#).map_or(0, |content| {
-        content
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'))
-    });
-    Incoming::Message(stamp)
+    Incoming::Message(after(br#""content":""#).map_or(0, sent_at))
+}
+
+/// Time of sending, in nanoseconds, at the start of a content.
+pub fn sent_at(content: &[u8]) -> u64 {
+    content.iter().take_while(|byte| byte.is_ascii_digit()).fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'))
 }
